@@ -1,0 +1,63 @@
+"""Every error that a caller of agent_memory can meet.
+
+AgentMemoryError
+├── InvalidInput       the request itself is wrong: names the field and the limit
+├── NotFound           the thing named does not exist, or is not yours to see
+├── Conflict           the thing exists already, or is in a state that forbids the request
+├── RateLimited        you asked too often: says how long to wait
+├── Overloaded         everybody asked too much: says how long to wait
+├── Unavailable        a part we need (database, model) is not there right now
+├── GenerationFailed   the model could not finish a turn
+├── CorruptBlock       a stored block is damaged or foreign: the tiers treat it as a miss
+└── Misconfigured      settings, folders or ports that cannot work: found before the server listens
+"""
+
+
+class AgentMemoryError(Exception):
+    """The root: catch this to catch everything that is ours."""
+
+
+class InvalidInput(AgentMemoryError):
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class NotFound(AgentMemoryError):
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"no {kind} {name!r}")
+        self.kind = kind
+        self.name = name
+
+
+class Conflict(AgentMemoryError):
+    pass
+
+
+class RateLimited(AgentMemoryError):
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(AgentMemoryError):
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unavailable(AgentMemoryError):
+    pass
+
+
+class GenerationFailed(AgentMemoryError):
+    pass
+
+
+class CorruptBlock(AgentMemoryError):
+    pass
+
+
+class Misconfigured(AgentMemoryError):
+    pass
