@@ -116,4 +116,7 @@ def test_random_acts_see_a_pool_that_breaks_its_promises(monkeypatch):
 
 
 def _promiseless(admit):
-    return lambda self, name, nbytes, *, promised=False: admit(self, name, nbytes)
+    def admit_unpromised(self, name, nbytes, *, promised):
+        return admit(self, name, nbytes, promised=promised and False)
+
+    return admit_unpromised
