@@ -1,7 +1,7 @@
 """The folder a database lives in: who may use it, and where its socket is.
 
-Two locks tell the truth where process numbers lie, for they are reused, in containers soon: `owner.lock` is held by
-the process that the database serves, `server.lock` by every process of the database itself.
+Two locks tell the truth where process numbers lie, for they are reused, in containers soon:
+`owner.lock` is held by the process that the database serves, `server.lock` by every process of the database.
 """
 
 import contextlib
