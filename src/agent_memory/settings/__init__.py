@@ -1,4 +1,4 @@
-"""What the operator decides: read once, checked once, frozen. Nothing below this layer reads the environment."""
+"""What the operator decides: read once, checked once, frozen. No layer below reads the environment."""
 
 from agent_memory.settings.loading import VARIABLES, load_settings
 from agent_memory.settings.profiles import Machine, ModelPlan, Profile, load_profiles, plan_model

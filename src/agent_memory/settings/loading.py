@@ -50,7 +50,7 @@ def load_settings(
     options: Mapping[str, tuple[str, object]] | None = None,
     file: Path | None = None,
 ) -> Settings:
-    """`options`: key -> (the command-line option's name, its value). `file` wins over the variable that names one."""
+    """`options`: key -> (the option, its value). `file` wins over the variable that names a file."""
     tree = _Tree()
     named = file or (Path(environ[SETTINGS_FILE]) if environ.get(SETTINGS_FILE) else None)
     if named is not None:
@@ -132,9 +132,8 @@ def _checked(settings: Settings) -> Settings:
     """What no single field can say."""
     database = settings.database
     if database.min_pool_size > database.max_pool_size:
-        raise Misconfigured(
-            f"DB_MIN_POOL_SIZE={database.min_pool_size}: must not exceed DB_MAX_POOL_SIZE={database.max_pool_size}"
-        )
+        least, most = database.min_pool_size, database.max_pool_size
+        raise Misconfigured(f"DB_MIN_POOL_SIZE={least}: must not exceed DB_MAX_POOL_SIZE={most}")
     if not settings.data_dir.strip():
         raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")
     return settings

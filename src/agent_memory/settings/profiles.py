@@ -28,23 +28,23 @@ class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pass
 
 
-class CacheProfile(_Table):
+class CacheProfile(_Table, frozen=True):
     bits: Literal[4, 8, 16] = 4
     group_size: Literal[32, 64, 128] = 64
 
 
-class SamplingProfile(_Table):
+class SamplingProfile(_Table, frozen=True):
     temperature: Annotated[float, Meta(ge=0, le=2)] = 1.0
     top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
     source: str = "the defaults of the OpenAI API"
 
 
-class PrefillProfile(_Table):
+class PrefillProfile(_Table, frozen=True):
     chunk: Annotated[int, Meta(ge=16, le=16_384)] = 512
 
 
-class Profile(_Table):
-    """`id` is a hub id or a folder name; only its last part is compared, so a local copy keeps its profile."""
+class Profile(_Table, frozen=True):
+    """`id` is a hub id or a folder name; only its last part counts, so a local copy keeps its profile."""
 
     id: Annotated[str, Meta(min_length=1)]
     about: str = ""

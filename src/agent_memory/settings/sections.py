@@ -15,7 +15,7 @@ class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Immutable, and a misspelt key is an error."""
 
 
-class ModelSettings(_Section):
+class ModelSettings(_Section, frozen=True):
     """Which language model, and how it is asked when a request leaves it open."""
 
     id: Annotated[str, Meta(min_length=1)] | None = None
@@ -25,7 +25,7 @@ class ModelSettings(_Section):
     default_temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
 
 
-class CacheSettings(_Section):
+class CacheSettings(_Section, frozen=True):
     """KV cache blocks: their precision, and how much of memory and disk they may fill."""
 
     kv_bits: Literal[4, 8, 16] | None = None
@@ -34,7 +34,7 @@ class CacheSettings(_Section):
     disk_budget_mb: Annotated[int, Meta(ge=64, le=16_777_216)] = 20_480
 
 
-class ServerSettings(_Section):
+class ServerSettings(_Section, frozen=True):
     """Where the server listens and what it lets in."""
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
@@ -45,7 +45,7 @@ class ServerSettings(_Section):
     shutdown_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(_Section, frozen=True):
     """A PostgreSQL of your own (it needs pgvector); without a URL the embedded one serves."""
 
     url: Annotated[str, Meta(pattern="^postgres(ql)?://")] | None = None
@@ -54,13 +54,13 @@ class DatabaseSettings(_Section):
     command_timeout: Annotated[float, Meta(gt=0, le=3600)] = 10.0
 
 
-class MemorySettings(_Section):
+class MemorySettings(_Section, frozen=True):
     """How memories are ranked."""
 
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     data_dir: str = "~/.agent_memory"
     model: ModelSettings = ModelSettings()
     cache: CacheSettings = CacheSettings()

@@ -7,7 +7,14 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from msgspec import json
 
-from agent_memory.entrypoints.http.problems import INTERNAL, Fault, fault_of, openai_error, openai_status, problem
+from agent_memory.entrypoints.http.problems import (
+    INTERNAL,
+    Fault,
+    fault_of,
+    openai_error,
+    openai_status,
+    problem,
+)
 from agent_memory.entrypoints.http.request_log import request_id
 
 AnyRequest = Request[object, object, State]

@@ -1,9 +1,10 @@
-"""How large a body may be. What is too large is read to its end, up to a bound, so that the client hears the answer
-instead of a broken pipe.
+"""How large a body may be. What is too large is read to its end, up to a bound, so that the client hears
+the answer instead of a broken pipe.
 """
 
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
 
 _PATIENCE = 16
 """How many times the limit is read and thrown away before the connection is given up."""
@@ -24,7 +25,7 @@ class BodyLimit:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         if _announced(scope) > self._limit:
@@ -35,7 +36,7 @@ class BodyLimit:
     def _counted(self, receive: Receive) -> Receive:
         size = 0
 
-        async def counting() -> Message:
+        async def counting() -> ReceiveMessage:
             nonlocal size
             message = await receive()
             if message["type"] == "http.request":

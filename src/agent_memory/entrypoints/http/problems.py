@@ -1,7 +1,7 @@
 """What went wrong, as an HTTP answer: one table from errors to statuses, two ways to write it down.
 
-Our own routes answer RFC 9457 problems, OpenAI's routes the shape its clients parse. An unexpected error's text is
-never shown: it goes to the log, under the request's id.
+Our own routes answer RFC 9457 problems, OpenAI's routes the shape its clients parse. An unexpected
+error's text is never shown: it goes to the log, under the request's id.
 """
 
 import re
@@ -37,7 +37,9 @@ KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
     errors.RateLimited: Kind(429, "rate-limited", "You asked too often", "rate_limit_error", "rate_limited"),
     errors.Overloaded: Kind(429, "overloaded", "The server is busy", "rate_limit_error", "overloaded"),
     errors.Unavailable: Kind(503, "unavailable", "A part cannot be reached", "server_error", "unavailable"),
-    errors.GenerationFailed: Kind(500, "generation-failed", "The model failed", "server_error", "generation_failed"),
+    errors.GenerationFailed: Kind(
+        500, "generation-failed", "The model failed", "server_error", "generation_failed"
+    ),
     errors.CorruptBlock: INTERNAL,
     errors.Misconfigured: INTERNAL,
 }
@@ -47,7 +49,9 @@ MODEL_NOT_FOUND = Kind(404, "not-found", "What was named does not exist", openai
 HTTP_KINDS: Mapping[int, Kind] = {
     400: Kind(400, "malformed-request", "The request cannot be read", openai_code="malformed_request"),
     404: Kind(404, "no-such-route", "There is nothing at this path", openai_code="unknown_url"),
-    405: Kind(405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"),
+    405: Kind(
+        405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"
+    ),
     413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
 }
 
@@ -64,18 +68,13 @@ class Fault:
 
 def fault_of(error: Exception) -> Fault:
     match error:
-        case errors.InvalidInput():
-            return Fault(_kind(error), str(error), error.field)
-        case errors.NotFound(kind="model"):
-            return Fault(MODEL_NOT_FOUND, f"{error}; GET /v1/models shows what is loaded", "model")
-        case errors.RateLimited() | errors.Overloaded():
-            return Fault(_kind(error), str(error), headers=(("Retry-After", str(ceil(error.retry_after))),))
         case errors.AgentMemoryError() if _kind(error) is not INTERNAL:
-            return Fault(_kind(error), str(error))
+            return _our_fault(error)
         case ValidationException():
             return _invalid_parameter(error)
         case HTTPException() if error.status_code in HTTP_KINDS:
-            return Fault(HTTP_KINDS[error.status_code], error.detail, headers=tuple((error.headers or {}).items()))
+            headers = tuple((error.headers or {}).items())
+            return Fault(HTTP_KINDS[error.status_code], error.detail, headers=headers)
         case _:
             return Fault(INTERNAL, "an unexpected error; the server's log tells more under this request's id")
 
@@ -104,6 +103,18 @@ def openai_error(fault: Fault) -> dict[str, object]:
 
 def openai_status(fault: Fault) -> int:
     return fault.kind.openai_status or fault.kind.status
+
+
+def _our_fault(error: errors.AgentMemoryError) -> Fault:
+    match error:
+        case errors.InvalidInput():
+            return Fault(_kind(error), str(error), error.field)
+        case errors.NotFound(kind="model"):
+            return Fault(MODEL_NOT_FOUND, f"{error}; GET /v1/models shows what is loaded", "model")
+        case errors.RateLimited() | errors.Overloaded():
+            return Fault(_kind(error), str(error), headers=(("Retry-After", str(ceil(error.retry_after))),))
+        case _:
+            return Fault(_kind(error), str(error))
 
 
 def _kind(error: errors.AgentMemoryError) -> Kind:

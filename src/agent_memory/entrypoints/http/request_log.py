@@ -9,7 +9,8 @@ import time
 from contextvars import ContextVar
 from uuid import uuid4
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from structlog.contextvars import bound_contextvars
 
@@ -39,7 +40,7 @@ class RequestLog:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         name = _id_of(scope)
@@ -63,7 +64,7 @@ class RequestLog:
         finally:
             request_id.reset(token)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: HTTPScope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = scope.get("path_template") or "unmatched"
         self._requests.labels(method, route, str(status)).inc()
@@ -73,7 +74,7 @@ class RequestLog:
         _log.log(level, "%s %s %s in %.3f s", method, ascii(scope["path"])[1:-1], status, seconds)
 
 
-def _id_of(scope: Scope) -> str:
+def _id_of(scope: HTTPScope) -> str:
     """The client's own id where it is fit for headers and logs, otherwise a new one."""
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
     return given.decode() if _SAFE_ID.fullmatch(given) else uuid4().hex

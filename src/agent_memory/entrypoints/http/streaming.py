@@ -1,6 +1,7 @@
-"""Answers that take their time: given up when the client leaves, kept alive while it waits, closed in every case.
+"""Answers that take their time: given up when the client leaves, kept alive while it waits, closed always.
 
-Plain asyncio: inside a cancelled anyio scope nothing can be closed with an await. It knows nothing of what events say.
+Plain asyncio: inside a cancelled anyio scope nothing can be closed with an await. What the events say is not
+known here.
 """
 
 import asyncio
@@ -47,7 +48,7 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 async def begin(events: Events, tell: Teller, seconds: float = KEEP_ALIVE_SECONDS) -> "EventStream":
     """A stream whose first event is there, or is taking so long that the answer must begin without it.
 
-    What goes wrong until then is raised, so that it becomes a status; what goes wrong later is told as an event.
+    What goes wrong until then is raised, and becomes a status; what goes wrong later is told as an event.
     """
     first = asyncio.ensure_future(anext(events))
     try:
@@ -64,9 +65,7 @@ async def begin(events: Events, tell: Teller, seconds: float = KEEP_ALIVE_SECOND
 class EventStream(ASGIResponse):
     _should_set_content_length = False
 
-    def __init__(
-        self, events: Events, first: "asyncio.Future[bytes]", tell: Teller, seconds: float
-    ) -> None:
+    def __init__(self, events: Events, first: "asyncio.Future[bytes]", tell: Teller, seconds: float) -> None:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         super().__init__(headers=headers, media_type="text/event-stream")
         self._events = events

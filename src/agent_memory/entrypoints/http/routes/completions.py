@@ -34,7 +34,7 @@ async def create_chat_completion(
 ) -> ASGIResponse:
     """Answer a conversation, whole or as a stream. `"model": "default"` is the model that is loaded."""
     conversation = _model_called(data.model, application)
-    prompt = wire.to_prompt(data, application.defaults)
+    prompt = wire.to_prompt(data, application.plan)
     if not data.stream:
         answer = await while_connected(request.receive, _complete(conversation, prompt))
         return ASGIResponse(body=json.encode(answer))
@@ -78,11 +78,13 @@ async def _complete(conversation: Conversation, prompt: Prompt) -> wire.ChatComp
     raise GenerationFailed("the answer ended without a reason")
 
 
-async def _chunks(conversation: Conversation, prompt: Prompt, *, with_usage: bool) -> AsyncGenerator[bytes, None]:
+async def _chunks(
+    conversation: Conversation, prompt: Prompt, *, with_usage: bool
+) -> AsyncGenerator[bytes, None]:
     """Role, text as it comes, the reason for the end, the usage if asked for."""
     name, created = _new_id(), int(time())
 
-    def chunk(*choices: wire.ChunkChoice, usage: wire.Usage | None | UnsetType) -> bytes:
+    def chunk(*choices: wire.ChunkChoice, usage: wire.Usage | UnsetType | None) -> bytes:
         told = wire.Chunk(
             id=name, created=created, model=conversation.model_id, choices=list(choices), usage=usage
         )

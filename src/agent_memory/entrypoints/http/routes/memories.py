@@ -27,7 +27,11 @@ async def remember(data: wire.RememberRequest, application: Application) -> wire
 
 
 @post(
-    "/v1/memories/search", dto=JSONBody[wire.SearchRequest], return_dto=None, status_code=200, tags=["memories"]
+    "/v1/memories/search",
+    dto=JSONBody[wire.SearchRequest],
+    return_dto=None,
+    status_code=200,
+    tags=["memories"],
 )
 async def search_memories(data: wire.SearchRequest, application: Application) -> wire.SearchAnswer:
     """What one agent knows about one user that answers the query, best first."""
@@ -51,7 +55,9 @@ async def forget(
 
 
 @get("/v1/memories/count", tags=["memories"])
-async def count_memories(application: Application, agent_id: AgentName, user_id: UserName) -> wire.CountAnswer:
+async def count_memories(
+    application: Application, agent_id: AgentName, user_id: UserName
+) -> wire.CountAnswer:
     """How many memories one agent has about one user."""
     count = await application.memory.count(agent_id=agent_id, user_id=user_id)
     return wire.CountAnswer(agent_id=agent_id, user_id=user_id, count=count)

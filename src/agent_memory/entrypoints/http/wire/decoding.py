@@ -1,4 +1,4 @@
-"""From a JSON body to a struct, strictly; what is wrong is named by field, with the values that would be right.
+"""From a JSON body to a struct, strictly; what is wrong is named by field, and by what would be right.
 
 As a Litestar DTO it also tells the OpenAPI document what the body is.
 """
@@ -52,7 +52,9 @@ class JSONBody(AbstractDTO[T]):
         return False
 
     @classmethod
-    def create_for_field_definition(cls, field_definition: Any, handler_id: Any, backend_cls: Any = None) -> None:
+    def create_for_field_definition(
+        cls, field_definition: Any, handler_id: Any, backend_cls: Any = None
+    ) -> None:
         """No backend either, for the same reason."""
 
     @classmethod

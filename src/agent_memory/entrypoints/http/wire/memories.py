@@ -1,4 +1,4 @@
-"""The memory routes on the wire: memex's fields, limits and answers. An unknown field is an error, not a silence."""
+"""The memory routes on the wire: memex's fields, limits and answers. An unknown field is an error."""
 
 from datetime import datetime
 from typing import Annotated, Literal

@@ -1,11 +1,10 @@
 """OpenAI's chat dialect: its structs, and pure functions between them and a `Prompt`.
 
-Fields we do not know are ignored, as its clients expect. Fields we know and cannot honour yet are refused by name:
-nothing a caller asks for is dropped in silence.
+Fields we do not know are ignored, as its clients expect. Fields we know and cannot honour yet are refused by
+name: nothing a caller asks for is dropped in silence.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from agent_memory.application.conversation import Finish, Message, Prompt
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
+from agent_memory.settings import ModelPlan
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 StopText = Annotated[str, Meta(min_length=1)]
@@ -135,7 +135,7 @@ class Chunk(Struct, kw_only=True):
     created: int
     model: str
     choices: list[ChunkChoice]
-    usage: Usage | None | UnsetType = UNSET
+    usage: Usage | UnsetType | None = UNSET
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
 
 
@@ -151,26 +151,18 @@ class ModelList(Struct, kw_only=True):
     object: Literal["list"] = "list"
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What applies where a request says nothing."""
-
-    temperature: float
-    top_p: float
-    max_tokens: int
-
-
-def to_prompt(request: ChatRequest, defaults: Defaults) -> Prompt:
+def to_prompt(request: ChatRequest, plan: ModelPlan) -> Prompt:
+    """What the request leaves open, the model's plan decides."""
     _refuse_what_we_cannot(request)
     sampling = Sampling(
-        temperature=_given(request.temperature, defaults.temperature),
-        top_p=_given(request.top_p, defaults.top_p),
+        temperature=_given(request.temperature, plan.temperature),
+        top_p=_given(request.top_p, plan.top_p),
         seed=request.seed,
     )
     return Prompt(
         messages=tuple(_message(i, each) for i, each in enumerate(request.messages)),
         sampling=sampling,
-        max_tokens=request.max_completion_tokens or request.max_tokens or defaults.max_tokens,
+        max_tokens=request.max_completion_tokens or request.max_tokens or plan.max_tokens,
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
     )
 
