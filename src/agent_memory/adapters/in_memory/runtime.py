@@ -1,0 +1,134 @@
+"""A toy model with the shape of a real one: what it says depends on every cache entry, and every entry on its whole
+prefix, so that one wrong, missing or misplaced entry changes every token that follows.
+
+It has a full layer and, on request, a windowed one. For tests of the engine, and for those who test against it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent_memory.domain.errors import CorruptBlock
+from agent_memory.domain.kv.block import CacheBlock, Part
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.turn import Sampling, TurnId
+from agent_memory.ports.kv import BlockPayload, Buffer, Piece
+
+ENTRY_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BytesPayload:
+    """A payload that is bytes already."""
+
+    content: Mapping[str, Buffer]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(len(buffer.data) for buffer in self.content.values())
+
+    def buffers(self) -> Mapping[str, Buffer]:
+        return self.content
+
+
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.blake2b(b"".join(parts), digest_size=ENTRY_BYTES).digest()
+
+
+@dataclass(slots=True)
+class _Cache:
+    """`full` holds every entry; `window` those from `window_start` on."""
+
+    sampling: Sampling
+    full: list[bytes] = field(default_factory=list)
+    window: list[bytes] = field(default_factory=list)
+    window_start: int = 0
+
+
+class ToyRuntime:
+    """`vocabulary` small makes different prefixes likely to say the same token: a weaker hash would go unnoticed."""
+
+    def __init__(self, *, vocabulary: int = 5, block_tokens: int = 4, window: int = 0, weights: str = "toy") -> None:
+        layers = [Layer(LayerKind.FULL, 1, 2, 2)]
+        if window:
+            layers.append(Layer(LayerKind.WINDOW, 1, 2, 2, window=window))
+        # 16 bits for 2 + 2 numbers a token: exactly the 8 bytes of an entry
+        self._spec = CacheSpec(tuple(layers), Precision(bits=16), block_tokens=block_tokens)
+        self._vocabulary = vocabulary
+        self._weights = weights.encode()
+        self._window = window
+        self._caches: dict[TurnId, _Cache] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self._weights).hexdigest()
+
+    @property
+    def spec(self) -> CacheSpec:
+        return self._spec
+
+    @property
+    def open_turns(self) -> frozenset[TurnId]:
+        return frozenset(self._caches)
+
+    def open(self, turn: TurnId, sampling: Sampling, pieces: Sequence[Piece]) -> None:
+        cache = _Cache(sampling)
+        for piece in pieces:
+            assert piece.block.start == len(cache.full), "a gap between pieces"
+            cache.full += self._entries(piece.lasting, piece)
+            if piece.local is None:
+                cache.window, cache.window_start = [], piece.block.start + piece.length
+            else:
+                cache.window += self._entries(piece.local, piece)
+        self._caches[turn] = cache
+
+    def _entries(self, payload: BlockPayload, piece: Piece) -> list[bytes]:
+        data = bytes(payload.buffers()["entries"].data)
+        if len(data) != len(piece.block) * ENTRY_BYTES:
+            raise CorruptBlock(f"{len(data)} bytes for {len(piece.block)} tokens")
+        return [data[i * ENTRY_BYTES : (i + 1) * ENTRY_BYTES] for i in range(piece.length)]
+
+    def prefill(self, turn: TurnId, tokens: Sequence[int], *, sample: bool) -> int | None:
+        cache = self._caches[turn]
+        for token in tokens:
+            self._append(cache, token)
+        return self._say(cache) if sample else None
+
+    def decode(self, feeds: Sequence[tuple[TurnId, int]]) -> list[int]:
+        for turn, token in feeds:
+            self._append(self._caches[turn], token)
+        return [self._say(self._caches[turn]) for turn, _ in feeds]
+
+    def _append(self, cache: _Cache, token: int) -> None:
+        seen = b"".join(cache.full)
+        if self._window:
+            seen += b"|".join(self._visible(cache))
+        entry = _digest(self._weights, seen, token.to_bytes(4, "little"))
+        cache.full.append(entry)
+        if self._window:
+            cache.window.append(_digest(entry, *self._visible(cache)))
+
+    def _visible(self, cache: _Cache) -> list[bytes]:
+        """The windowed entries that the next token looks back on, itself not counted."""
+        start = max(0, len(cache.full) - self._window)
+        assert start >= cache.window_start, "a windowed layer looks at what was not restored"
+        return cache.window[start - cache.window_start :]
+
+    def _say(self, cache: _Cache) -> int:
+        seed = str(cache.sampling.seed).encode() if cache.sampling.temperature else b""
+        state = _digest(self._weights, seed, *cache.full, *cache.window[-1:])
+        return int.from_bytes(state, "little") % self._vocabulary
+
+    def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
+        cache = self._caches[turn]
+        entries = {Part.LASTING: cache.full[block.start : block.end]}
+        if Part.LOCAL in parts:
+            assert block.start >= cache.window_start, "a local part of what was not restored"
+            entries[Part.LOCAL] = cache.window[block.start - cache.window_start : block.end - cache.window_start]
+        return {part: self._payload(entries[part]) for part in parts}
+
+    def _payload(self, entries: list[bytes]) -> BytesPayload:
+        return BytesPayload({"entries": Buffer("U8", (len(entries), ENTRY_BYTES), b"".join(entries))})
+
+    def close(self, turn: TurnId) -> None:
+        self._caches.pop(turn, None)

@@ -1,0 +1,241 @@
+"""plan -> run -> absorb: the scheduler decides, the runtime and the tiers do it, the scheduler takes the result back.
+
+Runs on one thread, and knows nothing of any other.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from agent_memory.application.tiered_blocks import TieredBlocks
+from agent_memory.application.write_behind import NotWritten, Written
+from agent_memory.domain.errors import CorruptBlock
+from agent_memory.domain.kv.block import Namespace, Part, PartKey
+from agent_memory.domain.kv.scheduler import (
+    Decode,
+    Event,
+    Idle,
+    Kept,
+    Lost,
+    Outcome,
+    Prefill,
+    Restore,
+    Restored,
+    Retire,
+    Sampled,
+    Save,
+    Scheduler,
+    Step,
+)
+from agent_memory.domain.kv.turn import Turn, TurnId
+from agent_memory.ports.kv import ModelRuntime, Piece
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """Totals since the start, and what holds at this moment (turns, waiting, blocks, memory, pending writes)."""
+
+    turns_running: int = 0
+    turns_waiting: int = 0
+    blocks_known: int = 0
+    cache_bytes: int = 0
+    cache_budget_bytes: int = 0
+    pending_writes: int = 0
+    prompt_tokens_total: int = 0
+    cached_tokens_total: int = 0
+    generated_tokens_total: int = 0
+    prefill_seconds_total: float = 0.0
+    decode_seconds_total: float = 0.0
+    restore_seconds_total: float = 0.0
+    blocks_written_total: int = 0
+    bytes_written_total: int = 0
+    write_errors_total: int = 0
+    lost_blocks_total: int = 0
+    evictions_total: int = 0
+    failed_turns_total: int = 0
+
+
+class Engine:
+    def __init__(self, runtime: ModelRuntime, tiers: TieredBlocks, scheduler: Scheduler) -> None:
+        self._runtime = runtime
+        self._tiers = tiers
+        self.scheduler = scheduler
+        self._totals = EngineStats()
+        self.idle = False
+        for block, part in tiers.known():
+            key = PartKey(block.hash, part)
+            scheduler.cold.add(key)
+            if part is Part.LASTING:
+                scheduler.index.add(block, local=PartKey(block.hash, Part.LOCAL) in scheduler.cold)
+            elif scheduler.index.has(PartKey(block.hash, Part.LASTING)):
+                scheduler.index.add(block, local=True)
+
+    def namespace(self, tenant: str) -> Namespace:
+        return Namespace(tenant, self._runtime.fingerprint, self._runtime.spec.identity)
+
+    def submit(self, turn: Turn) -> None:
+        self.scheduler.submit(turn)
+        self.idle = False
+
+    def cancel(self, turn: TurnId) -> list[Event]:
+        self.idle = False
+        return self.scheduler.cancel(turn)
+
+    def step(self) -> list[Event]:
+        """One beat. Never raises for what a turn did: it fails that turn, and lives on."""
+        self._hear()
+        step = self.scheduler.plan()
+        self.idle = isinstance(step, Idle)
+        try:
+            events = self.scheduler.absorb(step, self._run(step))
+        except Exception as error:  # whatever a model or a store may raise ends its turns, not the engine
+            log.exception("a %s step failed", type(step).__name__)
+            events = self._fail(step, error)
+        self._clear()
+        return events
+
+    def _run(self, step: Step) -> Outcome:
+        match step:
+            case Restore():
+                return self._restore(step)
+            case Prefill():
+                return self._prefill(step)
+            case Decode():
+                return self._decode(step)
+            case Save():
+                return self._save(step)
+            case Retire(turn):
+                self._runtime.close(turn.id)
+                return None
+            case Idle():
+                return None
+            case _:
+                assert_never(step)
+
+    def _restore(self, step: Restore) -> Outcome:
+        started = time.perf_counter()
+        found, cold = {}, []
+        for key in step.keys:
+            payload, hot = self._tiers.get(key)
+            if payload is None:
+                self._count(lost_blocks_total=1)
+                return Lost((key,))
+            found[key] = payload
+            if not hot:
+                cold.append(key)
+        pieces = [
+            Piece(
+                block,
+                min(block.end, step.length) - block.start,
+                found[PartKey(block.hash, Part.LASTING)],
+                found.get(PartKey(block.hash, Part.LOCAL)),
+            )
+            for block in step.blocks
+        ]
+        try:
+            self._runtime.open(step.turn.id, step.turn.sampling, pieces)
+        except CorruptBlock as error:
+            log.warning("%d blocks do not fit this model and are forgotten: %s", len(pieces), error)
+            self._count(lost_blocks_total=len(pieces))
+            return Lost(tuple(step.keys))
+        for key in cold:
+            self._tiers.hold(key, found[key])
+        self._count(restore_seconds_total=time.perf_counter() - started)
+        if step.turn.cached_tokens is None:
+            self._count(prompt_tokens_total=step.turn.prompt_tokens, cached_tokens_total=step.length)
+        return Restored(tuple((key, found[key].nbytes) for key in cold))
+
+    def _prefill(self, step: Prefill) -> Outcome:
+        started = time.perf_counter()
+        tokens = step.turn.tokens[step.start : step.stop]
+        token = self._runtime.prefill(step.turn.id, tokens, sample=step.last)
+        self._count(prefill_seconds_total=time.perf_counter() - started, generated_tokens_total=int(step.last))
+        return Sampled() if token is None else Sampled((token,))
+
+    def _decode(self, step: Decode) -> Outcome:
+        started = time.perf_counter()
+        tokens = self._runtime.decode([(turn.id, turn.tokens[-1]) for turn in step.turns])
+        self._count(decode_seconds_total=time.perf_counter() - started, generated_tokens_total=len(tokens))
+        return Sampled(tuple(tokens))
+
+    def _save(self, step: Save) -> Outcome:
+        sizes = []
+        for block in step.blocks:
+            parts = (Part.LASTING, Part.LOCAL) if block in step.local else (Part.LASTING,)
+            for part, payload in self._runtime.read(step.turn.id, block, parts).items():
+                key = PartKey(block.hash, part)
+                self._tiers.hold(key, payload)
+                if key not in self.scheduler.cold:
+                    self._tiers.write(block, part, payload)
+                sizes.append((key, payload.nbytes))
+        return Kept(tuple(sizes))
+
+    def _fail(self, step: Step, error: Exception) -> list[Event]:
+        match step:
+            case Decode(turns):
+                failed = turns
+            case Restore() | Prefill() | Save() | Retire():
+                failed = (step.turn,)
+            case Idle():
+                failed = ()
+            case _:
+                assert_never(step)
+        for turn in failed:
+            self._runtime.close(turn.id)
+        self._count(failed_turns_total=len(failed))
+        return self.scheduler.fail(failed, error)
+
+    def _hear(self) -> None:
+        """Enter what the writer reports into the books."""
+        for report in self._tiers.reports():
+            match report:
+                case Written(key, nbytes, evicted):
+                    self._count(blocks_written_total=1, bytes_written_total=nbytes)
+                    self.scheduler.saved(key)
+                    for gone in evicted:
+                        self.scheduler.gone(gone)
+                case NotWritten(key):
+                    self._count(write_errors_total=1)
+                    self.scheduler.unsaved(key)
+
+    def _clear(self) -> None:
+        """Let go of the bytes that the books have struck off."""
+        for key in self.scheduler.evicted:
+            if key not in self.scheduler.pool:
+                self._tiers.evict(key)
+        for key in self.scheduler.forgotten:
+            if key not in self.scheduler.pool:
+                self._tiers.delete(key)
+        self.scheduler.evicted.clear()
+        self.scheduler.forgotten.clear()
+
+    def _count(self, **more: float) -> None:
+        totals = {name: getattr(self._totals, name) + value for name, value in more.items()}
+        self._totals = replace(self._totals, **totals)
+
+    def stats(self) -> EngineStats:
+        """Safe to call from another thread: every field is one read."""
+        pool = self.scheduler.pool
+        return replace(
+            self._totals,
+            turns_running=len(self.scheduler.running),
+            turns_waiting=len(self.scheduler.waiting),
+            blocks_known=len(self.scheduler.index),
+            cache_bytes=pool.used,
+            cache_budget_bytes=pool.capacity,
+            pending_writes=self._tiers.pending,
+            evictions_total=pool.evictions,
+        )
+
+    def check(self) -> None:
+        """Prove that the books balance, and that memory holds what they say."""
+        self.scheduler.check()
+        held, booked = self._tiers.held, frozenset(self.scheduler.pool)
+        assert held == booked, f"{len(held - booked)} payloads without a book entry, {len(booked - held)} without bytes"
+
+    def close(self) -> None:
+        self._tiers.close()
+        self._hear()

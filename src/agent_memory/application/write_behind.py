@@ -1,0 +1,122 @@
+"""Writes blocks to a slower store off the token path: one thread, in order, with reports of what became of each.
+
+Knows nothing of turns. What is queued can be read back until it is written.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.pool import PoolExhausted
+from agent_memory.ports.kv import BlockPayload, BlockStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    key: PartKey
+    nbytes: int
+    evicted: tuple[PartKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    key: PartKey
+
+
+Report = Written | NotWritten
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    block: CacheBlock
+    part: Part
+    payload: BlockPayload
+
+
+_Job = _Write | PartKey | None  # write it · delete it · end
+
+
+class WriteBehind:
+    """`wake` is called, from the writing thread, whenever there is a report."""
+
+    def __init__(self, store: BlockStore, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._wake = wake
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._in_flight: dict[PartKey, BlockPayload] = {}
+        self._thread = threading.Thread(target=self._work, name="block-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def pending(self) -> int:
+        return len(self._in_flight)
+
+    def put(self, block: CacheBlock, part: Part, payload: BlockPayload) -> None:
+        """`payload` must be plain bytes: the writer's thread must not touch a tensor."""
+        self._in_flight[PartKey(block.hash, part)] = payload
+        self._jobs.put(_Write(block, part, payload))
+
+    def get(self, key: PartKey) -> BlockPayload | None:
+        return self._in_flight.get(key)
+
+    def delete(self, key: PartKey) -> None:
+        """After everything that was put before it."""
+        self._jobs.put(key)
+
+    def reports(self) -> list[Report]:
+        """What happened since the last call."""
+        news = []
+        while not self._reports.empty():
+            report = self._reports.get()
+            self._in_flight.pop(report.key, None)
+            news.append(report)
+        return news
+
+    def drain(self) -> None:
+        """Do what is queued on the calling thread: for a writer that was not started."""
+        while not self._jobs.empty():
+            self._do(self._jobs.get())
+
+    def close(self) -> None:
+        """Write everything that is queued, then end."""
+        if self._thread.is_alive():
+            self._jobs.put(None)
+            self._thread.join()
+        else:
+            self.drain()
+
+    def _work(self) -> None:
+        while self._do(self._jobs.get()):
+            pass
+
+    def _do(self, job: _Job) -> bool:
+        """Whether there is more to come."""
+        if isinstance(job, _Write):
+            self._reports.put(self._write(job))
+            self._wake()
+        elif job is not None:
+            self._delete(job)
+        return job is not None
+
+    def _write(self, job: _Write) -> Report:
+        key = PartKey(job.block.hash, job.part)
+        try:
+            evicted = self._store.put(job.block, job.part, job.payload)
+        except (OSError, PoolExhausted) as error:
+            log.warning("block %s was not saved: %s", key.hash[:16], error)
+            return NotWritten(key)
+        return Written(key, job.payload.nbytes, tuple(evicted))
+
+    def _delete(self, key: PartKey) -> None:
+        try:
+            self._store.delete(key)
+        except OSError as error:
+            log.warning("block %s was not deleted: %s", key.hash[:16], error)

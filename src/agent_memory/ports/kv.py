@@ -1,0 +1,140 @@
+"""What the engine needs of a model, of a place for blocks, and of a tokenizer.
+
+All synchronous. A ModelRuntime belongs to one thread. Of a BlockStore, `get` may run beside `put` and `delete`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent_memory.domain.chat import Message
+from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.spec import CacheSpec
+from agent_memory.domain.kv.turn import Sampling, TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """One tensor as bytes. `dtype` is a safetensors name ("U32", "F16", "BF16"); `data` is row-major, little-endian."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes | memoryview
+
+
+class BlockPayload(Protocol):
+    """The bytes of one part of one block, wherever they live. Immutable; may be shared."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def buffers(self) -> Mapping[str, Buffer]:
+        """Named byte buffers. Copies at most once; the caller may keep them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a restore brings of one block: its first `length` tokens; `local` where the end is within reach."""
+
+    block: CacheBlock
+    length: int
+    lasting: BlockPayload
+    local: BlockPayload | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """`marks` are positions that other conversations may share, such as the end of the system prompt."""
+
+    tokens: list[int]
+    marks: tuple[int, ...] = ()
+
+
+class ModelRuntime(Protocol):
+    """A loaded model and the caches of the turns that run on it.
+
+    Attention always sees keys and values as the store will give them back (rounded to the spec's precision), so
+    that a prefix computed, found in memory or read from disk gives the same logits.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Names weights, config and tokenizer by their content. Another model never has the same."""
+        ...
+
+    @property
+    def spec(self) -> CacheSpec: ...
+
+    def open(self, turn: TurnId, sampling: Sampling, pieces: Sequence[Piece]) -> None:
+        """Begin a turn whose cache holds the pieces, in order and without gaps. Raises CorruptBlock, and opens
+        nothing, when a payload does not fit the spec. A turn that is open is begun anew.
+        """
+        ...
+
+    def prefill(self, turn: TurnId, tokens: Sequence[int], *, sample: bool) -> int | None:
+        """Append tokens to the turn's cache; with `sample`, say the token that follows."""
+        ...
+
+    def decode(self, feeds: Sequence[tuple[TurnId, int]]) -> list[int]:
+        """Append one token to each turn's cache and say the ones that follow, in the same order."""
+        ...
+
+    def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
+        """The turn's cache over the block's tokens. Only tokens since the last block read, or restored whole, can be
+        read; what lies before the block is let go.
+        """
+        ...
+
+    def close(self, turn: TurnId) -> None:
+        """Free the turn's cache. May be repeated."""
+        ...
+
+
+class TextStream(Protocol):
+    """Turns one answer's tokens into text as they come. Concatenated, the pieces are the text of all tokens."""
+
+    def add(self, token: int) -> str:
+        """The text that is certain by now; may be empty while a character is incomplete."""
+        ...
+
+    def finish(self) -> str:
+        """What is left."""
+        ...
+
+
+class ChatTokenizer(Protocol):
+    """The model's tokenizer and chat template. Used from one thread at a time."""
+
+    @property
+    def stop_tokens(self) -> frozenset[int]: ...
+
+    def render(self, messages: Sequence[Message]) -> Rendered:
+        """The whole conversation as tokens, up to where the assistant speaks. Raises InvalidInput when the template
+        refuses the messages.
+        """
+        ...
+
+    def stream(self) -> TextStream: ...
+
+
+class BlockStore(Protocol):
+    """A place for block parts. What it holds survives as long as the place does."""
+
+    def known(self) -> Iterable[tuple[CacheBlock, Part]]:
+        """What is held now, least recently used first."""
+        ...
+
+    def get(self, key: PartKey) -> BlockPayload | None:
+        """None when absent, or found damaged: such a part is put out of the way, counted, and absent from then on."""
+        ...
+
+    def put(self, block: CacheBlock, part: Part, payload: BlockPayload) -> list[PartKey]:
+        """Hold a part; returns what had to be evicted for it. May be repeated. Raises OSError when the place fails,
+        and then holds what it held before.
+        """
+        ...
+
+    def delete(self, key: PartKey) -> None:
+        """May be repeated, and may name what is not there."""
+        ...
