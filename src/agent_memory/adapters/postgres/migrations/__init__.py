@@ -1,0 +1,37 @@
+"""The numbered steps of the schema, each taken once, whichever of many servers comes first."""
+
+from importlib.resources import files
+
+from psycopg import AsyncConnection
+
+# Any number will do, as long as every version of this package uses the same.
+_LOCK = 0x6D656D6F7279
+
+
+async def migrate(connection: AsyncConnection) -> None:
+    """Bring the schema to this package's version; wait for others who are doing the same."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        await connection.execute("CREATE SCHEMA IF NOT EXISTS agent_memory")
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS agent_memory.schema_versions "
+            "(version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        rows = await (await connection.execute("SELECT version FROM agent_memory.schema_versions")).fetchall()
+        known = {version for (version,) in rows}
+        for version, name, sql in _steps():
+            if version not in known:
+                await connection.execute(sql)
+                await connection.execute(
+                    "INSERT INTO agent_memory.schema_versions (version, name) VALUES (%s, %s)",
+                    [version, name],
+                )
+
+
+def _steps() -> list[tuple[int, str, str]]:
+    """The files beside this one, in order of their numbers."""
+    found = sorted(
+        (file for file in files(__name__).iterdir() if file.name.endswith(".sql")), key=lambda f: f.name
+    )
+    return [(int(file.name[:4]), file.name[5:-4], file.read_text()) for file in found]

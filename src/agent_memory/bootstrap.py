@@ -1,0 +1,137 @@
+"""The wiring diagram: settings -> adapters -> use cases. Opened in order, closed in reverse.
+
+Every part can be replaced: `bootstrap(settings, memory_store=InMemoryMemoryStore())`. A part that is given is
+used as it is, and left open.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from prometheus_client import CollectorRegistry
+
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.adapters.prometheus.engine import EngineCollector
+from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
+from agent_memory.application.conversation import Conversation
+from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.domain.errors import AgentMemoryError, Misconfigured
+from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.scoring import Fusion
+from agent_memory.ports.semantic import Embedder, MemoryStore
+from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
+
+_CHECK_SECONDS = 2.0
+
+
+class Parts(TypedDict, total=False):
+    """What may be replaced. `conversation=None` is an application without a language model."""
+
+    memory_store: MemoryStore
+    embedder: Embedder
+    conversation: Conversation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything that a door needs, for as long as `bootstrap` lasts. `runs_on` tells people what that is."""
+
+    settings: Settings
+    plan: ModelPlan
+    memory: SemanticMemory
+    conversation: Conversation | None
+    registry: CollectorRegistry
+    runs_on: Mapping[str, str]
+    probes: Mapping[str, Callable[[], Awaitable[object]]]
+
+    async def check(self) -> dict[str, str]:
+        """Ask every part whether it is there: "ok", or what is wrong."""
+        states = await asyncio.gather(*map(_state, self.probes.values()))
+        return dict(zip(self.probes, states, strict=True))
+
+
+@asynccontextmanager
+async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[Application]:
+    settings = settings or Settings()
+    plan = plan_model(settings, load_profiles(), Machine.this())
+    registry = CollectorRegistry()
+    runs_on: dict[str, str] = {}
+    async with AsyncExitStack() as stack:
+        if not {"memory_store", "conversation"} <= parts.keys():
+            _claim(settings.data_folder)
+            runs_on["data"] = str(settings.data_folder)
+        store = parts.get("memory_store") or await _open_memory_store(stack, settings, runs_on)
+        embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
+        if "conversation" in parts:
+            conversation = parts["conversation"]
+        else:
+            conversation = await _open_conversation(stack, settings, plan, runs_on)
+        if conversation is not None:
+            EngineCollector(conversation.stats, registry)
+        yield Application(
+            settings=settings,
+            plan=plan,
+            memory=SemanticMemory(
+                MeasuredMemoryStore(store, registry),
+                MeasuredEmbedder(embedder, registry),
+                Fusion(half_life=timedelta(days=settings.memory.recency_decay_days)),
+            ),
+            conversation=conversation,
+            registry=registry,
+            runs_on=runs_on,
+            probes={"db": lambda: store.count(Scope("health", "health"))},
+        )
+
+
+async def _open_memory_store(
+    stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]
+) -> MemoryStore:
+    database = settings.database
+    if database.url is None:
+        conninfo = await stack.enter_async_context(embedded.running(settings.data_folder))
+        runs_on["database"] = "embedded PostgreSQL with pgvector"
+    else:
+        conninfo = database.url
+        runs_on["database"] = "the PostgreSQL of DATABASE_URL"
+    opening = connection.opened(conninfo, database.min_pool_size, database.max_pool_size)
+    return PostgresMemoryStore(await stack.enter_async_context(opening))
+
+
+async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:
+    embedder = HashingEmbedder()
+    runs_on["embedder"] = embedder.model
+    return embedder
+
+
+async def _open_conversation(
+    stack: AsyncExitStack, settings: Settings, plan: ModelPlan, runs_on: dict[str, str]
+) -> Conversation | None:
+    return None
+
+
+async def _state(probe: Callable[[], Awaitable[object]]) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await probe()
+    except AgentMemoryError as error:
+        return str(error)
+    except TimeoutError:
+        return f"no answer in {_CHECK_SECONDS:g} s"
+    return "ok"
+
+
+def _claim(folder: Path) -> None:
+    """Make sure that the data folder is there, and that we can write to it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Misconfigured(f"data directory {folder}: cannot write there: {error.strerror}") from None

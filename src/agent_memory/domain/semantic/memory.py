@@ -1,0 +1,98 @@
+"""What is remembered, by whom and about whom, and the limits that text and numbers must keep.
+
+It knows nothing of how memories are found: that is `scoring` and `words`.
+"""
+
+import math
+from array import array
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+from agent_memory.domain.errors import InvalidInput
+
+MemoryId = NewType("MemoryId", UUID)
+
+LONGEST_NAME = 128
+LONGEST_CONTENT = 8000
+LONGEST_QUERY = 2000
+MOST_RESULTS = 50
+GREATEST_IMPORTANCE = 2.0
+
+
+class MemoryType(StrEnum):
+    """Episodic: it happened. Semantic: it is so. Procedural: it is done like this."""
+
+    EPISODIC = "episodic"
+    SEMANTIC = "semantic"
+    PROCEDURAL = "procedural"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One agent's knowledge of one user: no search ever crosses it."""
+
+    agent_id: str
+    user_id: str
+
+    def __post_init__(self) -> None:
+        check_text("agent_id", self.agent_id, LONGEST_NAME)
+        check_text("user_id", self.user_id, LONGEST_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    id: MemoryId
+    scope: Scope
+    content: str
+    created_at: datetime
+    memory_type: MemoryType = MemoryType.EPISODIC
+    importance: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_text("content", self.content, LONGEST_CONTENT)
+        check_importance(self.importance)
+        if self.created_at.tzinfo is None:
+            raise InvalidInput("created_at", "needs a time zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A unit vector of 32-bit floats and the model that made it: vectors of two models are never compared."""
+
+    model: str
+    vector: "array[float]" = field(repr=False)
+
+
+def check_text(name: str, text: str, longest: int) -> None:
+    """Refuse what no store can hold: nothing, too much, NUL, and halves of UTF-16 pairs."""
+    if not 1 <= len(text) <= longest:
+        raise InvalidInput(name, f"must have 1 to {longest} characters, has {len(text)}")
+    if "\0" in text:
+        raise InvalidInput(name, f"has a NUL character at position {text.index(chr(0))}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(name, f"has a lone surrogate at position {error.start}") from None
+
+
+def check_importance(importance: float) -> None:
+    if not (math.isfinite(importance) and 0 <= importance <= GREATEST_IMPORTANCE):
+        raise InvalidInput("importance", f"must be from 0 to {GREATEST_IMPORTANCE:g}, is {importance}")
+
+
+def parse_memory_type(name: str) -> MemoryType:
+    try:
+        return MemoryType(name)
+    except ValueError:
+        known = ", ".join(MemoryType)
+        raise InvalidInput("memory_type", f"must be one of {known}, is {name[:40]!r}") from None
+
+
+def parse_memory_id(name: MemoryId | str) -> MemoryId:
+    try:
+        return MemoryId(name if isinstance(name, UUID) else UUID(name))
+    except ValueError:
+        raise InvalidInput("memory_id", f"must be a UUID, is {str(name)[:40]!r}") from None

@@ -1,0 +1,97 @@
+"""The vocabulary between asking and ranking: a search, the candidates it brings, and what comes of them.
+
+A store fills a `Shortlist` with measured signals; `scoring` turns it into `Recollection`s.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import (
+    LONGEST_QUERY,
+    MOST_RESULTS,
+    Embedding,
+    Memory,
+    MemoryType,
+    Scope,
+    check_text,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the caller asks. With `alpha` the caller also asks for the weighing of meaning against recency."""
+
+    scope: Scope
+    query: str
+    top_k: int = 10
+    alpha: float | None = None
+    memory_type: MemoryType | None = None
+
+    def __post_init__(self) -> None:
+        check_text("query", self.query, LONGEST_QUERY)
+        if not 1 <= self.top_k <= MOST_RESULTS:
+            raise InvalidInput("top_k", f"must be 1 to {MOST_RESULTS}, is {self.top_k}")
+        if self.alpha is not None and not (math.isfinite(self.alpha) and 0 <= self.alpha <= 1):
+            raise InvalidInput("alpha", f"must be a number from 0 to 1, is {self.alpha}")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A question as a store understands it: where, near what, with which words, how deep."""
+
+    scope: Scope
+    embedding: Embedding
+    words: frozenset[str]
+    depth: int
+    memory_type: MemoryType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A memory and how it relates to the search.
+
+    `position` numbers the memories of the scope by time: consecutive numbers are neighbours. A candidate that
+    is not `eligible` fails the filter and only lends context to its neighbours.
+    """
+
+    memory: Memory
+    position: int
+    similarity: float
+    counts: Mapping[str, int]
+    length: int
+    eligible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WordStatistics:
+    """How common the searched words are in the scope: what makes a rare word count for more."""
+
+    documents: int
+    mean_length: float
+    frequencies: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    candidates: tuple[Candidate, ...]
+    words: WordStatistics
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Why a memory stands where it stands: `total` orders, the parts explain."""
+
+    total: float
+    similarity: float
+    words: float
+    context: float
+    recency: float
+    importance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    memory: Memory
+    score: Score

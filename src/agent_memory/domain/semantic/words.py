@@ -1,0 +1,64 @@
+"""Text as the words that can be searched for, and BM25: how well a memory's words answer a query's.
+
+Scripts without spaces are cut into pairs of characters, so that they can be found as well.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from agent_memory.domain.semantic.recall import WordStatistics
+from agent_memory.domain.semantic.stemming import stem
+
+# Saturation of repeated words, and how much length is held against a memory (Robertson & Zaragoza 2009).
+_SATURATION = 0.9
+_LENGTH_WEIGHT = 0.4
+
+_WORD = re.compile(r"[^\W_]+")
+# Kana, CJK ideographs, Thai, Lao, Khmer, Myanmar: written without spaces between words.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+
+_STOP_WORDS = frozenset(
+    _WORD.findall("""
+    a about all am an and any are aren as at be because been before being but by can could couldn d
+    did didn do does doesn doing don down during each few for from further had hadn has hasn have
+    haven having he her here hers him himself his how i if in into is isn it its itself just ll m me
+    more most my myself no nor not of off on once only or other our ours ourselves out over own re s
+    same she should shouldn so some such t than that the their theirs them themselves then there
+    these they this those through to too under until up ve very was wasn we were weren what when
+    where which while who whom why will with won would wouldn you your yours yourself""")
+)
+
+
+def word_counts(text: str) -> Counter[str]:
+    """The searchable words of a text, and how often each occurs."""
+    return Counter(_searchable(text))
+
+
+def _searchable(text: str) -> list[str]:
+    found: list[str] = []
+    for word in _WORD.findall(text.casefold()):
+        if _UNSPACED.match(word):
+            found.extend(_pairs(word))
+        elif word not in _STOP_WORDS:
+            found.append(stem(word))
+    return found
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
+
+
+def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> float:
+    """The relevance of a memory by its words: rare words weigh more, repeats and long memories less."""
+    relative_length = length / statistics.mean_length if statistics.mean_length else 1.0
+    damping = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * relative_length)
+    return sum(
+        _rarity(statistics.frequencies.get(word, 0), statistics.documents) * count / (count + damping)
+        for word, count in counts.items()
+    )
+
+
+def _rarity(frequency: int, documents: int) -> float:
+    return math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))

@@ -1,0 +1,87 @@
+"""The command line: options become settings, what is wrong becomes one line and exit code 2."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import AgentMemoryError
+from agent_memory.entrypoints.http.routes.system import VERSION
+from agent_memory.entrypoints.logs import configure_logs
+from agent_memory.entrypoints.serving import serve as serve_forever
+from agent_memory.settings import load_settings
+
+cli = typer.Typer(
+    name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True
+)
+
+_OPTION_KEYS = {
+    "host": "server.host",
+    "port": "server.port",
+    "model": "model.id",
+    "data_dir": "data_dir",
+    "log_level": "server.log_level",
+}
+
+
+@cli.command()
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [8000]")] = None,
+    model: Annotated[str | None, typer.Option(help="Language model: a hub id or a local folder")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where everything is kept [~/.agent_memory]")] = None,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR [INFO]")] = None,
+    settings: Annotated[Path | None, typer.Option(help="A settings file (TOML)")] = None,
+) -> None:
+    """Start the server. Everything else is set by environment variables or the settings file."""
+    given = {"host": host, "port": port, "model": model, "data_dir": data_dir}
+    given["log_level"] = log_level.upper() if log_level else None
+    options = {
+        _OPTION_KEYS[name]: (f"--{name.replace('_', '-')}", value)
+        for name, value in given.items()
+        if value is not None
+    }
+    try:
+        loaded = load_settings(os.environ, options, settings)
+        configure_logs(loaded.server.log_level)
+        serve_forever(loaded, _announce)
+    except AgentMemoryError as error:
+        typer.echo(f"agent-memory: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(VERSION)
+
+
+def main() -> None:
+    cli()
+
+
+def _announce(application: Application, url: str) -> None:
+    width = max(map(len, application.runs_on), default=0)
+    lines = ["", f"agent_memory {VERSION} is ready at {url}", ""]
+    lines += [f"  {name:<{width}}  {what}" for name, what in application.runs_on.items()]
+    lines += ["", "Try it:", "", *_commands(application, url), ""]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _commands(application: Application, url: str) -> list[str]:
+    remember = '{"agent_id": "guide", "user_id": "ada", "content": "Ada moved to Lisbon in spring."}'
+    search = '{"agent_id": "guide", "user_id": "ada", "query": "Where does Ada live?"}'
+    commands = [f"  curl {url}/v1/memories -d '{remember}'", f"  curl {url}/v1/memories/search -d '{search}'"]
+    if application.conversation is not None:
+        chat = '{"messages": [{"role": "user", "content": "Hello!"}]}'
+        commands.append(f"  curl {url}/v1/chat/completions -d '{chat}'")
+    return [*commands, f"  open {url}/docs"]
+
+
+if __name__ == "__main__":
+    main()

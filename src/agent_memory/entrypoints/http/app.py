@@ -1,0 +1,61 @@
+"""The application as an ASGI app: routes, and the layers that every request passes.
+
+From the outside: request log, CORS, exception handling, routing, body limit, handler.
+"""
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+
+from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.http.docs import DocsPage
+from agent_memory.entrypoints.http.errors import on_error
+from agent_memory.entrypoints.http.limits import BodyLimit
+from agent_memory.entrypoints.http.request_log import RequestLog
+from agent_memory.entrypoints.http.routes import completions, memories, system
+
+_ROUTES = (
+    completions.create_chat_completion,
+    completions.list_models,
+    memories.remember,
+    memories.search_memories,
+    memories.count_memories,
+    memories.forget,
+    system.health,
+    system.live,
+    system.metrics,
+    system.openapi_document,
+    system.root,
+)
+
+
+def create_app(application: Application) -> Litestar:
+    server = application.settings.server
+    app = Litestar(
+        _ROUTES,
+        dependencies={"application": Provide(lambda: application, sync_to_thread=False)},
+        middleware=[DefineMiddleware(BodyLimit, limit=server.max_body_mb * 1_000_000)],
+        exception_handlers={HTTPException: on_error, Exception: on_error},
+        request_max_body_size=None,
+        cors_config=_cors(server.cors_origins),
+        openapi_config=OpenAPIConfig(
+            title="agent_memory",
+            version=system.VERSION,
+            description="Memory for AI agents: semantic memories above the prompt, KV cache below it.",
+            path="/docs",
+            render_plugins=[DocsPage()],
+        ),
+        logging_config=None,
+    )
+    # Around all of it, also around what no route answers: Litestar's own middleware begins after the routing.
+    app.asgi_handler = RequestLog(app.asgi_handler, application.registry)
+    return app
+
+
+def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
+    if not origins:
+        return None
+    return CORSConfig(allow_origins=list(origins), expose_headers=["X-Request-ID", "Retry-After"])

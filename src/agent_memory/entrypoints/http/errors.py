@@ -1,0 +1,51 @@
+"""The HTTP edge's one place where every exception becomes an answer; what nobody expected is logged here."""
+
+import logging
+
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from msgspec import json
+
+from agent_memory.entrypoints.http.problems import (
+    INTERNAL,
+    Fault,
+    fault_of,
+    openai_error,
+    openai_status,
+    problem,
+)
+from agent_memory.entrypoints.http.request_log import request_id
+
+AnyRequest = Request[object, object, State]
+
+OPENAI_ROUTES = ("/v1/chat/", "/v1/models", "/v1/completions", "/v1/embeddings", "/v1/responses")
+
+_log = logging.getLogger("agent_memory.http")
+
+
+def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    fault = logged_fault_of(error)
+    path = request.scope["path"]
+    if path.startswith(OPENAI_ROUTES):
+        body, status, media = openai_error(fault), openai_status(fault), "application/json"
+    else:
+        in_body = request.method in ("POST", "PUT", "PATCH")
+        body = problem(fault, path=path, request_id=request_id.get(), in_body=in_body)
+        status, media = fault.kind.status, "application/problem+json"
+    return Response(json.encode(body), status_code=status, media_type=media, headers=dict(fault.headers))
+
+
+def error_event(error: BaseException) -> bytes:
+    """OpenAI's shape inside a stream that has begun."""
+    fault = logged_fault_of(error if isinstance(error, Exception) else RuntimeError(str(error)))
+    return b"data: " + json.encode(openai_error(fault)) + b"\n\ndata: [DONE]\n\n"
+
+
+def logged_fault_of(error: Exception) -> Fault:
+    fault = fault_of(error)
+    if fault.kind is INTERNAL:
+        _log.error("unexpected error", exc_info=error)
+    elif fault.kind.status >= 500 and not isinstance(error, HTTPException):
+        _log.error("%s: %s", type(error).__name__, error)
+    return fault

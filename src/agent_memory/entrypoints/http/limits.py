@@ -1,0 +1,64 @@
+"""How large a body may be. What is too large is read to its end, up to a bound, so that the client hears
+the answer instead of a broken pipe.
+"""
+
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
+
+_PATIENCE = 16
+"""How many times the limit is read and thrown away before the connection is given up."""
+
+
+class BodyTooLarge(HTTPException):
+    status_code = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(detail=f"the body may have at most {limit} bytes")
+
+
+class BodyLimit:
+    """Sits inside the exception handling, so that its error becomes an ordinary answer."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        if _announced(scope) > self._limit:
+            await self._drain(receive, 0)
+            raise BodyTooLarge(self._limit)
+        await self._app(scope, self._counted(receive), send)
+
+    def _counted(self, receive: Receive) -> Receive:
+        size = 0
+
+        async def counting() -> ReceiveMessage:
+            nonlocal size
+            message = await receive()
+            if message["type"] == "http.request":
+                size += len(message["body"])
+                if size > self._limit:
+                    if message["more_body"]:
+                        await self._drain(receive, size)
+                    raise BodyTooLarge(self._limit)
+            return message
+
+        return counting
+
+    async def _drain(self, receive: Receive, size: int) -> None:
+        more = True
+        while more and size <= self._limit * _PATIENCE:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            size += len(message["body"])
+            more = message["more_body"]
+
+
+def _announced(scope: Scope) -> int:
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(length) if length.isdigit() else 0

@@ -1,0 +1,135 @@
+"""What went wrong, as an HTTP answer: one table from errors to statuses, two ways to write it down.
+
+Our own routes answer RFC 9457 problems, OpenAI's routes the shape its clients parse. An unexpected
+error's text is never shown: it goes to the log, under the request's id.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from litestar.exceptions import HTTPException, ValidationException
+
+from agent_memory.domain import errors
+
+URN = "urn:agent-memory:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row: what our problem says, and what OpenAI's clients are told where that differs."""
+
+    status: int
+    slug: str
+    title: str
+    openai_type: str = "invalid_request_error"
+    openai_code: str | None = None
+    openai_status: int | None = None
+
+
+INTERNAL = Kind(500, "internal", "Something broke inside the server", "server_error", "internal_error")
+
+KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
+    errors.InvalidInput: Kind(422, "invalid-input", "The request is not valid", openai_status=400),
+    errors.NotFound: Kind(404, "not-found", "What was named does not exist", openai_code="not_found"),
+    errors.Conflict: Kind(409, "conflict", "The current state forbids the request", openai_code="conflict"),
+    errors.RateLimited: Kind(429, "rate-limited", "You asked too often", "rate_limit_error", "rate_limited"),
+    errors.Overloaded: Kind(429, "overloaded", "The server is busy", "rate_limit_error", "overloaded"),
+    errors.Unavailable: Kind(503, "unavailable", "A part cannot be reached", "server_error", "unavailable"),
+    errors.GenerationFailed: Kind(
+        500, "generation-failed", "The model failed", "server_error", "generation_failed"
+    ),
+    errors.CorruptBlock: INTERNAL,
+    errors.Misconfigured: INTERNAL,
+}
+
+MODEL_NOT_FOUND = Kind(404, "not-found", "What was named does not exist", openai_code="model_not_found")
+
+HTTP_KINDS: Mapping[int, Kind] = {
+    400: Kind(400, "malformed-request", "The request cannot be read", openai_code="malformed_request"),
+    404: Kind(404, "no-such-route", "There is nothing at this path", openai_code="unknown_url"),
+    405: Kind(
+        405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"
+    ),
+    413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One failed request, before it is written in anyone's shape."""
+
+    kind: Kind
+    detail: str
+    field: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def fault_of(error: Exception) -> Fault:
+    match error:
+        case errors.AgentMemoryError() if _kind(error) is not INTERNAL:
+            return _our_fault(error)
+        case ValidationException():
+            return _invalid_parameter(error)
+        case HTTPException() if error.status_code in HTTP_KINDS:
+            headers = tuple((error.headers or {}).items())
+            return Fault(HTTP_KINDS[error.status_code], error.detail, headers=headers)
+        case _:
+            return Fault(INTERNAL, "an unexpected error; the server's log tells more under this request's id")
+
+
+def problem(fault: Fault, *, path: str, request_id: str, in_body: bool) -> dict[str, object]:
+    """RFC 9457. `errors` points into the body by JSON pointer, or names the parameter."""
+    told: dict[str, object] = {
+        "type": URN + fault.kind.slug,
+        "title": fault.kind.title,
+        "status": fault.kind.status,
+        "detail": fault.detail,
+        "instance": path,
+        "request_id": request_id,
+    }
+    if fault.field is not None:
+        where = {"pointer": _pointer(fault.field)} if in_body else {"parameter": fault.field}
+        told["errors"] = [{"detail": fault.detail, **where}]
+    return told
+
+
+def openai_error(fault: Fault) -> dict[str, object]:
+    kind = fault.kind
+    told = {"message": fault.detail, "type": kind.openai_type, "param": fault.field, "code": kind.openai_code}
+    return {"error": told}
+
+
+def openai_status(fault: Fault) -> int:
+    return fault.kind.openai_status or fault.kind.status
+
+
+def _our_fault(error: errors.AgentMemoryError) -> Fault:
+    match error:
+        case errors.InvalidInput():
+            return Fault(_kind(error), str(error), error.field)
+        case errors.NotFound(kind="model"):
+            return Fault(MODEL_NOT_FOUND, f"{error}; GET /v1/models shows what is loaded", "model")
+        case errors.RateLimited() | errors.Overloaded():
+            return Fault(_kind(error), str(error), headers=(("Retry-After", str(ceil(error.retry_after))),))
+        case _:
+            return Fault(_kind(error), str(error))
+
+
+def _kind(error: errors.AgentMemoryError) -> Kind:
+    return next((KINDS[ancestor] for ancestor in type(error).__mro__ if ancestor in KINDS), INTERNAL)
+
+
+def _invalid_parameter(error: ValidationException) -> Fault:
+    """Litestar's complaint about a query parameter; a missing one is named in the detail only."""
+    complaint = error.extra[0] if isinstance(error.extra, list) and error.extra else {}
+    missing = re.match(r"Missing required (?:query )?parameter '(\w+)'", error.detail)
+    field = missing[1] if missing else str(complaint.get("key", "request"))
+    reason = "is required" if missing else str(complaint.get("message", error.detail)).replace("`", "")
+    return Fault(KINDS[errors.InvalidInput], f"{field}: {reason}", field)
+
+
+def _pointer(field: str) -> str:
+    """messages[0].role -> #/messages/0/role"""
+    return "#/" + re.sub(r"\[(\d+)\]", r"/\1", field).replace(".", "/").lstrip("/")

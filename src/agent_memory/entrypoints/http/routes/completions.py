@@ -1,0 +1,112 @@
+"""OpenAI's chat completions and model list, on the conversation with the loaded model."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from time import time
+from uuid import uuid4
+
+from litestar import get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.response.base import ASGIResponse
+from msgspec import UNSET, UnsetType, json
+
+from agent_memory.application.conversation import Conversation, Delta, Finish, Prompt
+from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import GenerationFailed, NotFound, Unavailable
+from agent_memory.entrypoints.http.errors import AnyRequest, error_event
+from agent_memory.entrypoints.http.streaming import begin, event, while_connected
+from agent_memory.entrypoints.http.wire import openai as wire
+from agent_memory.entrypoints.http.wire.decoding import JSONBody
+
+_CHAT = ResponseSpec(wire.ChatCompletion, description="The answer; with `stream`, server-sent chunks of it")
+
+
+@post(
+    "/v1/chat/completions",
+    dto=JSONBody[wire.ChatRequest],
+    return_dto=None,
+    status_code=200,
+    responses={200: _CHAT},
+    tags=["chat"],
+)
+async def create_chat_completion(
+    data: wire.ChatRequest, request: AnyRequest, application: Application
+) -> ASGIResponse:
+    """Answer a conversation, whole or as a stream. `"model": "default"` is the model that is loaded."""
+    conversation = _model_called(data.model, application)
+    prompt = wire.to_prompt(data, application.plan)
+    if not data.stream:
+        answer = await while_connected(request.receive, _complete(conversation, prompt))
+        return ASGIResponse(body=json.encode(answer))
+    with_usage = data.stream_options is not None and data.stream_options.include_usage is True
+    events = _chunks(conversation, prompt, with_usage=with_usage)
+    return await while_connected(request.receive, begin(events, error_event))
+
+
+@get("/v1/models", tags=["chat"])
+async def list_models(application: Application) -> wire.ModelList:
+    """The model that is loaded."""
+    loaded = application.conversation
+    return wire.ModelList(data=[wire.Model(id=loaded.model_id, created=loaded.created)] if loaded else [])
+
+
+def _model_called(name: str, application: Application) -> Conversation:
+    conversation = application.conversation
+    if conversation is None:
+        raise Unavailable("no language model is loaded")
+    if name not in ("default", conversation.model_id):
+        raise NotFound("model", name)
+    return conversation
+
+
+async def _complete(conversation: Conversation, prompt: Prompt) -> wire.ChatCompletion:
+    parts = []
+    async with aclosing(conversation.reply(prompt)) as reply:
+        async for piece in reply:
+            match piece:
+                case Delta(text):
+                    parts.append(text)
+                case Finish() as finish:
+                    choice = wire.Choice(wire.AnswerMessage("".join(parts)), finish.reason)
+                    return wire.ChatCompletion(
+                        id=_new_id(),
+                        created=int(time()),
+                        model=conversation.model_id,
+                        choices=[choice],
+                        usage=wire.usage_of(finish),
+                    )
+    raise GenerationFailed("the answer ended without a reason")
+
+
+async def _chunks(
+    conversation: Conversation, prompt: Prompt, *, with_usage: bool
+) -> AsyncGenerator[bytes, None]:
+    """Role, text as it comes, the reason for the end, the usage if asked for."""
+    name, created = _new_id(), int(time())
+
+    def chunk(*choices: wire.ChunkChoice, usage: wire.Usage | UnsetType | None) -> bytes:
+        told = wire.Chunk(
+            id=name, created=created, model=conversation.model_id, choices=list(choices), usage=usage
+        )
+        return event(json.encode(told))
+
+    silent = None if with_usage else UNSET
+    role = wire.ChunkChoice(wire.DeltaMessage(role="assistant", content=""))
+    opening = chunk(role, usage=silent)
+    async with aclosing(conversation.reply(prompt)) as reply:
+        async for piece in reply:
+            if opening:
+                yield opening
+                opening = b""
+            match piece:
+                case Delta(text):
+                    yield chunk(wire.ChunkChoice(wire.DeltaMessage(content=text)), usage=silent)
+                case Finish() as finish:
+                    yield chunk(wire.ChunkChoice(wire.DeltaMessage(), finish.reason), usage=silent)
+                    if with_usage:
+                        yield chunk(usage=wire.usage_of(finish))
+    yield b"data: [DONE]\n\n"
+
+
+def _new_id() -> str:
+    return f"chatcmpl-{uuid4().hex}"

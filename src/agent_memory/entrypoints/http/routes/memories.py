@@ -1,0 +1,63 @@
+"""Semantic memory over HTTP: remember, search, forget, count."""
+
+from typing import Annotated
+
+from litestar import delete, get, post
+from litestar.params import Parameter
+
+from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.http.wire import memories as wire
+from agent_memory.entrypoints.http.wire.decoding import JSONBody
+
+AgentName = Annotated[str, Parameter(query="agent_id", min_length=1, max_length=128)]
+UserName = Annotated[str, Parameter(query="user_id", min_length=1, max_length=128)]
+
+
+@post("/v1/memories", dto=JSONBody[wire.RememberRequest], return_dto=None, tags=["memories"])
+async def remember(data: wire.RememberRequest, application: Application) -> wire.MemoryAnswer:
+    """Remember a text. When the answer arrives, the memory is on disk and every later search sees it."""
+    memory = await application.memory.remember(
+        agent_id=data.agent_id,
+        user_id=data.user_id,
+        content=data.content,
+        memory_type=data.memory_type,
+        importance=data.importance,
+    )
+    return wire.from_memory(memory)
+
+
+@post(
+    "/v1/memories/search",
+    dto=JSONBody[wire.SearchRequest],
+    return_dto=None,
+    status_code=200,
+    tags=["memories"],
+)
+async def search_memories(data: wire.SearchRequest, application: Application) -> wire.SearchAnswer:
+    """What one agent knows about one user that answers the query, best first."""
+    found = await application.memory.recall(
+        agent_id=data.agent_id,
+        user_id=data.user_id,
+        query=data.query,
+        top_k=data.top_k,
+        alpha=data.alpha,
+        memory_type=data.memory_type,
+    )
+    return wire.from_recollections(data.query, found)
+
+
+@delete("/v1/memories/{memory_id:str}", tags=["memories"])
+async def forget(
+    memory_id: str, application: Application, agent_id: AgentName, user_id: UserName | None = None
+) -> None:
+    """Forget one memory of this agent; with `user_id`, only if it is about that user."""
+    await application.memory.forget(memory_id, agent_id=agent_id, user_id=user_id)
+
+
+@get("/v1/memories/count", tags=["memories"])
+async def count_memories(
+    application: Application, agent_id: AgentName, user_id: UserName
+) -> wire.CountAnswer:
+    """How many memories one agent has about one user."""
+    count = await application.memory.count(agent_id=agent_id, user_id=user_id)
+    return wire.CountAnswer(agent_id=agent_id, user_id=user_id, count=count)

@@ -1,0 +1,55 @@
+"""How the server is: health for people and balancers, metrics for Prometheus, the OpenAPI document."""
+
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Response, get
+from litestar.response import Redirect
+from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.http.errors import AnyRequest
+
+VERSION = version("agent-memory")
+
+
+class Health(Struct, kw_only=True):
+    """`status` is ok when every part is; a part is ok, or what is wrong with it."""
+
+    status: str
+    version: str
+    model: str | None
+    parts: dict[str, str]
+
+
+@get(["/health", "/health/ready"], tags=["system"])
+async def health(application: Application) -> Response[Health]:
+    """Whether every part answers: 200, or 503 and which does not."""
+    parts = await application.check()
+    well = all(state == "ok" for state in parts.values())
+    model = application.conversation.model_id if application.conversation else None
+    told = Health(status="ok" if well else "degraded", version=VERSION, model=model, parts=parts)
+    return Response(told, status_code=200 if well else 503)
+
+
+@get("/health/live", tags=["system"])
+async def live() -> dict[str, str]:
+    """Whether the process answers at all; nothing else is asked."""
+    return {"status": "ok"}
+
+
+@get("/metrics", tags=["system"], media_type=CONTENT_TYPE_LATEST)
+async def metrics(application: Application) -> bytes:
+    """Everything counted, for Prometheus."""
+    return generate_latest(application.registry)
+
+
+@get("/openapi.json", include_in_schema=False)
+async def openapi_document(request: AnyRequest) -> dict[str, Any]:
+    return request.app.openapi_schema.to_schema()
+
+
+@get("/", include_in_schema=False)
+async def root() -> Redirect:
+    return Redirect("/docs")

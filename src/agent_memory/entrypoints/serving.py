@@ -1,0 +1,132 @@
+"""One server process: a port that is ours before anything is loaded, and signals that end it in order.
+
+The port is bound first, so that a port in use is known at once; it listens last, so that whoever gets through
+is answered.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+import uvloop
+
+from agent_memory.bootstrap import Application, bootstrap
+from agent_memory.domain.errors import Misconfigured
+from agent_memory.entrypoints.http.app import create_app
+from agent_memory.settings import ServerSettings, Settings
+
+
+def serve(settings: Settings, announce: Callable[[Application, str], None]) -> None:
+    """Until a signal ends it. `announce` is called with the address once the server listens."""
+    with bound(settings.server) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, sock, announce))
+
+
+@contextmanager
+def bound(server: ServerSettings) -> Iterator[socket.socket]:
+    """A socket on the host and port, not listening yet."""
+    where = f"{server.host}:{server.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise Misconfigured(f"host {server.host}: {error.strerror}") from None
+    with socket.socket(family, kind, protocol) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(address)
+        except OSError as error:
+            raise Misconfigured(f"cannot listen on {where}: {os.strerror(error.errno or 0)}") from None
+        yield sock
+
+
+async def _serve(
+    settings: Settings, sock: socket.socket, announce: Callable[[Application, str], None]
+) -> None:
+    ending = _Ending()
+    with ending.watching_signals():
+        try:
+            async with bootstrap(settings) as application:
+                app = create_app(application)
+                await ending.run(
+                    _Server(app, settings.server, lambda: announce(application, _url(sock))), sock
+                )
+        except asyncio.CancelledError:
+            if not ending.asked:
+                raise
+
+
+class _Server(uvicorn.Server):
+    def __init__(
+        self, app: Callable[..., object], server: ServerSettings, on_listening: Callable[[], None]
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=server.shutdown_seconds,
+        )
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except OSError as error:
+            raise Misconfigured(f"cannot listen: {error.strerror}") from None
+        self._on_listening()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are `_Ending`'s, from before the model is loaded until after the database is closed."""
+        yield
+
+
+class _Ending:
+    """The first signal ends the server in order, whatever it is doing; the second ends it at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._server: _Server | None = None
+
+    @contextmanager
+    def watching_signals(self) -> Iterator[None]:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            del frame
+            if self.asked:
+                os._exit(128 + number)
+            self.asked = True
+            loop.call_soon_threadsafe(self._end, task)
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def run(self, server: _Server, sock: socket.socket) -> None:
+        self._server = server
+        await server.serve(sockets=[sock])
+
+    def _end(self, task: "asyncio.Task[object]") -> None:
+        if self._server is None:
+            task.cancel()
+        else:
+            self._server.should_exit = True
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if sock.family is socket.AF_INET6 else f"http://{host}:{port}"

@@ -1,0 +1,139 @@
+"""From a settings file, the environment and the command line to one `Settings`; the later wins.
+
+Every fault is a `Misconfigured` that names the variable, option or key it came from.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from agent_memory.domain.errors import Misconfigured
+from agent_memory.settings.sections import Settings
+
+SETTINGS_FILE = "AGENT_MEMORY_SETTINGS"
+
+VARIABLES: Mapping[str, str] = {
+    "AGENT_MEMORY_DATA_DIR": "data_dir",
+    "AGENT_MEMORY_DISK_BUDGET_MB": "cache.disk_budget_mb",
+    "SEMANTIC_MLX_MODEL_ID": "model.id",
+    "SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "model.max_context_length",
+    "SEMANTIC_MLX_PREFILL_STEP_SIZE": "model.prefill_step_size",
+    "SEMANTIC_MLX_DEFAULT_MAX_TOKENS": "model.default_max_tokens",
+    "SEMANTIC_MLX_DEFAULT_TEMPERATURE": "model.default_temperature",
+    "SEMANTIC_MLX_KV_BITS": "cache.kv_bits",
+    "SEMANTIC_MLX_KV_GROUP_SIZE": "cache.kv_group_size",
+    "SEMANTIC_MLX_CACHE_BUDGET_MB": "cache.budget_mb",
+    "SEMANTIC_SERVER_HOST": "server.host",
+    "SEMANTIC_SERVER_PORT": "server.port",
+    "SEMANTIC_SERVER_LOG_LEVEL": "server.log_level",
+    "SEMANTIC_SERVER_CORS_ORIGINS": "server.cors_origins",
+    "SEMANTIC_SERVER_MAX_BODY_MB": "server.max_body_mb",
+    "SEMANTIC_SERVER_SHUTDOWN_SECONDS": "server.shutdown_seconds",
+    "DATABASE_URL": "database.url",
+    "DB_MIN_POOL_SIZE": "database.min_pool_size",
+    "DB_MAX_POOL_SIZE": "database.max_pool_size",
+    "DB_COMMAND_TIMEOUT": "database.command_timeout",
+    "RECENCY_DECAY_DAYS": "memory.recency_decay_days",
+}
+"""Environment variable -> the key it sets."""
+
+_OURS = ("SEMANTIC_", "AGENT_MEMORY_")
+
+
+def load_settings(
+    environ: Mapping[str, str],
+    options: Mapping[str, tuple[str, object]] | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """`options`: key -> (the option, its value). `file` wins over the variable that names a file."""
+    tree = _Tree()
+    named = file or (Path(environ[SETTINGS_FILE]) if environ.get(SETTINGS_FILE) else None)
+    if named is not None:
+        tree.add_file(named.expanduser())
+    _refuse_unknown(environ)
+    for variable, key in VARIABLES.items():
+        if variable in environ:
+            tree.put(key, environ[variable].strip(), variable)
+    for key, (option, value) in (options or {}).items():
+        tree.put(key, value, option)
+    return _checked(tree.settings())
+
+
+class _Tree:
+    """Values as they were given, and who gave each."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, object] = {}
+        self._givers: dict[str, str] = {}
+        self._file = ""
+
+    def add_file(self, path: Path) -> None:
+        self._file = str(path)
+        try:
+            self._values = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise Misconfigured(f"settings file {path}: cannot be read: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise Misconfigured(f"settings file {path}: not valid TOML: {error}") from None
+
+    def put(self, key: str, value: object, giver: str) -> None:
+        section, _, name = key.rpartition(".")
+        at = self._values.setdefault(section, {}) if section else self._values
+        if not isinstance(at, dict):
+            raise Misconfigured(f"{section} in {self._file}: must be a table")
+        listed = key == "server.cors_origins" and isinstance(value, str)
+        at[name] = [part.strip() for part in str(value).split(",") if part.strip()] if listed else value
+        self._givers[key] = f"{giver}={value}"
+
+    def settings(self) -> Settings:
+        try:
+            return msgspec.convert(self._values, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            raise Misconfigured(self._blame(str(error))) from None
+
+    def _blame(self, complaint: str) -> str:
+        reason, _, path = complaint.partition(" - at `$")
+        key = re.sub(r"\[.*", "", path.strip(".`"))
+        unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
+        if unknown is not None:
+            full = f"{key}.{unknown[1]}".lstrip(".")
+            return f"settings file {self._file}: unknown key {full}{_similar(full, set(VARIABLES.values()))}"
+        giver = self._givers.get(key) or f"{key} in settings file {self._file}"
+        if reason.startswith("Invalid enum value"):
+            return f"{giver}: must be one of {_choices(key)}"
+        return f"{giver}: {reason[:1].lower()}{reason[1:].replace('`', '')}"
+
+
+def _choices(key: str) -> str:
+    section, _, name = key.rpartition(".")
+    hint = get_type_hints(get_type_hints(Settings)[section])[name]
+    literals = [part for part in (hint, *get_args(hint)) if get_origin(part) is Literal]
+    return ", ".join(str(value) for literal in literals for value in get_args(literal))
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = {*VARIABLES, SETTINGS_FILE}
+    for name in sorted(environ):
+        if name.startswith(_OURS) and name not in known:
+            raise Misconfigured(f"unknown setting {name} in the environment{_similar(name, known)}")
+
+
+def _similar(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _checked(settings: Settings) -> Settings:
+    """What no single field can say."""
+    database = settings.database
+    if database.min_pool_size > database.max_pool_size:
+        least, most = database.min_pool_size, database.max_pool_size
+        raise Misconfigured(f"DB_MIN_POOL_SIZE={least}: must not exceed DB_MAX_POOL_SIZE={most}")
+    if not settings.data_dir.strip():
+        raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")
+    return settings

@@ -1,0 +1,144 @@
+"""What is known to suit a model: one TOML file each, in `config/models/`, and the plan that follows from it.
+
+A setting wins over a profile, a profile over the defaults here. Nothing is loaded or downloaded.
+"""
+
+import os
+import platform
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from agent_memory.domain.errors import Misconfigured
+from agent_memory.settings.sections import Settings
+
+SMALL_MODEL = "agent-memory-small"
+LARGE_MODEL = "mlx-community/gemma-3-12b-it-4bit"
+_LARGE_NEEDS = 16 * 2**30
+
+
+class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class CacheProfile(_Table, frozen=True):
+    bits: Literal[4, 8, 16] = 4
+    group_size: Literal[32, 64, 128] = 64
+
+
+class SamplingProfile(_Table, frozen=True):
+    temperature: Annotated[float, Meta(ge=0, le=2)] = 1.0
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    source: str = "the defaults of the OpenAI API"
+
+
+class PrefillProfile(_Table, frozen=True):
+    chunk: Annotated[int, Meta(ge=16, le=16_384)] = 512
+
+
+class Profile(_Table, frozen=True):
+    """`id` is a hub id or a folder name; only its last part counts, so a local copy keeps its profile."""
+
+    id: Annotated[str, Meta(min_length=1)]
+    about: str = ""
+    cache: CacheProfile = CacheProfile()
+    sampling: SamplingProfile = SamplingProfile()
+    prefill: PrefillProfile = PrefillProfile()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """As much of the computer as the choice of a model depends on."""
+
+    apple_silicon: bool
+    memory: int
+
+    @classmethod
+    def this(cls) -> "Machine":
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return cls(platform.system() == "Darwin" and platform.machine() == "arm64", memory)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """Everything decided about the model before it is loaded. `source`: a hub id, or a folder's path."""
+
+    id: str
+    source: str
+    kv_bits: int
+    kv_group_size: int
+    prefill_chunk: int
+    max_context_length: int | None
+    temperature: float
+    top_p: float
+    max_tokens: int
+
+
+def load_profiles(folder: Traversable | None = None) -> tuple[Profile, ...]:
+    where = folder or _profiles_folder()
+    found = sorted((f for f in where.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return tuple(_read(file) for file in found)
+
+
+def plan_model(settings: Settings, profiles: Sequence[Profile], machine: Machine) -> ModelPlan:
+    model, cache = settings.model, settings.cache
+    name, source = _choose(model.id, machine)
+    profile = next((p for p in profiles if _last(p.id) == _last(name)), Profile(id=name))
+    return ModelPlan(
+        id=name,
+        source=source,
+        kv_bits=cache.kv_bits or profile.cache.bits,
+        kv_group_size=cache.kv_group_size or profile.cache.group_size,
+        prefill_chunk=model.prefill_step_size or profile.prefill.chunk,
+        max_context_length=model.max_context_length,
+        temperature=_first(model.default_temperature, profile.sampling.temperature),
+        top_p=profile.sampling.top_p,
+        max_tokens=model.default_max_tokens,
+    )
+
+
+def _choose(wanted: str | None, machine: Machine) -> tuple[str, str]:
+    """The name that clients see, and where the model is."""
+    if wanted is None:
+        large = machine.apple_silicon and machine.memory >= _LARGE_NEEDS
+        return (LARGE_MODEL, LARGE_MODEL) if large else (SMALL_MODEL, _small_model_folder())
+    if wanted == SMALL_MODEL:
+        return SMALL_MODEL, _small_model_folder()
+    path = Path(wanted).expanduser()
+    if path.is_dir():
+        return path.resolve().name, str(path.resolve())
+    if wanted.startswith(("/", ".", "~")) or wanted.count("/") != 1 or path.exists():
+        raise Misconfigured(f"no model folder at {wanted} (give a folder, or a hub id like {LARGE_MODEL})")
+    return wanted, wanted
+
+
+def _small_model_folder() -> str:
+    return str(files("agent_memory") / "small_model")
+
+
+def _profiles_folder() -> Traversable:
+    """In an installed package they lie inside it; in a checkout, beside `src`."""
+    packaged = files("agent_memory") / "config" / "models"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "config" / "models"
+
+
+def _read(file: Traversable) -> Profile:
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profile)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise Misconfigured(f"model profile {file.name}: {error}") from None
+
+
+def _last(name: str) -> str:
+    return name.rstrip("/").rsplit("/", 1)[-1].lower()
+
+
+def _first(given: float | None, otherwise: float) -> float:
+    return otherwise if given is None else given

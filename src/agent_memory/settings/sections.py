@@ -1,0 +1,73 @@
+"""The settings, section by section, as a settings file holds them: types, limits and defaults.
+
+Where a default is None, something better informed decides: the model's profile, or the machine.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Immutable, and a misspelt key is an error."""
+
+
+class ModelSettings(_Section, frozen=True):
+    """Which language model, and how it is asked when a request leaves it open."""
+
+    id: Annotated[str, Meta(min_length=1)] | None = None
+    max_context_length: Annotated[int, Meta(ge=256, le=1_048_576)] | None = None
+    prefill_step_size: Annotated[int, Meta(ge=16, le=16_384)] | None = None
+    default_max_tokens: Annotated[int, Meta(ge=1, le=131_072)] = 256
+    default_temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+
+
+class CacheSettings(_Section, frozen=True):
+    """KV cache blocks: their precision, and how much of memory and disk they may fill."""
+
+    kv_bits: Literal[4, 8, 16] | None = None
+    kv_group_size: Literal[32, 64, 128] | None = None
+    budget_mb: Annotated[int, Meta(ge=64, le=1_048_576)] = 8192
+    disk_budget_mb: Annotated[int, Meta(ge=64, le=16_777_216)] = 20_480
+
+
+class ServerSettings(_Section, frozen=True):
+    """Where the server listens and what it lets in."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    log_level: LogLevel = "INFO"
+    cors_origins: tuple[str, ...] = ()
+    max_body_mb: Annotated[int, Meta(ge=1, le=1024)] = 4
+    shutdown_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
+
+
+class DatabaseSettings(_Section, frozen=True):
+    """A PostgreSQL of your own (it needs pgvector); without a URL the embedded one serves."""
+
+    url: Annotated[str, Meta(pattern="^postgres(ql)?://")] | None = None
+    min_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 5
+    max_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 20
+    command_timeout: Annotated[float, Meta(gt=0, le=3600)] = 10.0
+
+
+class MemorySettings(_Section, frozen=True):
+    """How memories are ranked."""
+
+    recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+
+
+class Settings(_Section, frozen=True):
+    data_dir: str = "~/.agent_memory"
+    model: ModelSettings = ModelSettings()
+    cache: CacheSettings = CacheSettings()
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    memory: MemorySettings = MemorySettings()
+
+    @property
+    def data_folder(self) -> Path:
+        return Path(self.data_dir).expanduser().absolute()
