@@ -37,9 +37,7 @@ KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
     errors.RateLimited: Kind(429, "rate-limited", "You asked too often", "rate_limit_error", "rate_limited"),
     errors.Overloaded: Kind(429, "overloaded", "The server is busy", "rate_limit_error", "overloaded"),
     errors.Unavailable: Kind(503, "unavailable", "A part cannot be reached", "server_error", "unavailable"),
-    errors.GenerationFailed: Kind(
-        500, "generation-failed", "The model failed", "server_error", "generation_failed"
-    ),
+    errors.GenerationFailed: Kind(500, "generation-failed", "The model failed", "server_error", "generation_failed"),
     errors.CorruptBlock: INTERNAL,
     errors.Misconfigured: INTERNAL,
 }
@@ -49,9 +47,7 @@ MODEL_NOT_FOUND = Kind(404, "not-found", "What was named does not exist", openai
 HTTP_KINDS: Mapping[int, Kind] = {
     400: Kind(400, "malformed-request", "The request cannot be read", openai_code="malformed_request"),
     404: Kind(404, "no-such-route", "There is nothing at this path", openai_code="unknown_url"),
-    405: Kind(
-        405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"
-    ),
+    405: Kind(405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"),
     413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
 }
 

@@ -29,9 +29,7 @@ _CHAT = ResponseSpec(wire.ChatCompletion, description="The answer; with `stream`
     responses={200: _CHAT},
     tags=["chat"],
 )
-async def create_chat_completion(
-    data: wire.ChatRequest, request: AnyRequest, application: Application
-) -> ASGIResponse:
+async def create_chat_completion(data: wire.ChatRequest, request: AnyRequest, application: Application) -> ASGIResponse:
     """Answer a conversation, whole or as a stream. `"model": "default"` is the model that is loaded."""
     conversation = _model_called(data.model, application)
     prompt = wire.to_prompt(data, application.plan)
@@ -78,16 +76,12 @@ async def _complete(conversation: Conversation, prompt: Prompt) -> wire.ChatComp
     raise GenerationFailed("the answer ended without a reason")
 
 
-async def _chunks(
-    conversation: Conversation, prompt: Prompt, *, with_usage: bool
-) -> AsyncGenerator[bytes, None]:
+async def _chunks(conversation: Conversation, prompt: Prompt, *, with_usage: bool) -> AsyncGenerator[bytes, None]:
     """Role, text as it comes, the reason for the end, the usage if asked for."""
     name, created = _new_id(), int(time())
 
     def chunk(*choices: wire.ChunkChoice, usage: wire.Usage | UnsetType | None) -> bytes:
-        told = wire.Chunk(
-            id=name, created=created, model=conversation.model_id, choices=list(choices), usage=usage
-        )
+        told = wire.Chunk(id=name, created=created, model=conversation.model_id, choices=list(choices), usage=usage)
         return event(json.encode(told))
 
     silent = None if with_usage else UNSET

@@ -55,9 +55,7 @@ async def forget(
 
 
 @get("/v1/memories/count", tags=["memories"])
-async def count_memories(
-    application: Application, agent_id: AgentName, user_id: UserName
-) -> wire.CountAnswer:
+async def count_memories(application: Application, agent_id: AgentName, user_id: UserName) -> wire.CountAnswer:
     """How many memories one agent has about one user."""
     count = await application.memory.count(agent_id=agent_id, user_id=user_id)
     return wire.CountAnswer(agent_id=agent_id, user_id=user_id, count=count)

@@ -52,9 +52,7 @@ class JSONBody(AbstractDTO[T]):
         return False
 
     @classmethod
-    def create_for_field_definition(
-        cls, field_definition: Any, handler_id: Any, backend_cls: Any = None
-    ) -> None:
+    def create_for_field_definition(cls, field_definition: Any, handler_id: Any, backend_cls: Any = None) -> None:
         """No backend either, for the same reason."""
 
     @classmethod
