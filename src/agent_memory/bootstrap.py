@@ -90,9 +90,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         )
 
 
-async def _open_memory_store(
-    stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]
-) -> MemoryStore:
+async def _open_memory_store(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> MemoryStore:
     database = settings.database
     if database.url is None:
         conninfo = await stack.enter_async_context(embedded.running(settings.data_folder))

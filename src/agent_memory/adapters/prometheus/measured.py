@@ -23,9 +23,7 @@ class MeasuredEmbedder:
             buckets=_EMBEDDING_SECONDS,
             registry=registry,
         )
-        self._errors = Counter(
-            "agent_memory_embedding_errors", "Calls for embeddings that failed", registry=registry
-        )
+        self._errors = Counter("agent_memory_embedding_errors", "Calls for embeddings that failed", registry=registry)
 
     @property
     def model(self) -> str:

@@ -31,7 +31,5 @@ async def migrate(connection: AsyncConnection) -> None:
 
 def _steps() -> list[tuple[int, str, str]]:
     """The files beside this one, in order of their numbers."""
-    found = sorted(
-        (file for file in files(__name__).iterdir() if file.name.endswith(".sql")), key=lambda f: f.name
-    )
+    found = sorted((file for file in files(__name__).iterdir() if file.name.endswith(".sql")), key=lambda f: f.name)
     return [(int(file.name[:4]), file.name[5:-4], file.read_text()) for file in found]
