@@ -1,90 +1,66 @@
-"""The doors on in-memory parts: the whole application but the database, the embedding model and the language model."""
+"""A process of its own that opens a database in a folder, so that a test can kill it."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 
-import httpx
 import pytest
 
+PROGRAM = """
+import asyncio, sys
+from pathlib import Path
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
-from agent_memory.application.conversation import Delta, Finish, Prompt
-from agent_memory.bootstrap import bootstrap
-from agent_memory.entrypoints.http.app import create_app
-from agent_memory.settings import ModelSettings, ServerSettings, Settings
+from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.application.semantic_memory import SemanticMemory
+
+async def main():
+    async with embedded.running(Path(sys.argv[1])) as conninfo, connection.opened(conninfo, 1, 4) as database:
+        memory = SemanticMemory(PostgresMemoryStore(database), HashingEmbedder())
+        print("ready", conninfo, flush=True)
+        for line in iter(sys.stdin.readline, ""):
+            await memory.remember(agent_id="agent", user_id="user", content=line.strip())
+            print("kept", flush=True)
+
+asyncio.run(main())
+"""
 
 
-@dataclass(frozen=True)
-class Stats:
-    turns_running: int = 2
-    tokens_total: int = 30
-    backend: str = "paper"
+class Owner:
+    """Keeps what it is told; `tell` returns once that is acknowledged."""
 
+    def __init__(self, folder) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(PROGRAM), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        word, _, self.conninfo = self._process.stdout.readline().strip().partition(" ")
+        assert word == "ready"
 
-@dataclass
-class Scripted:
-    """A conversation that says what it is told to: texts, pauses (seconds), errors."""
+    def tell(self, content: str) -> None:
+        self._process.stdin.write(content + "\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "kept\n"
 
-    script: list[str | float | Exception] = field(default_factory=lambda: ["Hel", "lo"])
-    prompts: list[Prompt] = field(default_factory=list)
-    closed: int = 0
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    model_id: str = "scripted"
-    created: int = 1_700_000_000
-
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
-        self.prompts.append(prompt)
-        try:
-            for step in self.script:
-                if isinstance(step, Exception):
-                    raise step
-                if isinstance(step, str):
-                    yield Delta(step)
-                else:
-                    await asyncio.sleep(step)
-            yield Finish("stop", prompt_tokens=12, cached_tokens=8, completion_tokens=2)
-        finally:
-            self.closed += 1
-            self.ended.set()
-
-    def stats(self) -> Stats:
-        return Stats()
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+        self._process.communicate()
 
 
 @pytest.fixture
-def conversation():
-    return Scripted()
+def owner_of():
+    owners = []
 
+    def start(folder) -> Owner:
+        owners.append(Owner(folder))
+        return owners[-1]
 
-@pytest.fixture
-def settings():
-    return Settings(
-        model=ModelSettings(id="maker/model"),
-        server=ServerSettings(cors_origins=("https://app.example",), max_body_mb=1),
-    )
-
-
-@pytest.fixture
-def memory_store():
-    return InMemoryMemoryStore()
-
-
-@pytest.fixture
-async def application(settings, memory_store, conversation):
-    async with bootstrap(
-        settings, memory_store=memory_store, embedder=HashingEmbedder(), conversation=conversation
-    ) as application:
-        yield application
-
-
-@pytest.fixture
-def app(application):
-    return create_app(application)
-
-
-@pytest.fixture
-async def client(app):
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-        yield client
+    yield start
+    for owner in owners:
+        owner.kill()
