@@ -7,18 +7,7 @@ from collections.abc import Iterable
 
 from agent_memory.application.write_behind import Report, WriteBehind
 from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
-from agent_memory.ports.kv import BlockPayload, BlockStore, Buffer
-
-
-class _Plain:
-    """A payload taken out of the runtime's hands."""
-
-    def __init__(self, payload: BlockPayload) -> None:
-        self._buffers = dict(payload.buffers())
-        self.nbytes = sum(len(buffer.data) for buffer in self._buffers.values())
-
-    def buffers(self) -> dict[str, Buffer]:
-        return self._buffers
+from agent_memory.ports.kv import BlockPayload, BlockStore, BytesPayload
 
 
 class TieredBlocks:
@@ -51,7 +40,7 @@ class TieredBlocks:
         self._hot[key] = payload
 
     def write(self, block: CacheBlock, part: Part, payload: BlockPayload) -> None:
-        self._writer.put(block, part, _Plain(payload))
+        self._writer.put(block, part, BytesPayload(payload.buffers()))
 
     def evict(self, key: PartKey) -> None:
         """Out of memory; the slower store keeps it."""

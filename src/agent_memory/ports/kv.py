@@ -34,6 +34,20 @@ class BlockPayload(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class BytesPayload:
+    """A payload that is bytes already."""
+
+    content: Mapping[str, Buffer]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(len(buffer.data) for buffer in self.content.values())
+
+    def buffers(self) -> Mapping[str, Buffer]:
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """What a restore brings of one block: its first `length` tokens; `local` where the end is within reach."""
 

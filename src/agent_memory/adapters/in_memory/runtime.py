@@ -5,30 +5,16 @@ It has a full layer and, on request, a windowed one. For tests of the engine, an
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import CacheBlock, Part
 from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
 from agent_memory.domain.kv.turn import Sampling, TurnId
-from agent_memory.ports.kv import BlockPayload, Buffer, Piece
+from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload, Piece
 
 ENTRY_BYTES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class BytesPayload:
-    """A payload that is bytes already."""
-
-    content: Mapping[str, Buffer]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(len(buffer.data) for buffer in self.content.values())
-
-    def buffers(self) -> Mapping[str, Buffer]:
-        return self.content
 
 
 def _digest(*parts: bytes) -> bytes:

@@ -1,0 +1,108 @@
+"""From a folder or hub id to a runtime and its tokenizer. Runs on the thread that will use the model."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from mlx.utils import tree_flatten, tree_map
+from mlx_lm import load
+
+from agent_memory.adapters.mlx import BLAS
+from agent_memory.adapters.mlx.blas import ADVICE
+from agent_memory.adapters.mlx.chat import MlxChatTokenizer
+from agent_memory.adapters.mlx.codec import Codec
+from agent_memory.adapters.mlx.fingerprint import fingerprint
+from agent_memory.adapters.mlx.geometry import read_spec
+from agent_memory.adapters.mlx.runtime import MlxRuntime
+from agent_memory.domain.errors import Misconfigured
+from agent_memory.domain.kv.spec import Precision
+
+log = logging.getLogger(__name__)
+
+_NEEDED = ["*.json", "model*.safetensors", "*.jinja", "*.txt", "*.model", "*.tiktoken"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    runtime: MlxRuntime
+    tokenizer: MlxChatTokenizer
+    backend: str
+    max_context: int | None
+
+
+def find_model(name: str) -> Path:
+    """The folder of a model that is named by path, or by hub id: from the hub's cache, or downloaded.
+
+    Raises Misconfigured with what was tried.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise Misconfigured(f"model: the folder {folder} has no config.json")
+        if not any(folder.glob("model*.safetensors")):
+            raise Misconfigured(f"model: the folder {folder} has no model*.safetensors")
+        return folder
+    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
+        raise Misconfigured(f"model: there is no folder {folder}")
+    try:
+        return Path(snapshot_download(name, allow_patterns=_NEEDED))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise Misconfigured(
+            f"model: {name!r} is neither a folder nor to be had from the hub ({type(error).__name__})"
+        ) from error
+
+
+def load_model(folder: Path, precision: Precision, memory: Path) -> LoadedModel:
+    """`memory` is a folder for what is worth remembering between starts. Raises Misconfigured for what is no model."""
+    try:
+        model, tokenizer = load(str(folder))
+    except (ValueError, KeyError, TypeError, OSError, RuntimeError) as error:
+        raise Misconfigured(f"model: {folder} cannot be loaded: {error}") from error
+    _widen(model)
+    compute = _compute_type(model)
+    spec = read_spec(model, precision, compute)
+    stored = mx.bfloat16 if compute == mx.bfloat16 else mx.float16
+    name = fingerprint(folder, memory / "fingerprints.json")
+    runtime = MlxRuntime(model, name, spec, Codec(spec.precision, compute, stored))
+    return LoadedModel(runtime, MlxChatTokenizer(tokenizer), backend(), _max_context(folder))
+
+
+def backend() -> str:
+    """What computes, in words."""
+    if mx.default_device().type == mx.cpu:
+        return f"MLX on CPU with {BLAS or ADVICE}"
+    return f"MLX on {mx.device_info().get('device_name', 'GPU')}"
+
+
+def _widen(model: Any) -> None:
+    """On a CPU half precision is 25 times as slow as fp32: a model that fits twice over computes in fp32."""
+    on_cpu = mx.default_device().type == mx.cpu
+    quantized = any(name.endswith("scales") for name, _ in _flat(model))
+    size = sum(array.nbytes for _, array in _flat(model))
+    if on_cpu and not quantized and size < 4 << 30:
+        model.update(
+            tree_map(lambda a: a.astype(mx.float32) if a.dtype in (mx.float16, mx.bfloat16) else a, model.parameters())
+        )
+        mx.eval(model.parameters())
+
+
+def _flat(model: Any) -> list[tuple[str, mx.array]]:
+    flat: Any = tree_flatten(model.parameters())  # typed as a list or a dict, by an argument we do not give
+    return list(flat)
+
+
+def _compute_type(model: Any) -> mx.Dtype:
+    """The type of the norms' weights: quantized or not, that is what flows between the layers."""
+    types = {array.dtype for name, array in _flat(model) if name.endswith("norm.weight")}
+    return next((dtype for dtype in (mx.float32, mx.bfloat16, mx.float16) if dtype in types), mx.float32)
+
+
+def _max_context(folder: Path) -> int | None:
+    config = json.loads((folder / "config.json").read_text())
+    limit = config.get("max_position_embeddings") or config.get("text_config", {}).get("max_position_embeddings")
+    return int(limit) if limit else None

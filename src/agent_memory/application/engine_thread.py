@@ -1,0 +1,166 @@
+"""The only thread that touches the model. Tasks put turns into its mailbox and hear what becomes of them.
+
+The engine and its model are opened, used and closed here; no lock is exported.
+"""
+
+import asyncio
+import logging
+import queue
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from agent_memory.application.engine import Engine, EngineStats
+from agent_memory.domain.errors import AgentMemoryError, GenerationFailed, Unavailable
+from agent_memory.domain.kv.scheduler import Event, Failed, Finished, Said, Started
+from agent_memory.domain.kv.turn import Turn, TurnId
+
+log = logging.getLogger(__name__)
+
+Deliver = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Submit:
+    turn: Turn
+    deliver: Deliver
+
+
+@dataclass(frozen=True, slots=True)
+class _Cancel:
+    turn: TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class _Wake:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    grace: float
+
+
+_Letter = _Submit | _Cancel | _Wake | _Stop
+
+
+class EngineThread:
+    """`open_engine` runs on the thread; it is given a function that wakes the engine when a block has been written."""
+
+    def __init__(self, open_engine: Callable[[Callable[[], None]], Engine]) -> None:
+        self._open_engine = open_engine
+        self._mailbox: queue.SimpleQueue[_Letter] = queue.SimpleQueue()
+        self._listeners: dict[TurnId, Deliver] = {}
+        self._engine: Engine | None = None
+        self._closed = False
+        self._deadline: float | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._life: Future[None] | None = None
+
+    async def start(self) -> None:
+        """Raises what opening the engine raised."""
+        loop = asyncio.get_running_loop()
+        self._engine = await loop.run_in_executor(self._thread, self._open_engine, self._wake)
+        self._life = self._thread.submit(self._live, self._engine)
+
+    def _wake(self) -> None:
+        self._mailbox.put(_Wake())
+
+    def stats(self) -> EngineStats:
+        return self._engine.stats() if self._engine else EngineStats()
+
+    async def run(self, turn: Turn) -> AsyncGenerator[Started | Said | Finished, None]:
+        """Submit the turn and follow it to its end. Leaving early cancels it. Raises what it failed of."""
+        if self._closed:
+            raise Unavailable("the server is shutting down")
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Queue[Event] = asyncio.Queue()
+
+        def deliver(event: Event) -> None:
+            with suppress(RuntimeError):  # the loop has gone, and with it whoever listened
+                loop.call_soon_threadsafe(heard.put_nowait, event)
+
+        self._mailbox.put(_Submit(turn, deliver))
+        over = False
+        try:
+            while not over:
+                event = await heard.get()
+                over = isinstance(event, Finished | Failed)
+                if isinstance(event, Failed):
+                    raise _public(event.error)
+                yield event
+        finally:
+            if not over:
+                self._mailbox.put(_Cancel(turn.id))
+
+    async def close(self, grace: float = 30.0) -> None:
+        """Take no more turns, let the running ones end within `grace` seconds, write every block, end the thread."""
+        self._closed = True
+        self._mailbox.put(_Stop(grace))
+        if self._life is not None:
+            await asyncio.wrap_future(self._life)
+        self._thread.shutdown()
+
+    # --- on the thread ---
+
+    def _live(self, engine: Engine) -> None:
+        while self._deadline is None or (self._listeners and time.monotonic() < self._deadline):
+            self._read_mail(engine)
+            for event in engine.step():
+                self._deliver(event)
+        self._end(engine)
+
+    def _read_mail(self, engine: Engine) -> None:
+        """Take in every letter; wait for one only when there is nothing else to do."""
+        if engine.idle:
+            timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+            with suppress(queue.Empty):
+                self._read(engine, self._mailbox.get(timeout=timeout))
+        while not self._mailbox.empty():
+            self._read(engine, self._mailbox.get())
+
+    def _read(self, engine: Engine, letter: _Letter) -> None:
+        match letter:
+            case _Submit(turn, deliver):
+                self._submit(engine, turn, deliver)
+            case _Cancel(turn_id):
+                self._listeners.pop(turn_id, None)
+                engine.cancel(turn_id)
+            case _Wake():
+                pass
+            case _Stop(grace):
+                self._deadline = time.monotonic() + grace
+
+    def _submit(self, engine: Engine, turn: Turn, deliver: Deliver) -> None:
+        try:
+            engine.submit(turn)
+        except AgentMemoryError as error:
+            deliver(Failed(turn.id, error))
+        else:
+            self._listeners[turn.id] = deliver
+
+    def _deliver(self, event: Event) -> None:
+        over = isinstance(event, Finished | Failed)
+        deliver = self._listeners.pop(event.turn, None) if over else self._listeners.get(event.turn)
+        if deliver is not None:
+            deliver(event)
+
+    def _end(self, engine: Engine) -> None:
+        """Put away what the last turns computed, and everything that waits to be written."""
+        for turn_id in list(self._listeners):
+            self._deliver(Failed(turn_id, Unavailable("the server is shutting down")))
+            engine.cancel(turn_id)
+        engine.step()
+        while not engine.idle:
+            engine.step()
+        engine.close()
+
+
+def _public(error: Exception) -> AgentMemoryError:
+    if isinstance(error, AgentMemoryError):
+        return error
+    failed = GenerationFailed(f"the model failed: {type(error).__name__}: {error}")
+    failed.__cause__ = error
+    return failed

@@ -1,0 +1,91 @@
+"""What every BlockStore promises, on each of them."""
+
+import pytest
+
+from agent_memory.adapters.disk.blocks import DiskBlockStore
+from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
+from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
+from agent_memory.domain.kv.pool import PoolExhausted
+from agent_memory.ports.kv import Buffer, BytesPayload
+
+ROOT = Namespace("tenant", "model", "spec").root
+
+
+def block(*tokens):
+    return CacheBlock.after(ROOT, 0, pack(tokens))
+
+
+def payload(fill, size=1000):
+    return BytesPayload(
+        {"keys": Buffer("U8", (size,), bytes([fill]) * size), "x": Buffer("F16", (2, 3), b"abcdefghijkl")}
+    )
+
+
+@pytest.fixture(params=["in_memory", "disk"])
+def make_store(request, tmp_path):
+    if request.param == "in_memory":
+        return InMemoryBlockStore
+    return lambda budget: DiskBlockStore(tmp_path, budget, "model", "spec")
+
+
+def key(a_block, part=Part.LASTING):
+    return PartKey(a_block.hash, part)
+
+
+def test_what_was_put_is_got_back_byte_for_byte(make_store):
+    store = make_store(100_000)
+    store.put(block(1), Part.LASTING, payload(7))
+    assert store.get(key(block(1))).buffers() == payload(7).buffers()
+
+
+def test_the_absent_is_none(make_store):
+    assert make_store(100_000).get(key(block(1))) is None
+
+
+def test_parts_are_kept_apart(make_store):
+    store = make_store(100_000)
+    store.put(block(1), Part.LOCAL, payload(1))
+    assert store.get(key(block(1))) is None
+    store.put(block(1), Part.LASTING, payload(2))
+    assert store.get(key(block(1), Part.LOCAL)).buffers()["keys"].data[0] == 1
+
+
+def test_known_lists_what_is_held(make_store):
+    store = make_store(100_000)
+    store.put(block(1), Part.LASTING, payload(1))
+    held = make_store(100_000) if isinstance(store, DiskBlockStore) else store
+    assert list(held.known()) == [(block(1), Part.LASTING)]
+
+
+def test_the_budget_evicts_the_least_recently_used_and_says_so(make_store):
+    store = make_store(4_500)
+    for n in range(2):
+        assert store.put(block(n), Part.LASTING, payload(n)) == []
+    store.get(key(block(0)))
+    evicted = []
+    for n in range(2, 5):
+        evicted += store.put(block(n), Part.LASTING, payload(n))
+    assert evicted[0] == key(block(1))
+    assert store.get(evicted[0]) is None
+
+
+def test_a_part_larger_than_the_budget_is_refused_and_changes_nothing(make_store):
+    store = make_store(3_000)
+    store.put(block(1), Part.LASTING, payload(1))
+    with pytest.raises(PoolExhausted):
+        store.put(block(2), Part.LASTING, payload(2, size=9_000))
+    assert store.get(key(block(1))) is not None
+
+
+def test_delete_may_be_repeated(make_store):
+    store = make_store(100_000)
+    store.put(block(1), Part.LASTING, payload(1))
+    store.delete(key(block(1)))
+    store.delete(key(block(1)))
+    assert store.get(key(block(1))) is None
+
+
+def test_put_may_be_repeated(make_store):
+    store = make_store(100_000)
+    store.put(block(1), Part.LASTING, payload(1))
+    assert store.put(block(1), Part.LASTING, payload(1)) == []

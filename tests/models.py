@@ -1,0 +1,56 @@
+"""Small model folders with random weights, made on the spot: one of each attention kind, and a tokenizer."""
+
+import json
+from pathlib import Path
+
+import agent_memory.adapters.mlx  # noqa: F401  # loads the BLAS before MLX
+import mlx.core as mx
+from mlx.utils import tree_flatten
+from mlx_lm.utils import _get_classes
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_SMALL = {
+    "hidden_size": 128, "num_hidden_layers": 4, "intermediate_size": 256, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 64, "rms_norm_eps": 1e-5, "vocab_size": 264, "max_position_embeddings": 32768,
+}
+CONFIGS = {
+    "llama": _SMALL | {"model_type": "llama", "rope_theta": 10000.0, "tie_word_embeddings": True},
+    "qwen3": _SMALL | {"model_type": "qwen3", "rope_theta": 1e6, "tie_word_embeddings": True},
+    "gemma3_text": _SMALL
+    | {"model_type": "gemma3_text", "sliding_window": 96, "sliding_window_pattern": 2, "query_pre_attn_scalar": 64},
+}
+
+
+def make_model(folder: Path, kind: str, *, seed: int = 0, dtype: mx.Dtype = mx.float32) -> Path:
+    """Write a model folder that mlx-lm loads. Weights are large enough that its answers vary."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = CONFIGS[kind] | {"eos_token_id": 257}
+    (folder / "config.json").write_text(json.dumps(config))
+    model_class, args_class = _get_classes(config)
+    mx.random.seed(seed)
+    model = model_class(args_class.from_dict(config))
+    weights = {
+        name: (array if "norm" in name else mx.random.normal(array.shape) * 0.08).astype(dtype)
+        for name, array in tree_flatten(model.parameters())
+        if name != "lm_head.weight"
+    }
+    mx.save_safetensors(str(folder / "model.safetensors"), weights)
+    _write_tokenizer(folder)
+    return folder
+
+
+def _write_tokenizer(folder: Path) -> None:
+    """One token a byte, so that every text is possible and random weights say random bytes."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: i for i, letter in enumerate(alphabet)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|im_end|>", "chat_template": CHATML}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
