@@ -14,8 +14,15 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 _SMALL = {
-    "hidden_size": 128, "num_hidden_layers": 4, "intermediate_size": 256, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "head_dim": 64, "rms_norm_eps": 1e-5, "vocab_size": 264, "max_position_embeddings": 32768,
+    "hidden_size": 128,
+    "num_hidden_layers": 4,
+    "intermediate_size": 256,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 64,
+    "rms_norm_eps": 1e-5,
+    "vocab_size": 264,
+    "max_position_embeddings": 32768,
 }
 CONFIGS = {
     "llama": _SMALL | {"model_type": "llama", "rope_theta": 10000.0, "tie_word_embeddings": True},

@@ -15,7 +15,7 @@ from typing import TypedDict, Unpack
 
 from prometheus_client import CollectorRegistry
 
-from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
@@ -32,7 +32,7 @@ _CHECK_SECONDS = 2.0
 
 
 class Parts(TypedDict, total=False):
-    """What may be replaced. `conversation=None` is an application without a language model."""
+    """What may be replaced. With `conversation=None` the application has no language model."""
 
     memory_store: MemoryStore
     embedder: Embedder
@@ -103,8 +103,8 @@ async def _open_memory_store(stack: AsyncExitStack, settings: Settings, runs_on:
 
 
 async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:
-    embedder = HashingEmbedder()
-    runs_on["embedder"] = embedder.model
+    embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
+    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, onnxruntime"
     return embedder
 
 

@@ -61,9 +61,7 @@ async def test_answers_in_order_with_repeats(embedder):
 
 async def test_the_end_of_a_long_text_counts(embedder):
     start = "The weather was fine and we walked along the river. " * 60
-    one, other = await embedder.embed(
-        [start + "Then we bought a zebra.", start + "Then the tax office burned down."]
-    )
+    one, other = await embedder.embed([start + "Then we bought a zebra.", start + "Then the tax office burned down."])
     assert one != other
 
 

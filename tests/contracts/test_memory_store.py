@@ -55,9 +55,7 @@ class Bench:
         return embedding
 
     async def shortlist(self, query: str, depth: int = 50, scope: Scope | None = None, **fields):
-        search = Search(
-            scope or self.scope, await self.embedded(query), frozenset(word_counts(query)), depth, **fields
-        )
+        search = Search(scope or self.scope, await self.embedded(query), frozenset(word_counts(query)), depth, **fields)
         return await self.store.shortlist(search)
 
     async def found(self, query: str, **fields) -> list[Memory]:
@@ -155,9 +153,7 @@ async def test_measures_words(bench):
 async def test_returns_all_that_pass_the_filter(bench):
     for number in range(40):
         await bench.add(f"chatter about the weather {number}")
-    wanted = [
-        await bench.add(f"unrelated {number}", memory_type=MemoryType.PROCEDURAL) for number in range(3)
-    ]
+    wanted = [await bench.add(f"unrelated {number}", memory_type=MemoryType.PROCEDURAL) for number in range(3)]
     for number in range(40):
         await bench.add(f"chatter about the weather {number}")
     assert await bench.found("weather", depth=5, memory_type=MemoryType.PROCEDURAL) == wanted

@@ -20,9 +20,7 @@ def empty(conninfo, request):
 
 def versions(conninfo) -> list[int]:
     with psycopg.connect(conninfo) as database:
-        rows = database.execute(
-            "SELECT version FROM agent_memory.schema_versions ORDER BY version"
-        ).fetchall()
+        rows = database.execute("SELECT version FROM agent_memory.schema_versions ORDER BY version").fetchall()
     return [version for (version,) in rows]
 
 

@@ -46,12 +46,8 @@ class Reference:
         )
         scores = q @ k.transpose(0, 2, 1) / math.sqrt(32)
         weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        attended = (
-            (weights / weights.sum(axis=-1, keepdims=True) @ v).transpose(1, 0, 2).reshape(len(hidden), 384)
-        )
-        hidden = self.norm(
-            hidden + self.dense(attended, f"{at}attention.output.dense."), f"{at}attention.output."
-        )
+        attended = (weights / weights.sum(axis=-1, keepdims=True) @ v).transpose(1, 0, 2).reshape(len(hidden), 384)
+        hidden = self.norm(hidden + self.dense(attended, f"{at}attention.output.dense."), f"{at}attention.output.")
         wide = self.dense(hidden, f"{at}intermediate.dense.")
         bent = wide * 0.5 * (1 + np.vectorize(math.erf)(wide / math.sqrt(2)))
         return self.norm(hidden + self.dense(bent, f"{at}output.dense."), f"{at}output.")

@@ -38,9 +38,7 @@ async def contents(memory, query, **options):
 
 
 async def test_recalls_what_it_remembered(memory, clock):
-    kept = await memory.remember(
-        **WHO, content="Her cat is called Miso", memory_type="semantic", importance=1.5
-    )
+    kept = await memory.remember(**WHO, content="Her cat is called Miso", memory_type="semantic", importance=1.5)
     assert (kept.memory_type, kept.importance, kept.created_at) == (MemoryType.SEMANTIC, 1.5, clock.now)
     [recollection] = await memory.recall(**WHO, query="What is the cat called?")
     assert recollection.memory == kept

@@ -74,9 +74,7 @@ class _Builder:
 
     def model(self) -> onnx.ModelProto:
         width = self._weights["embeddings.LayerNorm.weight"].shape[0]
-        inputs = [
-            helper.make_tensor_value_info(n, TensorProto.INT32, ["texts", "tokens"]) for n in ("ids", "mask")
-        ]
+        inputs = [helper.make_tensor_value_info(n, TensorProto.INT32, ["texts", "tokens"]) for n in ("ids", "mask")]
         output = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", width])
         graph = helper.make_graph(self._nodes, "encoder", inputs, [output], list(self._constants.values()))
         versions = [helper.make_opsetid("", 17), helper.make_opsetid(_FUSED, 1)]

@@ -66,8 +66,7 @@ def _is_sound(folder: Path) -> bool:
 
 def _manifest(folder: Path) -> dict[str, object]:
     files = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in ("model.onnx", "tokenizer.json")
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.onnx", "tokenizer.json")
     }
     return {"build": _BUILD, "sha256": files}
 

@@ -85,9 +85,7 @@ def _download(folder: Path) -> None:
             command, capture_output=True, text=True, check=False, timeout=_DOWNLOAD_SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise Misconfigured(
-            f"the embedding model could not be fetched in time; by hand: {_BY_HAND}"
-        ) from None
+        raise Misconfigured(f"the embedding model could not be fetched in time; by hand: {_BY_HAND}") from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["pip said nothing"]
         raise Misconfigured(f"the embedding model could not be fetched: {said[0]}; by hand: {_BY_HAND}")

@@ -18,9 +18,7 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def memory(**fields):
-    return Memory(
-        **{"id": MemoryId(uuid4()), "scope": Scope("a", "u"), "content": "x", "created_at": NOW} | fields
-    )
+    return Memory(**{"id": MemoryId(uuid4()), "scope": Scope("a", "u"), "content": "x", "created_at": NOW} | fields)
 
 
 @pytest.mark.parametrize("length", [1, 8000])
@@ -48,9 +46,7 @@ def test_refusals_name_the_field_and_the_limit(field, value, says):
     assert refusal.value.field == field
 
 
-@pytest.mark.parametrize(
-    ("agent_id", "user_id", "field"), [("", "u", "agent_id"), ("a", "u" * 129, "user_id")]
-)
+@pytest.mark.parametrize(("agent_id", "user_id", "field"), [("", "u", "agent_id"), ("a", "u" * 129, "user_id")])
 def test_names_have_1_to_128_characters(agent_id, user_id, field):
     with pytest.raises(InvalidInput, match="1 to 128") as refusal:
         Scope(agent_id, user_id)

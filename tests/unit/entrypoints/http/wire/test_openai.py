@@ -21,7 +21,7 @@ def prompt(**fields):
 
 def test_what_is_left_open_is_the_models_plan():
     assert prompt().sampling == Sampling(0.5, 1.0, None)
-    assert prompt().max_tokens == 256
+    assert prompt().max_tokens is None
 
 
 def test_what_is_asked_is_what_is_done():
