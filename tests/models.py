@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
-import agent_memory.adapters.mlx  # noqa: F401  # loads the BLAS before MLX
 import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.utils import _get_classes
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+import agent_memory.adapters.mlx  # noqa: F401  # loads the BLAS before MLX
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
