@@ -1,4 +1,23 @@
-import sys
+"""Parts that many tests share: one database server and one prepared embedding model for the whole run."""
+
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+import pytest
+
+from agent_memory.adapters.onnx.installation import installed
+from agent_memory.adapters.postgres.cluster import Cluster
+from agent_memory.adapters.postgres.embedded import Server
+
+
+@pytest.fixture(scope="session")
+def conninfo(tmp_path_factory):
+    server = Server(Cluster(tmp_path_factory.mktemp("data")))
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    installed(folder)
+    return folder

@@ -17,7 +17,7 @@ from typing import TypedDict, Unpack
 from prometheus_client import CollectorRegistry
 
 from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
-from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
@@ -43,7 +43,7 @@ _DEFAULT_CONTEXT = 8192  # for a model whose config does not say
 
 
 class Parts(TypedDict, total=False):
-    """What may be replaced. `conversation=None` is an application without a language model."""
+    """What may be replaced. With `conversation=None` the application has no language model."""
 
     memory_store: MemoryStore
     embedder: Embedder
@@ -114,8 +114,8 @@ async def _open_memory_store(stack: AsyncExitStack, settings: Settings, runs_on:
 
 
 async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:
-    embedder = HashingEmbedder()
-    runs_on["embedder"] = embedder.model
+    embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
+    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, onnxruntime"
     return embedder
 
 
@@ -145,10 +145,7 @@ async def _open_conversation(
     stack.push_async_callback(thread.close, settings.server.shutdown_seconds)
     model = loaded[0]
     spec = model.runtime.spec
-    stored = f"{spec.precision.bits}-bit" + (
-        f" (groups of {spec.precision.group_size})" if spec.precision.quantized else ""
-    )
-    runs_on["model"] = f"{plan.id}, {stored} KV cache, {model.backend}"
+    runs_on["model"] = f"{plan.id}, {spec.precision.bits}-bit KV cache, {model.backend}"
     limits = [limit for limit in (plan.max_context_length, model.max_context) if limit]
     conversation = Conversation(
         thread,

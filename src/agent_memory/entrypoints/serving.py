@@ -52,13 +52,13 @@ async def _serve(settings: Settings, sock: socket.socket, announce: Callable[[Ap
         try:
             async with bootstrap(settings) as application:
                 app = create_app(application)
-                await ending.run(_Server(app, settings.server, lambda: announce(application, _url(sock))), sock)
+                await ending.run(Server(app, settings.server, lambda: announce(application, _url(sock))), sock)
         except asyncio.CancelledError:
             if not ending.asked:
                 raise
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     def __init__(self, app: Callable[..., object], server: ServerSettings, on_listening: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
@@ -89,7 +89,7 @@ class _Ending:
 
     def __init__(self) -> None:
         self.asked = False
-        self._server: _Server | None = None
+        self._server: Server | None = None
 
     @contextmanager
     def watching_signals(self) -> Iterator[None]:
@@ -110,7 +110,7 @@ class _Ending:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    async def run(self, server: _Server, sock: socket.socket) -> None:
+    async def run(self, server: Server, sock: socket.socket) -> None:
         self._server = server
         await server.serve(sockets=[sock])
 

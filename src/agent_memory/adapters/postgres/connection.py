@@ -27,11 +27,8 @@ Result = TypeVar("Result")
 
 _log = structlog.get_logger(__name__)
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-_LASTING = (
-    psycopg.errors.InvalidAuthorizationSpecification,
-    psycopg.errors.InvalidCatalogName,
-    psycopg.errors.InvalidPassword,
-)
+# libpq gives a refused connection no code, only words: these no patience will cure.
+_REFUSALS = ("does not exist", "authentication failed", "pg_hba.conf")
 _PATIENCE_AT_START = 30.0  # seconds: the server may be starting beside us
 _PATIENCE = 10.0  # seconds that a request waits for a database that is restarting
 
@@ -104,8 +101,10 @@ async def _prepare(conninfo: str) -> None:
 async def _connect_and_migrate(conninfo: str) -> None:
     try:
         connection = await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=10)
-    except _LASTING as error:
-        raise Misconfigured(f"the database refuses us: {_first_line(error)}") from error
+    except psycopg.OperationalError as error:
+        if any(refusal in str(error) for refusal in _REFUSALS):
+            raise Misconfigured(f"the database refuses us: {_first_line(error)}") from error
+        raise
     async with connection:
         try:
             await migrate(connection)

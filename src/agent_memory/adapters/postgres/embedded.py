@@ -42,14 +42,16 @@ _SETTINGS = {
 @asynccontextmanager
 async def running(data_dir: Path) -> AsyncIterator[str]:
     """A database server for as long as the context lasts; yields its connection string."""
-    server = _Server(Cluster(data_dir / "postgres"))
+    server = Server(Cluster(data_dir / "postgres"))
     try:
         yield await asyncio.to_thread(server.start)
     finally:
         await asyncio.to_thread(server.stop)
 
 
-class _Server:
+class Server:
+    """The server of one folder; start and stop block, and each may be called from any thread."""
+
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._owner: int | None = None

@@ -27,10 +27,13 @@ _MOST_QUICK_DEATHS = 5  # ... so many times in a row is not started again
 _PATIENCE = 30.0  # seconds that a command may take to stop before it is told more firmly
 
 
-def main() -> int:
+def main() -> int | str:
     arguments = _arguments()
     if arguments.user:
-        become(arguments.user)
+        try:
+            become(arguments.user)
+        except OSError as error:
+            return f"root may not become {arguments.user} here ({error}): start as an ordinary user instead"
     # Ctrl-C and SIGTERM may reach a whole group, but the parent decides when it is done with the command.
     # A handler, unlike "ignore", is not inherited by the command.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
-from agent_memory.entrypoints.http.errors import AnyRequest
+from agent_memory.entrypoints.http.given import AnyRequest
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; color: #222 }

@@ -2,11 +2,11 @@
 
 import logging
 
-from litestar import Request, Response
-from litestar.datastructures import State
+from litestar import Response
 from litestar.exceptions import HTTPException
 from msgspec import json
 
+from agent_memory.entrypoints.http.given import AnyRequest
 from agent_memory.entrypoints.http.problems import (
     INTERNAL,
     Fault,
@@ -16,8 +16,6 @@ from agent_memory.entrypoints.http.problems import (
     problem,
 )
 from agent_memory.entrypoints.http.request_log import request_id
-
-AnyRequest = Request[object, object, State]
 
 OPENAI_ROUTES = ("/v1/chat/", "/v1/models", "/v1/completions", "/v1/embeddings", "/v1/responses")
 

@@ -7,6 +7,7 @@ error's text is never shown: it goes to the log, under the request's id.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from math import ceil
 
 from litestar.exceptions import HTTPException, ValidationException
@@ -49,6 +50,7 @@ HTTP_KINDS: Mapping[int, Kind] = {
     404: Kind(404, "no-such-route", "There is nothing at this path", openai_code="unknown_url"),
     405: Kind(405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"),
     413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
+    499: Kind(499, "client-gone", "The client left before the answer"),
 }
 
 
@@ -69,8 +71,9 @@ def fault_of(error: Exception) -> Fault:
         case ValidationException():
             return _invalid_parameter(error)
         case HTTPException() if error.status_code in HTTP_KINDS:
-            headers = tuple((error.headers or {}).items())
-            return Fault(HTTP_KINDS[error.status_code], error.detail, headers=headers)
+            kind = HTTP_KINDS[error.status_code]
+            detail = error.detail if error.detail != HTTPStatus(kind.status).phrase else kind.title
+            return Fault(kind, detail, headers=tuple((error.headers or {}).items()))
         case _:
             return Fault(INTERNAL, "an unexpected error; the server's log tells more under this request's id")
 
@@ -120,6 +123,8 @@ def _kind(error: errors.AgentMemoryError) -> Kind:
 def _invalid_parameter(error: ValidationException) -> Fault:
     """Litestar's complaint about a query parameter; a missing one is named in the detail only."""
     complaint = error.extra[0] if isinstance(error.extra, list) and error.extra else {}
+    if complaint.get("key") == "data":
+        return Fault(HTTP_KINDS[400], "the body is empty: send a JSON object")
     missing = re.match(r"Missing required (?:query )?parameter '(\w+)'", error.detail)
     field = missing[1] if missing else str(complaint.get("key", "request"))
     reason = "is required" if missing else str(complaint.get("message", error.detail)).replace("`", "")

@@ -7,29 +7,33 @@ from uuid import uuid4
 
 from litestar import get, post
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody
 from litestar.response.base import ASGIResponse
 from msgspec import UNSET, UnsetType, json
 
 from agent_memory.application.conversation import Conversation, Delta, Finish, Prompt
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import GenerationFailed, NotFound, Unavailable
-from agent_memory.entrypoints.http.errors import AnyRequest, error_event
+from agent_memory.entrypoints.http.errors import error_event
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
 from agent_memory.entrypoints.http.wire import openai as wire
-from agent_memory.entrypoints.http.wire.decoding import JSONBody
+from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
 _CHAT = ResponseSpec(wire.ChatCompletion, description="The answer; with `stream`, server-sent chunks of it")
 
 
 @post(
     "/v1/chat/completions",
-    dto=JSONBody[wire.ChatRequest],
+    dto=StrictJSON[wire.ChatRequest],
     return_dto=None,
     status_code=200,
     responses={200: _CHAT},
     tags=["chat"],
 )
-async def create_chat_completion(data: wire.ChatRequest, request: AnyRequest, application: Application) -> ASGIResponse:
+async def create_chat_completion(
+    data: JSONBody[wire.ChatRequest], request: AnyRequest, application: GivenApplication
+) -> ASGIResponse:
     """Answer a conversation, whole or as a stream. `"model": "default"` is the model that is loaded."""
     conversation = _model_called(data.model, application)
     prompt = wire.to_prompt(data, application.plan)
@@ -42,7 +46,7 @@ async def create_chat_completion(data: wire.ChatRequest, request: AnyRequest, ap
 
 
 @get("/v1/models", tags=["chat"])
-async def list_models(application: Application) -> wire.ModelList:
+async def list_models(application: GivenApplication) -> wire.ModelList:
     """The model that is loaded."""
     loaded = application.conversation
     return wire.ModelList(data=[wire.Model(id=loaded.model_id, created=loaded.created)] if loaded else [])

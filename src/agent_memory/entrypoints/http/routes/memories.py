@@ -3,18 +3,19 @@
 from typing import Annotated
 
 from litestar import delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
-from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.http.given import GivenApplication
 from agent_memory.entrypoints.http.wire import memories as wire
-from agent_memory.entrypoints.http.wire.decoding import JSONBody
+from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
-AgentName = Annotated[str, Parameter(query="agent_id", min_length=1, max_length=128)]
-UserName = Annotated[str, Parameter(query="user_id", min_length=1, max_length=128)]
+AgentName = Annotated[str, QueryParameter(name="agent_id", min_length=1, max_length=128)]
+UserName = Annotated[str, QueryParameter(name="user_id", min_length=1, max_length=128)]
+AnyUserName = Annotated[str | None, QueryParameter(name="user_id", min_length=1, max_length=128)]
 
 
-@post("/v1/memories", dto=JSONBody[wire.RememberRequest], return_dto=None, tags=["memories"])
-async def remember(data: wire.RememberRequest, application: Application) -> wire.MemoryAnswer:
+@post("/v1/memories", dto=StrictJSON[wire.RememberRequest], return_dto=None, tags=["memories"])
+async def remember(data: JSONBody[wire.RememberRequest], application: GivenApplication) -> wire.MemoryAnswer:
     """Remember a text. When the answer arrives, the memory is on disk and every later search sees it."""
     memory = await application.memory.remember(
         agent_id=data.agent_id,
@@ -28,12 +29,12 @@ async def remember(data: wire.RememberRequest, application: Application) -> wire
 
 @post(
     "/v1/memories/search",
-    dto=JSONBody[wire.SearchRequest],
+    dto=StrictJSON[wire.SearchRequest],
     return_dto=None,
     status_code=200,
     tags=["memories"],
 )
-async def search_memories(data: wire.SearchRequest, application: Application) -> wire.SearchAnswer:
+async def search_memories(data: JSONBody[wire.SearchRequest], application: GivenApplication) -> wire.SearchAnswer:
     """What one agent knows about one user that answers the query, best first."""
     found = await application.memory.recall(
         agent_id=data.agent_id,
@@ -48,14 +49,14 @@ async def search_memories(data: wire.SearchRequest, application: Application) ->
 
 @delete("/v1/memories/{memory_id:str}", tags=["memories"])
 async def forget(
-    memory_id: str, application: Application, agent_id: AgentName, user_id: UserName | None = None
+    memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName, user_id: AnyUserName = None
 ) -> None:
     """Forget one memory of this agent; with `user_id`, only if it is about that user."""
     await application.memory.forget(memory_id, agent_id=agent_id, user_id=user_id)
 
 
 @get("/v1/memories/count", tags=["memories"])
-async def count_memories(application: Application, agent_id: AgentName, user_id: UserName) -> wire.CountAnswer:
+async def count_memories(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> wire.CountAnswer:
     """How many memories one agent has about one user."""
     count = await application.memory.count(agent_id=agent_id, user_id=user_id)
     return wire.CountAnswer(agent_id=agent_id, user_id=user_id, count=count)

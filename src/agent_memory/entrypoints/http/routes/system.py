@@ -8,8 +8,7 @@ from litestar.response import Redirect
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from agent_memory.bootstrap import Application
-from agent_memory.entrypoints.http.errors import AnyRequest
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication
 
 VERSION = version("agent-memory")
 
@@ -24,7 +23,7 @@ class Health(Struct, kw_only=True):
 
 
 @get(["/health", "/health/ready"], tags=["system"])
-async def health(application: Application) -> Response[Health]:
+async def health(application: GivenApplication) -> Response[Health]:
     """Whether every part answers: 200, or 503 and which does not."""
     parts = await application.check()
     well = all(state == "ok" for state in parts.values())
@@ -40,7 +39,7 @@ async def live() -> dict[str, str]:
 
 
 @get("/metrics", tags=["system"], media_type=CONTENT_TYPE_LATEST)
-async def metrics(application: Application) -> bytes:
+async def metrics(application: GivenApplication) -> bytes:
     """Everything counted, for Prometheus."""
     return generate_latest(application.registry)
 

@@ -20,8 +20,6 @@ T = TypeVar("T")
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    if not body:
-        raise ClientException("the body is empty: send a JSON object")
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -32,8 +30,8 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise ClientException(f"the body is not valid JSON: {_quiet(str(error))}") from None
 
 
-class JSONBody(AbstractDTO[T]):
-    """`@post(dto=JSONBody[Request])`: the handler's `data` is what `decode` made of the body."""
+class StrictJSON(AbstractDTO[T]):
+    """`@post(dto=StrictJSON[Request])`: the handler's `data` is what `decode` made of the body."""
 
     config = DTOConfig()
 

@@ -152,7 +152,7 @@ class ModelList(Struct, kw_only=True):
 
 
 def to_prompt(request: ChatRequest, plan: ModelPlan) -> Prompt:
-    """What the request leaves open, the model's plan decides."""
+    """What the request leaves open, the model's plan decides; how long the answer may be, the conversation."""
     _refuse_what_we_cannot(request)
     sampling = Sampling(
         temperature=_given(request.temperature, plan.temperature),
@@ -162,7 +162,7 @@ def to_prompt(request: ChatRequest, plan: ModelPlan) -> Prompt:
     return Prompt(
         messages=tuple(_message(i, each) for i, each in enumerate(request.messages)),
         sampling=sampling,
-        max_tokens=request.max_completion_tokens or request.max_tokens or plan.max_tokens,
+        max_tokens=request.max_completion_tokens or request.max_tokens,
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
     )
 

@@ -1,0 +1,78 @@
+"""Texts to vectors on the calling thread: tokens, windows, one run of the graph, and the mean of the windows.
+
+A text longer than the model's 256 tokens is read in windows, each weighing by its tokens: nothing is cut.
+"""
+
+from array import array
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+Window = tuple[int, list[int]]  # the number of its text, and its tokens
+Vectors = NDArray[np.float32]
+
+_WINDOW = 254  # tokens: the model was made for 256, two of which open and close
+_RUN_TOKENS = 4096  # tokens of one run, with padding: bounds its memory
+
+
+class Encoder:
+    """May be used by many threads at once: each run takes one core."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        # As shipped it cuts and pads every text to 128 tokens.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._open, *_, self._close = self._tokenizer.encode("a").ids
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(folder / "model.onnx", options, ["CPUExecutionProvider"])
+        self.dimension = int(self._session.get_outputs()[0].shape[1])
+
+    def vectors(self, texts: Sequence[str]) -> list["array[float]"]:
+        windows = self._windows(texts)
+        encoded = self._encoded(windows)
+        of_text = groupby(zip(windows, encoded, strict=True), key=lambda pair: pair[0][0])
+        return [_mean([(len(tokens), vector) for (_, tokens), vector in group]) for _, group in of_text]
+
+    def _windows(self, texts: Sequence[str]) -> list[Window]:
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [
+            (number, [self._open, *ids[start : start + _WINDOW], self._close])
+            for number, ids in enumerate(encoding.ids for encoding in encodings)
+            for start in range(0, max(len(ids), 1), _WINDOW)
+        ]
+
+    def _encoded(self, windows: list[Window]) -> Vectors:
+        """Windows of like length run together, so that little is spent on padding."""
+        result = np.empty((len(windows), self.dimension), dtype=np.float32)
+        lengths = [len(tokens) for _, tokens in windows]
+        waiting = sorted(range(len(windows)), key=lengths.__getitem__)
+        while waiting:
+            room = max(_RUN_TOKENS // lengths[waiting[-1]], 1)
+            batch, waiting = waiting[-room:], waiting[:-room]
+            result[batch] = self._run([windows[number][1] for number in batch])
+        return result
+
+    def _run(self, rows: list[list[int]]) -> Vectors:
+        ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int32)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        [vectors] = self._session.run(None, {"ids": ids, "mask": mask})
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def _mean(windows: list[tuple[int, Vectors]]) -> "array[float]":
+    if len(windows) == 1:
+        return array("f", windows[0][1].tobytes())
+    total: Any = sum((length * vector for length, vector in windows), start=np.float32(0))
+    return array("f", (total / np.linalg.norm(total)).astype(np.float32).tobytes())

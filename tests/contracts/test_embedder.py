@@ -1,0 +1,81 @@
+"""What every `Embedder` promises."""
+
+import asyncio
+import math
+
+import pytest
+
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.onnx import embedder as onnx
+
+TEXTS = [
+    "She lives in Oslo.",
+    "",
+    "x",
+    "He plays the cello on Sundays, badly.",
+    "東京に住んでいます",
+    "💥",
+    "a " * 4000,
+]
+
+
+@pytest.fixture(params=["hashing", pytest.param("onnx", marks=pytest.mark.integration)])
+async def embedder(request):
+    if request.param == "hashing":
+        yield HashingEmbedder()
+    else:
+        async with onnx.opened(request.getfixturevalue("models_dir")) as opened:
+            yield opened
+
+
+def cosine(one, other):
+    return math.fsum(a * b for a, b in zip(one.vector, other.vector, strict=True))
+
+
+async def test_gives_a_unit_vector_for_any_text(embedder):
+    for embedding in await embedder.embed(TEXTS):
+        assert len(embedding.vector) == embedder.dimension
+        assert cosine(embedding, embedding) == pytest.approx(1, abs=1e-5)
+
+
+async def test_names_the_model_on_every_vector(embedder):
+    assert {e.model for e in await embedder.embed(TEXTS)} == {embedder.model}
+
+
+async def test_gives_nothing_for_nothing(embedder):
+    assert await embedder.embed([]) == []
+
+
+async def test_the_same_text_gives_the_same_vector_in_any_company(embedder):
+    together = await embedder.embed([f"{text} again" for text in TEXTS])
+    at_once = await asyncio.gather(*(embedder.embed([f"{text} again"]) for text in TEXTS))
+    for one, [other] in zip(together, at_once, strict=True):
+        assert cosine(one, other) == pytest.approx(1, abs=1e-5)
+
+
+async def test_answers_in_order_with_repeats(embedder):
+    one, two, three = await embedder.embed(["apple", "pear", "apple"])
+    assert one == three
+    assert one != two
+
+
+async def test_the_end_of_a_long_text_counts(embedder):
+    start = "The weather was fine and we walked along the river. " * 60
+    one, other = await embedder.embed([start + "Then we bought a zebra.", start + "Then the tax office burned down."])
+    assert one != other
+
+
+async def test_texts_that_share_words_are_nearer(embedder):
+    cat, kitten, tax = await embedder.embed(
+        ["the cat sleeps on the sofa", "a cat is on the sofa", "corporate tax law of 1987"]
+    )
+    assert cosine(cat, kitten) > cosine(cat, tax) + 0.2
+
+
+async def test_a_caller_who_gives_up_does_not_harm_another(embedder):
+    first = asyncio.create_task(embedder.embed(["shared text, asked twice"]))
+    second = asyncio.create_task(embedder.embed(["shared text, asked twice"]))
+    await asyncio.sleep(0)
+    first.cancel()
+    [embedding] = await second
+    assert len(embedding.vector) == embedder.dimension

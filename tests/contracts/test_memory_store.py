@@ -1,0 +1,195 @@
+"""What every `MemoryStore` promises."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import uuid4
+
+import pytest
+
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.recall import Search
+from agent_memory.domain.semantic.words import word_counts
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+HOSTILE = [
+    "'; DROP TABLE memories; --",
+    "%s %(id)s {0}",
+    "\\",
+    "\u202eright to left",
+    "💥" * 50,
+    "\ufeff",
+    "\n\t",
+]
+
+
+@pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.integration)])
+async def store(request):
+    if request.param == "in_memory":
+        yield InMemoryMemoryStore()
+    else:
+        async with connection.opened(request.getfixturevalue("conninfo"), 1, 2) as database:
+            yield PostgresMemoryStore(database)
+
+
+class Bench:
+    """Writes to one scope of one store, an hour between memories, and asks it."""
+
+    def __init__(self, store, scope: Scope) -> None:
+        self.store = store
+        self.scope = scope
+        self.embedder = HashingEmbedder()
+        self.hours = count()
+
+    async def add(self, content: str, scope: Scope | None = None, **fields) -> Memory:
+        created_at = START + timedelta(hours=next(self.hours))
+        memory = Memory(MemoryId(uuid4()), scope or self.scope, content, created_at, **fields)
+        await self.store.add(memory, await self.embedded(content))
+        return memory
+
+    async def embedded(self, text: str) -> Embedding:
+        [embedding] = await self.embedder.embed([text])
+        return embedding
+
+    async def shortlist(self, query: str, depth: int = 50, scope: Scope | None = None, **fields):
+        search = Search(scope or self.scope, await self.embedded(query), frozenset(word_counts(query)), depth, **fields)
+        return await self.store.shortlist(search)
+
+    async def found(self, query: str, **fields) -> list[Memory]:
+        return [c.memory for c in (await self.shortlist(query, **fields)).candidates if c.eligible]
+
+
+@pytest.fixture
+def bench(store):
+    return Bench(store, Scope(f"agent-{uuid4()}", "user"))
+
+
+async def test_gives_back_what_it_was_given(bench):
+    memory = await bench.add("She lives in Oslo", memory_type=MemoryType.SEMANTIC, importance=1.5)
+    assert await bench.found("Where does she live?") == [memory]
+
+
+async def test_knows_nothing_of_a_scope_nobody_wrote_to(bench):
+    shortlist = await bench.shortlist("anything")
+    assert shortlist.candidates == ()
+    assert shortlist.words.documents == 0
+    assert await bench.store.count(bench.scope) == 0
+
+
+async def test_counts_what_a_scope_holds(bench):
+    for content in ("one", "two", "three"):
+        await bench.add(content)
+    assert await bench.store.count(bench.scope) == 3
+
+
+@pytest.mark.parametrize("name", ["agent_id", "user_id"])
+async def test_never_crosses_scopes(bench, name):
+    other = {"agent_id": bench.scope.agent_id, "user_id": bench.scope.user_id} | {name: f"other-{uuid4()}"}
+    await bench.add("secret of somebody else", scope=Scope(**other))
+    assert await bench.found("secret") == []
+    assert (await bench.shortlist("secret")).words.frequencies == {}
+
+
+async def test_adding_a_known_id_changes_nothing(bench):
+    memory = await bench.add("the first")
+    later = Memory(memory.id, bench.scope, "the second", START)
+    await bench.store.add(later, await bench.embedded("the second"))
+    assert await bench.found("the second") == [memory]
+
+
+async def test_forgets_one_memory_once(bench):
+    gone, kept = await bench.add("apples"), await bench.add("pears")
+    assert await bench.store.remove(gone.id, bench.scope.agent_id, bench.scope.user_id)
+    assert not await bench.store.remove(gone.id, bench.scope.agent_id, bench.scope.user_id)
+    assert await bench.found("apples") == [kept]
+
+
+async def test_forgets_nothing_of_another_agent_or_user(bench):
+    memory = await bench.add("apples")
+    assert not await bench.store.remove(memory.id, "another agent")
+    assert not await bench.store.remove(memory.id, bench.scope.agent_id, "another user")
+    assert await bench.store.remove(memory.id, bench.scope.agent_id)
+
+
+async def test_numbers_memories_by_time(bench):
+    memories = [await bench.add(f"event {number}") for number in range(5)]
+    candidates = (await bench.shortlist("event")).candidates
+    assert [c.memory for c in candidates] == memories
+    assert [c.position - candidates[0].position for c in candidates] == [0, 1, 2, 3, 4]
+
+
+async def test_measures_meaning(bench):
+    await bench.add("the cat sleeps on the sofa")
+    await bench.add("interest rates rise again")
+    same, other = (await bench.shortlist("the cat sleeps on the sofa")).candidates
+    assert same.similarity == pytest.approx(1, abs=1e-3)
+    assert other.similarity < 0.5
+
+
+async def test_vectors_of_another_model_are_not_near(bench):
+    memory = Memory(MemoryId(uuid4()), bench.scope, "the cat", START)
+    foreign = await HashingEmbedder(16).embed(["the cat"])
+    await bench.store.add(memory, foreign[0])
+    [candidate] = (await bench.shortlist("the cat")).candidates
+    assert candidate.similarity == 0
+
+
+async def test_measures_words(bench):
+    await bench.add("cats chase cats and dogs")
+    await bench.add("dogs sleep")
+    shortlist = await bench.shortlist("cat dog fish")
+    assert [(dict(c.counts), c.length) for c in shortlist.candidates] == [
+        ({"cat": 2, "dog": 1}, 4),
+        ({"dog": 1}, 2),
+    ]
+    assert shortlist.words.documents == 2
+    assert shortlist.words.mean_length == 3
+    assert dict(shortlist.words.frequencies) == {"cat": 1, "dog": 2}
+
+
+async def test_returns_all_that_pass_the_filter(bench):
+    for number in range(40):
+        await bench.add(f"chatter about the weather {number}")
+    wanted = [await bench.add(f"unrelated {number}", memory_type=MemoryType.PROCEDURAL) for number in range(3)]
+    for number in range(40):
+        await bench.add(f"chatter about the weather {number}")
+    assert await bench.found("weather", depth=5, memory_type=MemoryType.PROCEDURAL) == wanted
+
+
+async def test_each_leg_brings_its_own(bench):
+    near = await bench.add("zebra stripes zebra stripes")
+    worded = await bench.add("xylophone " + " ".join(f"filler{n}" for n in range(60)))
+    padding = [await bench.add(f"noise {number}") for number in range(10)]
+    found = await bench.found("zebra stripes zebra stripes xylophone", depth=1)
+    assert near in found
+    assert worded in found
+    assert padding[-1] in found
+    assert padding[4] not in found
+
+
+async def test_brings_the_neighbours_of_what_it_finds(bench):
+    for number in range(10):
+        await bench.add(f"noise {number}")
+    before, hit, after = [await bench.add(text) for text in ("I have news", "we bought a boat", "how nice")]
+    for number in range(10):
+        await bench.add(f"noise {number}")
+    candidates = (await bench.shortlist("boat", depth=1)).candidates
+    of = {c.memory: c.position for c in candidates}
+    assert of[before] + 1 == of[hit] == of[after] - 1
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_takes_any_text_literally(store, text):
+    bench = Bench(store, Scope(f"{text}-{uuid4()}"[-128:], text))
+    memory = await bench.add(text)
+    assert await bench.found(text) == [memory]
+    assert await store.count(bench.scope) == 1
+    assert await store.remove(memory.id, bench.scope.agent_id, text)
+
+
+async def test_holds_the_longest_content(bench):
+    memory = await bench.add("long " * 1600)
+    assert await bench.found("long") == [memory]

@@ -1,0 +1,83 @@
+"""The real server as a process of its own, on a data directory of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "agent_memory.entrypoints.cli", "serve"]
+PATIENCE = 120
+
+
+class Server:
+    """Started when made, ready when `wait_ready` returns; what it prints is kept."""
+
+    def __init__(self, data_dir, *options, **environ) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("SEMANTIC_", "AGENT_MEMORY_", "DATABASE_"))}
+        self.process = subprocess.Popen(
+            [*COMMAND, "--port", "0", "--data-dir", str(data_dir), *options],
+            env=clean | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.printed, self.logged = [], []
+        self._ready = threading.Event()
+        self._readers = [
+            threading.Thread(target=self._read, args=pair, daemon=True)
+            for pair in ((self.process.stdout, self.printed), (self.process.stderr, self.logged))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream, lines) -> None:
+        with stream:
+            for line in stream:
+                lines.append(line.rstrip("\n"))
+                if "/docs" in line:
+                    self._ready.set()
+        self._ready.set()
+
+    def wait_ready(self) -> "Server":
+        assert self._ready.wait(PATIENCE), self.logged
+        found = re.search(r"ready at (http://\S+)", "\n".join(self.printed))
+        assert found, self.logged
+        self.url = found[1]
+        return self
+
+    def signal(self, number) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        code = self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join()
+        return code
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.signal(signal.SIGKILL)
+        self.wait()
+
+
+@pytest.fixture(scope="session")
+def start():
+    servers = []
+
+    def begin(data_dir, *options, **environ) -> Server:
+        servers.append(Server(data_dir, *options, **environ))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def server(start, tmp_path_factory):
+    """One server for all tests that only ask."""
+    return start(tmp_path_factory.mktemp("data")).wait_ready()

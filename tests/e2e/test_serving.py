@@ -1,0 +1,59 @@
+"""The server as a newcomer meets it: it says what it is, keeps what it acknowledged, and ends in order."""
+
+import signal
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ADA = {"agent_id": "guide", "user_id": "ada"}
+
+
+def test_it_says_what_it_runs_on_and_what_to_try(server):
+    printed = "\n".join(server.printed)
+    for told in ("embedded PostgreSQL", "all-MiniLM-L6-v2", "data", f"curl {server.url}/v1/memories"):
+        assert told in printed
+    assert server.logged == [] or "level=info" in server.logged[0]
+
+
+def test_the_first_request_needs_no_warm_up(start, tmp_path):
+    server = start(tmp_path).wait_ready()
+    answer = httpx.post(f"{server.url}/v1/memories", json=ADA | {"content": "Ada lives in Lisbon."})
+    assert answer.status_code == 201
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+
+
+def test_what_was_acknowledged_survives_a_kill(start, tmp_path):
+    names = []
+    for number in range(3):
+        server = start(tmp_path).wait_ready()
+        answer = httpx.post(f"{server.url}/v1/memories", json=ADA | {"content": f"Fact number {number}."})
+        server.kill()
+        names.append(answer.json()["id"])
+    server = start(tmp_path).wait_ready()
+    found = httpx.post(f"{server.url}/v1/memories/search", json=ADA | {"query": "fact number"}).json()["results"]
+    assert {each["id"] for each in found} == set(names)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(start, tmp_path, number):
+    server = start(tmp_path).wait_ready()
+    server.signal(number)
+    assert server.wait() == 0
+    assert not [line for line in server.logged if "Traceback" in line]
+
+
+def test_a_signal_while_it_starts_ends_it_too(start, tmp_path):
+    server = start(tmp_path)
+    while not (tmp_path / "postgres").exists():
+        assert server.process.poll() is None
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert not [line for line in server.logged if "Traceback" in line]
+
+
+def test_it_is_healthy(server):
+    told = httpx.get(f"{server.url}/health").json()
+    assert (told["status"], told["parts"]["db"]) == ("ok", "ok")

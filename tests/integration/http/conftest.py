@@ -1,0 +1,90 @@
+"""The doors on in-memory parts: the whole application but the database, the embedding model and the language model."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.application.conversation import Delta, Finish, Prompt
+from agent_memory.bootstrap import bootstrap
+from agent_memory.entrypoints.http.app import create_app
+from agent_memory.settings import ModelSettings, ServerSettings, Settings
+
+
+@dataclass(frozen=True)
+class Stats:
+    turns_running: int = 2
+    tokens_total: int = 30
+    backend: str = "paper"
+
+
+@dataclass
+class Scripted:
+    """A conversation that says what it is told to: texts, pauses (seconds), errors."""
+
+    script: list[str | float | Exception] = field(default_factory=lambda: ["Hel", "lo"])
+    prompts: list[Prompt] = field(default_factory=list)
+    closed: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    model_id: str = "scripted"
+    created: int = 1_700_000_000
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
+        self.prompts.append(prompt)
+        try:
+            for step in self.script:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, str):
+                    yield Delta(step)
+                else:
+                    await asyncio.sleep(step)
+            yield Finish("stop", prompt_tokens=12, cached_tokens=8, completion_tokens=2)
+        finally:
+            self.closed += 1
+            self.ended.set()
+
+    def stats(self) -> Stats:
+        return Stats()
+
+
+@pytest.fixture
+def conversation():
+    return Scripted()
+
+
+@pytest.fixture
+def settings():
+    return Settings(
+        model=ModelSettings(id="maker/model"),
+        server=ServerSettings(cors_origins=("https://app.example",), max_body_mb=1),
+    )
+
+
+@pytest.fixture
+def memory_store():
+    return InMemoryMemoryStore()
+
+
+@pytest.fixture
+async def application(settings, memory_store, conversation):
+    async with bootstrap(
+        settings, memory_store=memory_store, embedder=HashingEmbedder(), conversation=conversation
+    ) as application:
+        yield application
+
+
+@pytest.fixture
+def app(application):
+    return create_app(application)
+
+
+@pytest.fixture
+async def client(app):
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        yield client

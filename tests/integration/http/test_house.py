@@ -1,0 +1,131 @@
+"""What holds for every route: ids, limits, errors, metrics, health, documents."""
+
+import pytest
+
+from agent_memory.domain.errors import Unavailable
+
+ADA = {"agent_id": "guide", "user_id": "ada"}
+CHAT = "/v1/chat/completions"
+
+
+async def test_every_answer_has_a_request_id(client):
+    assert len((await client.get("/health")).headers["x-request-id"]) == 32
+    assert len((await client.get("/nowhere")).headers["x-request-id"]) == 32
+
+
+async def test_a_request_keeps_the_id_it_came_with(client):
+    answer = await client.get("/nowhere", headers={"X-Request-ID": "mine-1"})
+    assert answer.headers["x-request-id"] == "mine-1"
+    assert answer.json()["request_id"] == "mine-1"
+
+
+@pytest.mark.parametrize("unfit", ["a" * 129, "a b", "é"])
+async def test_an_id_that_is_unfit_for_logs_is_replaced(client, unfit):
+    answer = await client.get("/health", headers={"X-Request-ID": unfit.encode()})
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize("path", ["/v1/memories", CHAT])
+async def test_a_body_that_is_too_large_gets_one_clear_413(client, path):
+    answer = await client.post(path, content=b"x" * 10_000_000)
+    assert answer.status_code == 413
+    assert "1000000 bytes" in answer.text
+
+
+async def test_a_body_without_a_length_is_measured_as_it_comes(client):
+    async def pieces():
+        for _ in range(100):
+            yield b"x" * 100_000
+
+    answer = await client.post("/v1/memories", content=pieces())
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b'{"agent_id": "\\ud800"}', b'{"importance": NaN}', b"[" * 100_000])
+async def test_what_is_not_json_is_a_client_error_that_says_so(client, body):
+    answer = await client.post("/v1/memories", content=body)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["detail"].startswith(("the body ", "body: "))
+
+
+async def test_invalid_json_has_openais_shape_on_its_routes(client):
+    answer = await client.post(CHAT, content=b"{")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("the body is not valid JSON")
+
+
+async def test_what_is_not_there_is_a_problem(client):
+    answer = await client.get("/nowhere")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:agent-memory:problem:no-such-route"
+
+
+async def test_a_method_that_is_not_taken_says_which_is(client):
+    answer = await client.put("/v1/memories")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["allow"]
+    assert (await client.get(CHAT)).json()["error"]["code"] == "method_not_allowed"
+
+
+async def test_an_unexpected_error_is_a_problem_that_tells_nothing(client, memory_store, monkeypatch):
+    async def broken(scope):
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr(memory_store, "count", broken)
+    answer = await client.get("/v1/memories/count", params=ADA)
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+
+
+async def test_health_asks_every_part(client, memory_store, monkeypatch):
+    assert (await client.get("/health")).json()["status"] == "ok"
+
+    async def gone(scope):
+        raise Unavailable("the database does not answer")
+
+    monkeypatch.setattr(memory_store, "count", gone)
+    answer = await client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["parts"]["db"] == "the database does not answer"
+    assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_metrics_count_by_route_template(client):
+    await client.delete("/v1/memories/one", params=ADA)
+    await client.delete("/v1/memories/two", params=ADA)
+    await client.get("/nowhere/1")
+    await client.request("BREW", "/nowhere/2")
+    told = (await client.get("/metrics")).text
+    requests = "agent_memory_http_requests_total"
+    assert f'{requests}{{method="DELETE",route="/v1/memories/{{memory_id}}",status="422"}} 2.0' in told
+    assert f'{requests}{{method="other",route="unmatched",status="404"}} 1.0' in told
+    assert "nowhere" not in told
+
+
+async def test_metrics_tell_of_memory_embedding_and_engine(client):
+    await client.post("/v1/memories", json=ADA | {"content": "x"})
+    told = (await client.get("/metrics")).text
+    assert 'agent_memory_memory_operations_total{operation="remember"} 1.0' in told
+    assert "agent_memory_embedding_duration_seconds_count 1.0" in told
+    assert "agent_memory_engine_turns_running 2.0" in told
+    assert "agent_memory_engine_tokens_total 30.0" in told
+    assert "backend" not in told
+
+
+async def test_other_origins_are_allowed_by_setting_only(client):
+    allowed = await client.get("/health", headers={"Origin": "https://app.example"})
+    assert allowed.headers["access-control-allow-origin"] == "https://app.example"
+    refused = await client.get("/health", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_the_documents_need_no_other_host(client):
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    assert "/v1/memories/search" in page.text
+    assert "http" not in page.text.replace("http-equiv", "")
+    document = (await client.get("/openapi.json")).json()
+    assert {"/v1/chat/completions", "/v1/memories", "/metrics"} <= document["paths"].keys()
+    remember = document["components"]["schemas"]["RememberRequest"]["properties"]
+    assert remember["content"]["maxLength"] == 8000

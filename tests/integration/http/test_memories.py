@@ -1,0 +1,127 @@
+"""The memory routes: memex's fields, limits and answers."""
+
+import pytest
+
+ADA = {"agent_id": "guide", "user_id": "ada"}
+
+
+async def remember(client, **fields):
+    return await client.post("/v1/memories", json=ADA | {"content": "Ada lives in Lisbon."} | fields)
+
+
+async def test_a_memory_is_answered_as_it_is_kept(client):
+    answer = await remember(client, importance=1.5, memory_type="semantic")
+    assert answer.status_code == 201
+    told = answer.json()
+    assert {key: told[key] for key in (*ADA, "content", "memory_type", "importance", "score")} == ADA | {
+        "content": "Ada lives in Lisbon.",
+        "memory_type": "semantic",
+        "importance": 1.5,
+        "score": None,
+    }
+    assert told["created_at"].endswith("Z")
+
+
+async def test_a_search_finds_it_with_a_score_of_four_digits(client):
+    await remember(client)
+    answer = await client.post("/v1/memories/search", json=ADA | {"query": "Where does Ada live?"})
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["query"], told["total"], len(told["results"])) == ("Where does Ada live?", 1, 1)
+    score = told["results"][0]["score"]
+    assert score == round(score, 4)
+
+
+async def test_a_search_never_crosses_users(client):
+    await remember(client)
+    other = {"agent_id": "guide", "user_id": "bob", "query": "Where does Ada live?"}
+    assert (await client.post("/v1/memories/search", json=other)).json()["total"] == 0
+
+
+async def test_alpha_and_type_and_number_narrow_a_search(client):
+    for number in range(3):
+        await remember(client, content=f"Fact {number}", memory_type="semantic" if number else "episodic")
+    asked = ADA | {"query": "fact", "alpha": 0, "top_k": 1, "memory_type": "semantic"}
+    told = (await client.post("/v1/memories/search", json=asked)).json()
+    assert [each["content"] for each in told["results"]] == ["Fact 2"]
+
+
+async def test_count_counts_one_scope(client):
+    await remember(client)
+    await remember(client, user_id="bob")
+    answer = await client.get("/v1/memories/count", params=ADA)
+    assert answer.json() == ADA | {"count": 1}
+
+
+async def test_a_memory_is_forgotten_once(client):
+    name = (await remember(client)).json()["id"]
+    path = f"/v1/memories/{name}"
+    assert (await client.delete(path, params={"agent_id": "other"})).status_code == 404
+    assert (await client.delete(path, params=ADA | {"user_id": "bob"})).status_code == 404
+    assert (await client.delete(path, params={"agent_id": "guide"})).status_code == 204
+    assert (await client.delete(path, params={"agent_id": "guide"})).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({"agent_id": ""}, "#/agent_id"),
+        ({"agent_id": "a" * 129}, "#/agent_id"),
+        ({"user_id": "u" * 129}, "#/user_id"),
+        ({"content": ""}, "#/content"),
+        ({"content": "c" * 8001}, "#/content"),
+        ({"content": "nul \0 inside"}, "#/content"),
+        ({"agent_id": "nul\0"}, "#/agent_id"),
+        ({"importance": 2.01}, "#/importance"),
+        ({"importance": -0.01}, "#/importance"),
+        ({"importance": "1"}, "#/importance"),
+        ({"memory_type": "vague"}, "#/memory_type"),
+        ({"mood": "good"}, "#/mood"),
+    ],
+)
+async def test_a_wrong_field_is_pointed_at(client, fields, pointer):
+    answer = await remember(client, **fields)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({"query": ""}, "#/query"),
+        ({"query": "q" * 2001}, "#/query"),
+        ({"query": "q", "top_k": 0}, "#/top_k"),
+        ({"query": "q", "top_k": 51}, "#/top_k"),
+        ({"query": "q", "top_k": 1.5}, "#/top_k"),
+        ({"query": "q", "alpha": 1.01}, "#/alpha"),
+        ({"query": "\0"}, "#/query"),
+        ({}, "#/query"),
+    ],
+)
+async def test_a_wrong_search_is_pointed_at(client, fields, pointer):
+    answer = await client.post("/v1/memories/search", json=ADA | fields)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "parameter"),
+    [
+        ("GET", "/v1/memories/count?agent_id=guide", "user_id"),
+        ("GET", "/v1/memories/count?user_id=ada", "agent_id"),
+        ("GET", f"/v1/memories/count?user_id=ada&agent_id={'a' * 129}", "agent_id"),
+        ("GET", "/v1/memories/count?user_id=ada&agent_id=%00", "agent_id"),
+        ("DELETE", "/v1/memories/6f1f1d9e-0000-4000-8000-000000000000", "agent_id"),
+        ("DELETE", "/v1/memories/no-uuid?agent_id=guide", "memory_id"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(client, method, path, parameter):
+    answer = await client.request(method, path)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["parameter"] == parameter
+
+
+async def test_text_of_every_script_comes_back_as_it_went_in(client):
+    content = "Zoë 🦊 שלום \u202e\n\t«»"
+    assert (await remember(client, content=content)).json()["content"] == content

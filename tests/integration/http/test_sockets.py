@@ -1,0 +1,98 @@
+"""The doors on a real socket: OpenAI's own clients, clients that leave, clients that send too much."""
+
+import asyncio
+import contextlib
+import json
+
+import httpx
+import openai
+import pytest
+
+from agent_memory.entrypoints.serving import Server, bound
+from agent_memory.settings import ServerSettings
+
+HELLO = [{"role": "user", "content": "Hello!"}]
+
+
+@pytest.fixture
+async def url(app):
+    listening = asyncio.Event()
+    with bound(ServerSettings(port=0)) as sock:
+        server = Server(app, ServerSettings(shutdown_seconds=1), listening.set)
+        serving = asyncio.create_task(server.serve([sock]))
+        await listening.wait()
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+async def test_openais_client_reads_an_answer(url):
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as client:
+        answer = await client.chat.completions.create(model="default", messages=HELLO)
+        assert answer.choices[0].message.content == "Hello"
+        assert answer.usage.prompt_tokens_details.cached_tokens == 8
+        assert [model.id async for model in client.models.list()] == ["scripted"]
+
+
+async def test_openais_client_reads_a_stream(url):
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as client:
+        stream = await client.chat.completions.create(
+            model="default", messages=HELLO, stream=True, stream_options={"include_usage": True}
+        )
+        chunks = [chunk async for chunk in stream]
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "Hello"
+    assert chunks[-1].usage.total_tokens == 14
+
+
+async def test_openais_blocking_client_works_too(url):
+    def talk():
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="none") as client:
+            whole = client.chat.completions.create(model="default", messages=HELLO)
+            with client.chat.completions.create(model="default", messages=HELLO, stream=True) as stream:
+                parts = [chunk.choices[0].delta.content or "" for chunk in stream]
+        return whole.choices[0].message.content, "".join(parts)
+
+    assert await asyncio.to_thread(talk) == ("Hello", "Hello")
+
+
+async def test_openais_client_raises_its_own_errors(url, conversation):
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        with pytest.raises(openai.NotFoundError, match="gpt-9"):
+            await client.chat.completions.create(model="gpt-9", messages=HELLO)
+        with pytest.raises(openai.BadRequestError, match="temperature"):
+            await client.chat.completions.create(model="default", messages=HELLO, temperature=3)
+        conversation.script = ["Hel", ValueError("unforeseen")]
+        stream = await client.chat.completions.create(model="default", messages=HELLO, stream=True)
+        with pytest.raises(openai.APIError, match="unexpected error"):
+            [chunk async for chunk in stream]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_reply_ends_soon_after_its_client_left(url, conversation, stream):
+    conversation.script = ["Hel", 60.0]
+    async with httpx.AsyncClient(timeout=0.3) as client:
+        with contextlib.suppress(httpx.ReadTimeout):
+            await client.post(f"{url}/v1/chat/completions", json={"messages": HELLO, "stream": stream})
+    async with asyncio.timeout(2):
+        await conversation.ended.wait()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Expect": "100-continue"}, {"Connection": "close"}])
+async def test_a_client_that_sends_ten_megabytes_hears_why_not(url, headers):
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"{url}/v1/memories", content=b"x" * 10_000_000, headers=headers)
+        assert answer.status_code == 413
+        assert answer.json()["title"] == "The request body is too large"
+        assert (await client.get(f"{url}/health")).status_code == 200
+
+
+async def test_a_stream_that_is_cut_off_by_its_client_is_counted(url):
+    reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+    body = json.dumps({"messages": HELLO}).encode()
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n" + body)
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    del reader
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{url}/health")).status_code == 200

@@ -1,0 +1,148 @@
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.domain.errors import Misconfigured
+from agent_memory.domain.semantic.memory import Scope
+
+pytestmark = pytest.mark.integration
+SCOPE = Scope("agent", "user")
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """The keeper and the postmaster: whose command line names the folder."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and any(str(folder / "postgres" / "18") in part for part in process.info["cmdline"] or [])
+    ]
+
+
+def keeper_and_postmaster(folder: Path) -> tuple[psutil.Process, psutil.Process]:
+    found = processes_of(folder)
+    [keeper] = [p for p in found if any("keeper.py" in part for part in p.info["cmdline"])]
+    [postmaster] = [p for p in found if p.ppid() == keeper.pid]
+    return keeper, postmaster
+
+
+def wait_until(condition, seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+async def count_in(folder: Path) -> int:
+    async with embedded.running(folder) as conninfo, connection.opened(conninfo, 1, 2) as database:
+        return await PostgresMemoryStore(database).count(SCOPE)
+
+
+async def test_what_was_acknowledged_survives_kill_9(tmp_path, owner_of):
+    for round_ in range(3):
+        owner = owner_of(tmp_path)
+        for number in range(5):
+            owner.tell(f"fact {round_} {number}")
+        owner.kill()
+    assert await count_in(tmp_path) == 15
+
+
+async def test_the_database_ends_with_its_owner(tmp_path, owner_of):
+    owner = owner_of(tmp_path)
+    assert processes_of(tmp_path)
+    owner.kill()
+    assert wait_until(lambda: not processes_of(tmp_path))
+
+
+async def test_starts_at_once_beside_a_database_that_lost_its_keeper(tmp_path, owner_of):
+    owner = owner_of(tmp_path)
+    owner.tell("a fact")
+    keeper, _ = keeper_and_postmaster(tmp_path)
+    keeper.send_signal(signal.SIGKILL)
+    owner.kill()
+    assert await count_in(tmp_path) == 1
+
+
+async def test_a_database_that_is_killed_comes_back_under_the_same_pool(tmp_path):
+    async with embedded.running(tmp_path) as conninfo, connection.opened(conninfo, 2, 4) as database:
+        store = PostgresMemoryStore(database)
+        assert await store.count(SCOPE) == 0
+        _, postmaster = keeper_and_postmaster(tmp_path)
+        postmaster.send_signal(signal.SIGKILL)
+        assert await store.count(SCOPE) == 0
+
+
+async def test_a_second_server_on_one_folder_is_refused(tmp_path):
+    async with embedded.running(tmp_path):
+        with pytest.raises(Misconfigured, match=f"process {os.getpid()}"):
+            async with embedded.running(tmp_path):
+                pass
+    async with embedded.running(tmp_path):
+        pass
+
+
+async def test_stops_and_starts_again(tmp_path):
+    for _ in range(2):
+        async with embedded.running(tmp_path) as conninfo:
+            psycopg.connect(conninfo).close()
+        assert not processes_of(tmp_path)
+
+
+async def test_a_number_left_by_a_dead_server_is_not_trusted(tmp_path):
+    async with embedded.running(tmp_path):
+        pass
+    left = tmp_path / "postgres" / "18" / "postmaster.pid"
+    left.write_text(f"{os.getpid()}\n{left.parent}\n0\n5432\n\n\n")
+    async with embedded.running(tmp_path) as conninfo:
+        psycopg.connect(conninfo).close()
+
+
+async def test_a_half_made_database_is_made_again(tmp_path):
+    half = tmp_path / "postgres" / "18.new"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    assert await count_in(tmp_path) == 0
+
+
+async def test_a_long_path_has_its_socket_elsewhere(tmp_path):
+    folder = tmp_path / ("long" * 30)
+    async with embedded.running(folder) as conninfo:
+        psycopg.connect(conninfo).close()
+        assert str(folder) not in conninfo
+
+
+async def test_a_folder_with_spaces_and_quotes_serves(tmp_path):
+    assert await count_in(tmp_path / "it's a folder") == 0
+
+
+async def test_an_impossible_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Misconfigured, match="no database can live in "):
+        async with embedded.running(tmp_path / "file"):
+            pass
+
+
+async def test_a_broken_database_says_why(tmp_path):
+    async with embedded.running(tmp_path):
+        pass
+    (tmp_path / "postgres" / "18" / "PG_VERSION").write_text("12\n")
+    with pytest.raises(Misconfigured, match="incompatible"):
+        async with embedded.running(tmp_path):
+            pass
+
+
+def test_is_private(conninfo):
+    parts = psycopg.conninfo.conninfo_to_dict(conninfo)
+    assert Path(parts["host"]).stat().st_mode & 0o777 == 0o700
+    with psycopg.connect(conninfo) as database:
+        assert database.execute("SHOW listen_addresses").fetchone() == ("",)
+        assert database.execute("SHOW fsync").fetchone() == ("on",)

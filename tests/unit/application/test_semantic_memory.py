@@ -1,0 +1,116 @@
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.domain.errors import InvalidInput, NotFound
+from agent_memory.domain.semantic.memory import MemoryType
+
+WHO = {"agent_id": "agent", "user_id": "user"}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def memory(clock):
+    return SemanticMemory(InMemoryMemoryStore(), HashingEmbedder(), clock=clock)
+
+
+async def contents(memory, query, **options):
+    return [r.memory.content for r in await memory.recall(**WHO, query=query, **options)]
+
+
+async def test_recalls_what_it_remembered(memory, clock):
+    kept = await memory.remember(**WHO, content="Her cat is called Miso", memory_type="semantic", importance=1.5)
+    assert (kept.memory_type, kept.importance, kept.created_at) == (MemoryType.SEMANTIC, 1.5, clock.now)
+    [recollection] = await memory.recall(**WHO, query="What is the cat called?")
+    assert recollection.memory == kept
+
+
+async def test_the_best_comes_first_and_no_more_than_asked(memory):
+    for content in ("He likes tea", "He likes trains", "Trains to Oslo leave at 9"):
+        await memory.remember(**WHO, content=content)
+    assert await contents(memory, "When do trains to Oslo leave?", top_k=1) == ["Trains to Oslo leave at 9"]
+
+
+async def test_alpha_0_is_newest_first(memory, clock):
+    for number in range(80):
+        await memory.remember(**WHO, content=f"note {number}")
+        clock.passes(hours=1)
+    assert await contents(memory, "note 0", alpha=0, top_k=3) == ["note 79", "note 78", "note 77"]
+
+
+async def test_the_default_prefers_the_fact_that_replaced_another(memory, clock):
+    for place in ("Oslo", "Lima"):
+        await memory.remember(**WHO, content=f"She lives in {place}")
+        clock.passes(days=60)
+    assert (await contents(memory, "Where does she live now?"))[0] == "She lives in Lima"
+
+
+async def test_filters_by_type(memory):
+    await memory.remember(**WHO, content="Boil the eggs", memory_type=MemoryType.PROCEDURAL)
+    await memory.remember(**WHO, content="We ate eggs")
+    assert await contents(memory, "eggs", memory_type="procedural") == ["Boil the eggs"]
+
+
+async def test_forgets(memory):
+    kept = await memory.remember(**WHO, content="a secret")
+    await memory.forget(str(kept.id), agent_id="agent")
+    assert await memory.count(**WHO) == 0
+    with pytest.raises(NotFound):
+        await memory.forget(kept.id, agent_id="agent")
+
+
+async def test_what_belongs_to_others_is_not_found(memory):
+    kept = await memory.remember(**WHO, content="a secret")
+    with pytest.raises(NotFound):
+        await memory.forget(kept.id, agent_id="another")
+    with pytest.raises(NotFound):
+        await memory.forget(kept.id, agent_id="agent", user_id="another")
+    assert await memory.count(**WHO) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("query", ""), ("query", "x" * 2001), ("query", "\0"), ("top_k", 0), ("top_k", 51), ("alpha", -0.1),
+        ("alpha", 1.1), ("alpha", float("nan")), ("agent_id", ""), ("user_id", "x" * 129),
+        ("memory_type", "odd"),
+    ],
+)  # fmt: skip
+async def test_recall_refuses_what_is_out_of_bounds(memory, field, value):
+    with pytest.raises(InvalidInput) as refusal:
+        await memory.recall(**{**WHO, "query": "x", field: value})
+    assert refusal.value.field == field
+
+
+async def test_a_refused_memory_leaves_no_trace(memory):
+    with pytest.raises(InvalidInput):
+        await memory.remember(**WHO, content="x", importance=float("nan"))
+    with pytest.raises(InvalidInput):
+        await memory.remember(**WHO, content="x", memory_type="odd")
+    assert await memory.count(**WHO) == 0
+
+
+@pytest.mark.parametrize("wrong", ["", "1", str(uuid4()) + "0", "'; --"])
+async def test_forget_refuses_what_is_no_id(memory, wrong):
+    with pytest.raises(InvalidInput) as refusal:
+        await memory.forget(wrong, agent_id="agent")
+    assert refusal.value.field == "memory_id"

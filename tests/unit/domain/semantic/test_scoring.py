@@ -1,0 +1,109 @@
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
+from agent_memory.domain.semantic.recall import Candidate, Shortlist, WordStatistics
+from agent_memory.domain.semantic.scoring import Blend, Fusion, recency
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+MONTH = timedelta(days=30)
+WORDS = WordStatistics(documents=10, mean_length=5, frequencies={"boat": 2, "red": 5})
+
+
+def candidate(number, similarity=0.5, *, age=0.0, importance=1.0, counts=None, eligible=True, position=None):
+    memory = Memory(
+        MemoryId(UUID(int=number)),
+        Scope("a", "u"),
+        f"memory {number}",
+        NOW - age * MONTH,
+        importance=importance,
+    )
+    return Candidate(memory, position or 10 * number, similarity, counts or {}, 5, eligible)
+
+
+def ranked(policy, *candidates):
+    recollections = policy.rank(Shortlist(candidates, WORDS), NOW)
+    return [r.memory.id.int for r in recollections], [r.score for r in recollections]
+
+
+def test_recency_halves_with_each_half_life():
+    assert [recency(NOW - n * MONTH, NOW, MONTH) for n in range(3)] == pytest.approx([1, 0.5, 0.25])
+
+
+def test_the_future_counts_as_now():
+    assert recency(NOW + MONTH, NOW, MONTH) == 1
+
+
+def test_blend_is_the_weighed_sum():
+    _, [score] = ranked(Blend(0.7), candidate(1, 0.6, age=1))
+    assert score.total == pytest.approx(0.7 * 0.6 + 0.3 * 0.5)
+
+
+def test_blend_with_alpha_0_is_newest_first():
+    order, _ = ranked(Blend(0), candidate(1, 0.9, age=3), candidate(2, 0.1, age=1), candidate(3, 0.5, age=2))
+    assert order == [2, 3, 1]
+
+
+def test_blend_with_alpha_1_is_meaning_alone():
+    order, _ = ranked(Blend(1), candidate(1, 0.1, age=0), candidate(2, 0.9, age=50))
+    assert order == [2, 1]
+
+
+@pytest.mark.parametrize("policy", [Blend(0.5), Fusion()])
+def test_equal_scores_put_the_newer_first(policy):
+    order, _ = ranked(policy, candidate(1, 0), candidate(3, 0), candidate(2, 0))
+    assert order == [3, 2, 1]
+
+
+@pytest.mark.parametrize("policy", [Blend(0.5), Fusion()])
+def test_what_fails_the_filter_is_not_ranked(policy):
+    order, _ = ranked(policy, candidate(1, 0.9, eligible=False), candidate(2, 0.1))
+    assert order == [2]
+
+
+def test_no_candidates_no_recollections():
+    assert ranked(Fusion()) == ([], [])
+
+
+def test_fusion_rewards_words():
+    order, _ = ranked(Fusion(), candidate(1, 0.5), candidate(2, 0.5, counts={"boat": 1}))
+    assert order == [2, 1]
+
+
+def test_fusion_lends_relevance_to_neighbours_in_time():
+    order, scores = ranked(
+        Fusion(),
+        candidate(1, 0.3, position=1),
+        candidate(2, 0.9, position=5),
+        candidate(3, 0.3, position=6),
+    )
+    assert order == [2, 3, 1]
+    assert scores[1].context > 0 == scores[2].context
+
+
+def test_what_fails_the_filter_still_lends_context():
+    order, _ = ranked(
+        Fusion(),
+        candidate(1, 0.3, position=1),
+        candidate(2, 0.9, position=5, eligible=False),
+        candidate(3, 0.3, position=6),
+    )
+    assert order == [3, 1]
+
+
+def test_of_two_alike_fusion_prefers_the_newer_and_the_more_important():
+    newer, _ = ranked(Fusion(), candidate(1, 0.8, age=4), candidate(2, 0.8, age=0.1))
+    important, _ = ranked(Fusion(), candidate(1, 0.8, importance=2), candidate(2, 0.8))
+    assert newer == [2, 1]
+    assert important == [1, 2]
+
+
+def test_age_and_importance_never_beat_clear_relevance():
+    order, _ = ranked(
+        Fusion(),
+        candidate(1, 0.9, age=100, importance=0, counts={"boat": 1}),
+        candidate(2, 0.4, importance=2),
+    )
+    assert order == [1, 2]

@@ -1,0 +1,59 @@
+import pytest
+
+from agent_memory.domain.semantic.recall import WordStatistics
+from agent_memory.domain.semantic.stemming import stem
+from agent_memory.domain.semantic.words import bm25, word_counts
+
+STATISTICS = WordStatistics(documents=100, mean_length=10, frequencies={"common": 90, "rare": 1})
+
+
+@pytest.mark.parametrize(
+    ("word", "stemmed"),
+    [
+        ("caresses", "caress"), ("ponies", "poni"), ("cats", "cat"), ("feed", "feed"), ("agreed", "agre"),
+        ("plastered", "plaster"), ("motoring", "motor"), ("sing", "sing"), ("conflated", "conflat"),
+        ("hopping", "hop"), ("falling", "fall"), ("filing", "file"), ("happy", "happi"), ("sky", "sky"),
+        ("relational", "relat"), ("rational", "ration"), ("digitizer", "digit"), ("operator", "oper"),
+        ("feudalism", "feudal"), ("decisiveness", "decis"), ("hopefulness", "hope"), ("formality", "formal"),
+        ("sensibility", "sensibl"), ("triplicate", "triplic"), ("electrical", "electr"), ("goodness", "good"),
+        ("revival", "reviv"), ("allowance", "allow"), ("airliner", "airlin"), ("adjustable", "adjust"),
+        ("replacement", "replac"), ("adoption", "adopt"), ("effective", "effect"), ("probate", "probat"),
+        ("rate", "rate"), ("cease", "ceas"), ("controlling", "control"), ("roll", "roll"), ("is", "is"),
+    ],
+)  # fmt: skip
+def test_stems_as_porter_says(word, stemmed):
+    assert stem(word) == stemmed
+
+
+def test_words_that_are_not_english_letters_pass_unchanged():
+    assert [stem(word) for word in ("müller", "secret17", "2023")] == ["müller", "secret17", "2023"]
+
+
+def test_counts_stems_without_stop_words():
+    assert word_counts("The cats and a CAT; it isn't the dog's.") == {"cat": 2, "dog": 1}
+
+
+def test_numbers_count():
+    assert word_counts("account 119, code 7") == {"account": 1, "119": 1, "code": 1, "7": 1}
+
+
+def test_scripts_without_spaces_are_cut_into_pairs():
+    assert word_counts("東京に住む") == {"東京": 1, "京に": 1, "に住": 1, "住む": 1}
+
+
+def test_rare_words_weigh_more():
+    assert bm25({"rare": 1}, 10, STATISTICS) > 5 * bm25({"common": 1}, 10, STATISTICS) > 0
+
+
+def test_repeats_weigh_less_and_less():
+    once, twice, often = (bm25({"rare": n}, 10, STATISTICS) for n in (1, 2, 100))
+    assert twice - once < once
+    assert often < 2 * once
+
+
+def test_long_memories_weigh_less():
+    assert bm25({"rare": 1}, 100, STATISTICS) < bm25({"rare": 1}, 10, STATISTICS)
+
+
+def test_no_words_no_score():
+    assert bm25({}, 0, WordStatistics(0, 0.0, {})) == 0

@@ -1,0 +1,74 @@
+"""Every error has its row, and both shapes say the same thing."""
+
+import pytest
+from litestar.exceptions import HTTPException, ValidationException
+
+from agent_memory.domain import errors
+from agent_memory.entrypoints.http.problems import KINDS, fault_of, openai_error, openai_status, problem
+
+
+def leaves(root=errors.AgentMemoryError):
+    below = root.__subclasses__()
+    return [leaf for child in below for leaf in leaves(child)] if below else [root]
+
+
+def test_every_leaf_of_the_error_tree_is_in_the_table():
+    ours = [leaf for leaf in leaves() if leaf.__module__ == errors.__name__]
+    assert set(ours) == set(KINDS)
+
+
+def test_the_types_of_problems_are_told_apart():
+    slugs = [kind.slug for kind in KINDS.values() if kind.slug != "internal"]
+    assert len(set(slugs)) == len(slugs)
+
+
+def test_a_field_in_the_body_is_told_by_pointer():
+    fault = fault_of(errors.InvalidInput("messages[0].role", "unheard of"))
+    told = problem(fault, path="/v1/memories", request_id="r1", in_body=True)
+    assert told["status"] == 422
+    assert told["request_id"] == "r1"
+    assert told["errors"] == [{"detail": "messages[0].role: unheard of", "pointer": "#/messages/0/role"}]
+
+
+def test_a_parameter_is_told_by_name():
+    fault = fault_of(errors.InvalidInput("agent_id", "too long"))
+    told = problem(fault, path="/v1/memories/count", request_id="r1", in_body=False)
+    assert told["errors"] == [{"detail": "agent_id: too long", "parameter": "agent_id"}]
+
+
+def test_openai_hears_of_invalid_input_as_400():
+    fault = fault_of(errors.InvalidInput("n", "only 1"))
+    assert openai_status(fault) == 400
+    assert openai_error(fault) == {
+        "error": {"message": "n: only 1", "type": "invalid_request_error", "param": "n", "code": None}
+    }
+
+
+def test_an_unknown_model_has_openais_code():
+    assert openai_error(fault_of(errors.NotFound("model", "gpt-9")))["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("error", [errors.Overloaded("busy", 1.2), errors.RateLimited("slow down", 1.2)])
+def test_too_much_says_how_long_to_wait(error):
+    assert fault_of(error).headers == (("Retry-After", "2"),)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("secret"), errors.Misconfigured("secret"), HTTPException("secret", status_code=500)]
+)
+def test_an_unexpected_error_keeps_its_text(error):
+    fault = fault_of(error)
+    assert fault.kind.status == 500
+    assert "secret" not in fault.detail
+
+
+def test_a_new_kind_of_an_error_is_answered_as_its_parent():
+    class Vanished(errors.NotFound):
+        pass
+
+    assert fault_of(Vanished("memory", "m1")).kind.status == 404
+
+
+def test_a_missing_parameter_is_named():
+    error = ValidationException("Missing required query parameter 'agent_id' for path /v1/memories/count")
+    assert fault_of(error).field == "agent_id"

@@ -1,0 +1,76 @@
+"""A body is decoded strictly, and whatever is wrong with it is said in one line."""
+
+import pytest
+from litestar.exceptions import ClientException
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.entrypoints.http.wire.decoding import decode
+from agent_memory.entrypoints.http.wire.memories import RememberRequest
+from agent_memory.entrypoints.http.wire.openai import ChatRequest
+
+
+def chat(inside):
+    return f'{{"messages": [{{"role": "user", "content": "hi"}}], {inside}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            b'{"messages": [{"role": "wizard"}]}',
+            "messages[0].role: invalid enum value 'wizard'; allowed: assistant, developer, system, ",
+        ),
+        (b'{"messages": [{"role": 5}]}', "messages[0].role: expected str, got int"),
+        (b'{"messages": [{"content": "hi"}]}', "messages[0].role: is required"),
+        (b'{"messages": []}', "messages: expected array of length >= 1"),
+        (b"[]", "body: expected object, got array"),
+        (
+            b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
+            "messages[0].content[0].type: invalid value 'image_url'; allowed: text",
+        ),
+        (chat('"temperature": 2.5'), "temperature: expected float <= 2.0"),
+        (chat('"temperature": 1e999'), "temperature: number out of range"),
+        (chat('"temperature": "1"'), "temperature: expected float | null, got str"),
+        (chat('"seed": 123456789012345678901234567890'), "seed: expected int <= 9223372036854775807"),
+        (chat('"max_tokens": 0'), "max_tokens: expected int >= 1"),
+        (chat('"stop": ["a", "b", "c", "d", "e"]'), "stop: expected array of length <= 4"),
+        (chat('"stop": ""'), "stop: expected str of length >= 1"),
+    ],
+)
+def test_a_wrong_value_is_named(body, told):
+    with pytest.raises(InvalidInput) as caught:
+        decode(body, ChatRequest)
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("inside", "told"),
+    [
+        ('"memory_type": "vague"', "memory_type: invalid enum value 'vague'; allowed: episodic, procedural, semantic"),
+        ('"memory_tpye": "semantic"', "memory_tpye: unknown field"),
+        ('"importance": 2.1', "importance: expected float <= 2.0"),
+    ],
+)
+def test_our_own_routes_know_every_field(inside, told):
+    body = f'{{"agent_id": "a", "user_id": "u", "content": "c", {inside}}}'.encode()
+    with pytest.raises(InvalidInput) as caught:
+        decode(body, RememberRequest)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b"\xff\xfe",
+        b'{"messages": NaN}',
+        b'{"model": "\\ud800"}',
+        b'{"model": "\xed\xa0\x80"}',
+        b'{"messages": [{"role": "user", "tool_calls": [' + b'{"a":' * 5000,
+    ],
+)
+def test_what_is_not_json_is_called_so(body):
+    with pytest.raises(ClientException, match="the body is"):
+        decode(body, ChatRequest)

@@ -1,0 +1,91 @@
+"""Settings come from a file, the environment and the command line; what is wrong is named."""
+
+import pytest
+
+from agent_memory.domain.errors import Misconfigured
+from agent_memory.settings import VARIABLES, Settings, load_settings
+
+
+def test_nothing_given_is_the_defaults():
+    settings = load_settings({})
+    assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8000)
+    assert settings.cache.budget_mb == 8192
+    assert settings.database.url is None
+
+
+def test_every_variable_sets_the_key_it_names():
+    for key in VARIABLES.values():
+        section, _, name = key.rpartition(".")
+        assert hasattr(getattr(Settings(), section) if section else Settings(), name), key
+
+
+def test_a_variable_is_converted_to_its_type():
+    settings = load_settings({"SEMANTIC_SERVER_PORT": " 9000 ", "SEMANTIC_MLX_KV_BITS": "8"})
+    assert (settings.server.port, settings.cache.kv_bits) == (9000, 8)
+
+
+def test_origins_are_a_comma_separated_list():
+    settings = load_settings({"SEMANTIC_SERVER_CORS_ORIGINS": "https://a.example, https://b.example"})
+    assert settings.server.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_the_later_source_wins(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text("[server]\nport = 1\nhost = '0.0.0.0'\n[model]\nid = 'a/b'\n")
+    environ = {"AGENT_MEMORY_SETTINGS": str(file), "SEMANTIC_SERVER_PORT": "2", "SEMANTIC_SERVER_HOST": "::1"}
+    settings = load_settings(environ, {"server.port": ("--port", 3)})
+    assert (settings.model.id, settings.server.host, settings.server.port) == ("a/b", "::1", 3)
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"SEMANTIC_SERVER_PORT": "70000"}, "SEMANTIC_SERVER_PORT=70000: expected int <= 65535"),
+        ({"SEMANTIC_SERVER_PORT": "http"}, "SEMANTIC_SERVER_PORT=http: expected int, got str"),
+        ({"SEMANTIC_MLX_KV_BITS": "3"}, "SEMANTIC_MLX_KV_BITS=3: must be one of 4, 8, 16"),
+        ({"SEMANTIC_MLX_DEFAULT_TEMPERATURE": "nan"}, "SEMANTIC_MLX_DEFAULT_TEMPERATURE=nan: expected float >="),
+        ({"SEMANTIC_SERVER_LOG_LEVEL": "LOUD"}, "must be one of DEBUG, INFO, WARNING, ERROR"),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL=mysql://x: expected str matching regex"),
+        ({"SEMANTIC_SERVER_PROT": "1"}, "unknown setting SEMANTIC_SERVER_PROT .* did you mean SEMANTIC_SERVER_PORT?"),
+        ({"AGENT_MEMORY_DATADIR": "x"}, "unknown setting AGENT_MEMORY_DATADIR"),
+        ({"AGENT_MEMORY_DATA_DIR": ""}, "AGENT_MEMORY_DATA_DIR: must not be empty"),
+        ({"DB_MIN_POOL_SIZE": "30"}, "DB_MIN_POOL_SIZE=30: must not exceed DB_MAX_POOL_SIZE=20"),
+        ({"AGENT_MEMORY_SETTINGS": "/no/such.toml"}, "settings file /no/such.toml: cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_named(environ, told):
+    with pytest.raises(Misconfigured, match=told):
+        load_settings(environ)
+
+
+def test_an_option_is_blamed_by_its_name():
+    with pytest.raises(Misconfigured, match=r"--port=-1: expected int >= 0"):
+        load_settings({}, {"server.port": ("--port", -1)})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[server]\nprot = 1", "unknown key server.prot; did you mean server.port?"),
+        ("[sever]\nport = 1", "unknown key sever"),
+        ("[server]\nport = 70000", "server.port in settings file .*: expected int <= 65535"),
+        ("server = 1", "server in settings file .*: expected object"),
+        ("port =", "not valid TOML"),
+    ],
+)
+def test_a_fault_in_the_file_is_named(tmp_path, text, told):
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(Misconfigured, match=told):
+        load_settings({}, file=file)
+
+
+def test_a_variable_cannot_go_into_what_is_no_table(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text("server = 1")
+    with pytest.raises(Misconfigured, match=r"server in .*: must be a table"):
+        load_settings({"SEMANTIC_SERVER_PORT": "1"}, file=file)
+
+
+def test_the_home_directory_is_expanded():
+    assert "~" not in str(load_settings({"AGENT_MEMORY_DATA_DIR": "~/memory"}).data_folder)
