@@ -79,9 +79,8 @@ class MlxChatTokenizer:
         """Tokens, and for each character that begins a token which one. Slow tokenizers do not tell."""
         if not self._tokenizer.is_fast:
             return list(self._tokenizer.encode(text, add_special_tokens=False)), {}
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        offsets = encoded["offset_mapping"]
-        return list(encoded["input_ids"]), {start: i for i, (start, _) in reversed(list(enumerate(offsets)))}
+        encoded = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+        return list(encoded.ids), {start: i for i, (start, _) in reversed(list(enumerate(encoded.offsets)))}
 
     def _system_end(self, messages: Sequence[Message], text: str) -> list[int]:
         """The character where the system prompt ends, if the template renders it alone as it does in company."""
