@@ -65,10 +65,13 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def start():
+def start(models_dir):
+    """Starts a server; the embedding model, which takes seconds to prepare, is shared between them."""
     servers = []
 
     def begin(data_dir, *options, **environ) -> Server:
+        if data_dir.is_dir() and not (data_dir / "models").exists():
+            (data_dir / "models").symlink_to(models_dir)
         servers.append(Server(data_dir, *options, **environ))
         return servers[-1]
 

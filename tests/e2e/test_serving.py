@@ -1,6 +1,8 @@
 """The server as a newcomer meets it: it says what it is, keeps what it acknowledged, and ends in order."""
 
 import signal
+import socket
+import subprocess
 
 import httpx
 import pytest
@@ -57,3 +59,39 @@ def test_a_signal_while_it_starts_ends_it_too(start, tmp_path):
 def test_it_is_healthy(server):
     told = httpx.get(f"{server.url}/health").json()
     assert (told["status"], told["parts"]["db"]) == ("ok", "ok")
+
+
+def hanging_request(server):
+    """A request whose body never comes."""
+    host, port = server.url.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(b"POST /v1/memories HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    while httpx.get(f"{server.url}/health/live").status_code != 200:
+        pass
+    return connection
+
+
+def test_a_request_that_hangs_is_waited_for_only_so_long(start, tmp_path):
+    server = start(tmp_path, SEMANTIC_SERVER_SHUTDOWN_SECONDS="1").wait_ready()
+    with hanging_request(server):
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+
+
+def test_a_second_signal_ends_it_at_once(start, tmp_path):
+    server = start(tmp_path, SEMANTIC_SERVER_SHUTDOWN_SECONDS="100").wait_ready()
+    with hanging_request(server):
+        server.signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(1)
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 128 + signal.SIGTERM
+
+
+def test_two_servers_do_not_share_a_data_directory(start, tmp_path):
+    server = start(tmp_path).wait_ready()
+    second = start(tmp_path)
+    assert second.wait() == 2
+    assert second.printed == []
+    assert httpx.get(f"{server.url}/health").status_code == 200
+    assert "in use by another server" in second.logged[0]

@@ -44,7 +44,7 @@ def serve(
     try:
         loaded = load_settings(os.environ, options, settings)
         configure_logs(loaded.server.log_level)
-        serve_forever(loaded, _announce)
+        serve_forever(loaded, announce)
     except AgentMemoryError as error:
         typer.echo(f"agent-memory: {error}", err=True)
         raise typer.Exit(2) from None
@@ -60,7 +60,7 @@ def main() -> None:
     cli()
 
 
-def _announce(application: Application, url: str) -> None:
+def announce(application: Application, url: str) -> None:
     width = max(map(len, application.runs_on), default=0)
     lines = ["", f"agent_memory {VERSION} is ready at {url}", ""]
     lines += [f"  {name:<{width}}  {what}" for name, what in application.runs_on.items()]
