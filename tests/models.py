@@ -26,8 +26,8 @@ _SMALL = {
     "max_position_embeddings": 32768,
 }
 CONFIGS = {
-    "llama": _SMALL | {"model_type": "llama", "rope_theta": 10000.0, "tie_word_embeddings": True},
-    "qwen3": _SMALL | {"model_type": "qwen3", "rope_theta": 1e6, "tie_word_embeddings": True},
+    "llama": _SMALL | {"model_type": "llama", "rope_theta": 10000.0, "tie_word_embeddings": False},
+    "qwen3": _SMALL | {"model_type": "qwen3", "rope_theta": 1e6, "tie_word_embeddings": False},
     "gemma3_text": _SMALL
     | {"model_type": "gemma3_text", "sliding_window": 96, "sliding_window_pattern": 2, "query_pre_attn_scalar": 64},
 }
@@ -44,7 +44,6 @@ def make_model(folder: Path, kind: str, *, seed: int = 0, dtype: mx.Dtype = mx.f
     weights = {
         name: (array if "norm" in name else mx.random.normal(array.shape) * 0.08).astype(dtype)
         for name, array in tree_flatten(model.parameters())
-        if name != "lm_head.weight"
     }
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
     _write_tokenizer(folder)

@@ -6,6 +6,7 @@ used as it is, and left open.
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,20 +16,30 @@ from typing import TypedDict, Unpack
 
 from prometheus_client import CollectorRegistry
 
+from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
 from agent_memory.application.conversation import Conversation
+from agent_memory.application.engine import Engine
+from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.application.tiered_blocks import TieredBlocks
+from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
+from agent_memory.domain.kv.pool import BlockPool
+from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.scheduler import Scheduler
+from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.scoring import Fusion
 from agent_memory.ports.semantic import Embedder, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
 _CHECK_SECONDS = 2.0
+_DEFAULT_CONTEXT = 8192  # for a model whose config does not say
 
 
 class Parts(TypedDict, total=False):
@@ -110,8 +121,44 @@ async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dic
 
 async def _open_conversation(
     stack: AsyncExitStack, settings: Settings, plan: ModelPlan, runs_on: dict[str, str]
-) -> Conversation | None:
-    return None
+) -> Conversation:
+    from agent_memory.adapters.mlx.loading import LoadedModel, find_model, load_model
+
+    folder = stack.enter_context(owned(settings.data_folder / "kv"))
+    source = await asyncio.to_thread(find_model, plan.source)
+    loaded: list[LoadedModel] = []
+
+    def open_engine(wake: Callable[[], None]) -> Engine:
+        precision = Precision(plan.kv_bits, plan.kv_group_size)
+        model = load_model(source, precision, memory=folder)
+        loaded.append(model)
+        runtime, spec = model.runtime, model.runtime.spec
+        store = DiskBlockStore(folder, settings.cache.disk_budget_mb << 20, runtime.fingerprint, spec.identity)
+        writer = WriteBehind(store, wake)
+        writer.start()
+        pool, index = BlockPool(settings.cache.budget_mb << 20), PrefixIndex(spec.block_tokens, spec.reach)
+        scheduler = Scheduler(spec, pool, index, chunk=plan.prefill_chunk)
+        return Engine(runtime, TieredBlocks(store, writer), scheduler)
+
+    thread = EngineThread(open_engine)
+    await thread.start()
+    stack.push_async_callback(thread.close, settings.server.shutdown_seconds)
+    model = loaded[0]
+    spec = model.runtime.spec
+    runs_on["model"] = f"{plan.id}, {spec.precision.bits}-bit KV cache, {model.backend}"
+    limits = [limit for limit in (plan.max_context_length, model.max_context) if limit]
+    conversation = Conversation(
+        thread,
+        model.tokenizer,
+        model_id=plan.id,
+        created=int(time.time()),
+        model=model.runtime.fingerprint,
+        spec=spec.identity,
+        max_context=min(limits, default=_DEFAULT_CONTEXT),
+        max_tokens=plan.max_tokens,
+    )
+    stack.callback(conversation.close)
+    return conversation
 
 
 async def _state(probe: Callable[[], Awaitable[object]]) -> str:

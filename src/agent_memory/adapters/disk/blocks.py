@@ -165,7 +165,7 @@ class DiskBlockStore:
 
 def _write_durably(path: Path, data: bytes) -> None:
     """The file is there whole, and survives a power cut, or it is not there."""
-    path.parent.mkdir(exist_ok=True, mode=0o700)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_suffix(".tmp")
     try:
         with temporary.open("wb") as file:

@@ -41,7 +41,7 @@ def installed(models_dir: Path) -> Path:
 
 def _install(models_dir: Path, folder: Path) -> None:
     # The graph's builder is heavy to import, and is needed this once.
-    from agent_memory.adapters.onnx.graph import encoder  # noqa: PLC0415
+    from agent_memory.adapters.onnx.graph import encoder
 
     weights, tokenizer = weights_and_tokenizer(models_dir)
     _log.info("preparing the embedding model, once", folder=str(folder))

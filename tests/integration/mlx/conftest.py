@@ -1,0 +1,80 @@
+import itertools
+
+import pytest
+from models import CONFIGS, make_model
+
+from agent_memory.adapters.disk.blocks import DiskBlockStore
+from agent_memory.adapters.mlx.loading import load_model
+from agent_memory.application.engine import Engine
+from agent_memory.application.tiered_blocks import TieredBlocks
+from agent_memory.application.write_behind import WriteBehind
+from agent_memory.domain.kv.pool import BlockPool
+from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.scheduler import Failed, Finished, Said, Scheduler, Started
+from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
+
+NAMES = itertools.count()
+
+
+class Bench:
+    """An engine on a real model, driven by hand."""
+
+    def __init__(self, runtime, folder, *, pool=1 << 30, **settings):
+        self.store = DiskBlockStore(folder, 1 << 30, runtime.fingerprint, runtime.spec.identity)
+        self.writer = WriteBehind(self.store, lambda: None)
+        spec = runtime.spec
+        scheduler = Scheduler(spec, BlockPool(pool), PrefixIndex(spec.block_tokens, spec.reach), **settings)
+        self.engine = Engine(runtime, TieredBlocks(self.store, self.writer), scheduler)
+
+    def submit(self, tokens, count=16, tenant="tenant", sampling=None, marks=()):
+        root = self.engine.namespace(tenant).root
+        turn = Turn(TurnId(f"t{next(NAMES)}"), root, list(tokens), count, sampling or Sampling(0), marks=marks)
+        self.engine.submit(turn)
+        return turn.id
+
+    def finish(self, *turns):
+        """Run to the end; (answer, cached tokens) of each turn."""
+        answers, cached, open_turns = {turn: [] for turn in turns}, {}, set(turns)
+        while open_turns or not self.engine.idle:
+            for event in self.engine.step():
+                match event:
+                    case Started(turn, tokens):
+                        cached[turn] = tokens
+                    case Said(turn, token):
+                        answers[turn].append(token)
+                    case Finished(turn, _):
+                        open_turns.discard(turn)
+                    case Failed(_, error):
+                        raise error
+            self.writer.drain()
+            self.engine.check()
+        return [(answers[turn], cached[turn]) for turn in turns]
+
+    def ask(self, tokens, count=16, **options):
+        return self.finish(self.submit(tokens, count, **options))[0]
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    base = tmp_path_factory.mktemp("models")
+    return {kind: make_model(base / kind, kind) for kind in CONFIGS}
+
+
+@pytest.fixture(scope="session")
+def load(folders, tmp_path_factory):
+    """Load each kind at each precision once."""
+    loaded = {}
+    memory = tmp_path_factory.mktemp("memory")
+
+    def get(kind, bits=4):
+        if (kind, bits) not in loaded:
+            loaded[kind, bits] = load_model(folders[kind], Precision(bits), memory)
+        return loaded[kind, bits]
+
+    return get
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return lambda runtime, name="kv", **settings: Bench(runtime, tmp_path / name, **settings)

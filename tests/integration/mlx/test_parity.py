@@ -1,0 +1,148 @@
+"""The cached path equals the uncached path, on real models of each attention kind and at each precision."""
+
+import random
+
+import pytest
+from models import CONFIGS
+
+from agent_memory.domain.kv.turn import Sampling
+
+KINDS = pytest.mark.parametrize("kind", CONFIGS)
+BITS = pytest.mark.parametrize("bits", [4, 8, 16])
+
+
+def text(length, seed=0):
+    dice = random.Random(seed)
+    return [dice.randrange(250) for _ in range(length)]
+
+
+@KINDS
+@BITS
+def test_a_conversation_goes_on_as_if_it_were_read_anew(kind, bits, load, bench):
+    runtime = load(kind, bits).runtime
+    hot, said, before = bench(runtime, "hot"), text(700), 0
+    for number in range(3):
+        fresh, nothing = bench(runtime, f"fresh{number}").ask(said)
+        restarted, from_disk = bench(runtime, "disk").ask(said)
+        answer, cached = hot.ask(said)
+        assert answer == fresh
+        assert restarted == fresh
+        assert nothing == 0
+        assert from_disk == cached == before, "the turn before was read again"
+        before = len(said) + len(answer) - 1
+        said = said + answer + text(40, seed=number + 1)
+
+
+@KINDS
+@pytest.mark.parametrize("length", [1, 2, 255, 256, 257, 511, 512, 513, 600])
+def test_every_length_around_a_block_edge_restores(kind, length, load, bench):
+    runtime = load(kind).runtime
+    first, _ = bench(runtime).ask(text(length), count=3)
+    again, cached = bench(runtime).ask(text(length), count=3)
+    assert again == first
+    assert cached == length - 1
+
+
+@KINDS
+@pytest.mark.parametrize("at", [5, 250, 256, 300, 511, 690])
+def test_a_conversation_that_diverges_reuses_what_is_common(kind, at, load, bench):
+    runtime = load(kind).runtime
+    old = text(700)
+    new = [*old[:at], 251, *text(60, seed=9)]
+    bench(runtime).ask(old)
+    answer, cached = bench(runtime).ask(new)
+    assert answer == bench(runtime, "fresh").ask(new)[0]
+    reach = runtime.spec.reach
+    assert cached == at if not reach else cached <= at
+
+
+def test_a_windowed_model_comes_back_to_the_end_of_the_system_prompt(load, bench):
+    runtime = load("gemma3_text").runtime
+    system = text(400)
+    bench(runtime).ask(system + text(500, seed=1), marks=(400,))
+    _, cached = bench(runtime).ask(system + text(500, seed=2))
+    assert cached == 400
+
+
+@KINDS
+def test_turns_that_run_together_answer_as_if_alone(kind, load, bench):
+    runtime = load(kind).runtime
+    prompts = [text(200 + 150 * n, seed=n) for n in range(4)]
+    alone = [bench(runtime, f"alone{n}").ask(prompt, count=8)[0] for n, prompt in enumerate(prompts)]
+    together = bench(runtime, "together", max_turns=4, chunk=128)
+    turns = [together.submit(prompt, count=8) for prompt in prompts]
+    assert [answer for answer, _ in together.finish(*turns)] == alone
+
+
+@KINDS
+def test_a_preempted_turn_resumes_where_it_stopped(kind, load, bench):
+    runtime = load(kind).runtime
+    alone, _ = bench(runtime, "alone").ask(text(300), count=20)
+    stopped = bench(runtime, "stopped")
+    turn = stopped.submit(text(300), count=20)
+    said = []
+    while len(said) < 7:
+        said += [event.token for event in stopped.engine.step() if hasattr(event, "token")]
+    stopped.engine.scheduler.preempt(turn)
+    while not stopped.engine.idle:
+        said += [event.token for event in stopped.engine.step() if hasattr(event, "token")]
+        stopped.writer.drain()
+    assert said == alone
+
+
+@KINDS
+def test_the_same_seed_draws_the_same_answer_cached_or_not(kind, load, bench):
+    runtime = load(kind).runtime
+    sampling = Sampling(temperature=0.8, top_p=0.95, seed=42)
+    first, _ = bench(runtime).ask(text(300), sampling=sampling)
+    again, cached = bench(runtime).ask(text(300), sampling=sampling)
+    other, _ = bench(runtime).ask(text(300), sampling=Sampling(temperature=0.8, top_p=0.95, seed=43))
+    assert cached == 299
+    assert again == first
+    assert other != first
+
+
+def test_other_weights_of_equal_geometry_find_nothing(load, bench, tmp_path):
+    from models import make_model
+
+    from agent_memory.adapters.mlx.loading import load_model
+    from agent_memory.domain.kv.spec import Precision
+
+    twin = load_model(make_model(tmp_path / "twin", "llama", seed=1), Precision(4), tmp_path).runtime
+    bench(load("llama").runtime).ask(text(300))
+    assert bench(twin).ask(text(300))[1] == 0
+
+
+def test_another_precision_finds_nothing(load, bench):
+    bench(load("llama", 4).runtime).ask(text(300))
+    assert bench(load("llama", 8).runtime).ask(text(300))[1] == 0
+
+
+def test_another_tenant_finds_nothing(load, bench):
+    desk = bench(load("llama").runtime)
+    desk.ask(text(300))
+    assert desk.ask(text(300), tenant="other")[1] == 0
+    assert desk.ask(text(300))[1] == 299
+
+
+@KINDS
+def test_a_rotten_block_costs_its_tokens_and_no_more(kind, load, bench, tmp_path):
+    runtime = load(kind).runtime
+    first, _ = bench(runtime).ask(text(700))
+    for path in sorted((tmp_path / "kv").glob("??/*.lasting.*"))[:1]:
+        data = bytearray(path.read_bytes())
+        data[-5] ^= 1
+        path.write_bytes(data)
+    again, cached = bench(runtime).ask(text(700))
+    assert again == first
+    assert cached < 699
+    assert bench(runtime).ask(text(700)) == (first, 699)
+
+
+@KINDS
+def test_a_pool_too_small_for_all_still_answers_from_disk(kind, load, bench):
+    runtime = load(kind).runtime
+    small = bench(runtime, pool=runtime.spec.working_bytes(700, 1024) + 3 * runtime.spec.lasting_bytes(700))
+    prompts = [text(500, seed=n) for n in range(4)]
+    first = [small.ask(prompt, count=4)[0] for prompt in prompts]
+    assert [small.ask(prompt, count=4) for prompt in prompts] == [(answer, 499) for answer in first]
