@@ -14,7 +14,7 @@ ADA = {"agent_id": "guide", "user_id": "ada"}
 
 def test_it_says_what_it_runs_on_and_what_to_try(server):
     printed = "\n".join(server.printed)
-    for told in ("embedded PostgreSQL", "all-MiniLM-L6-v2", "data", f"curl {server.url}/v1/memories"):
+    for told in ("embedded PostgreSQL", "all-MiniLM-L6-v2", "random-llama, 4-bit", f"curl {server.url}/v1/memories"):
         assert told in printed
     assert server.logged == [] or "level=info" in server.logged[0]
 
