@@ -16,6 +16,7 @@ from agent_memory.settings import load_settings
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPTION_KEYS = {
     "host": "server.host",
     "port": "server.port",
@@ -36,8 +37,7 @@ def serve(
     settings: Annotated[Path | None, typer.Option(help="A settings file (TOML)")] = None,
 ) -> None:
     """Start the server. Everything else is set by environment variables or the settings file."""
-    given = {"host": host, "port": port, "model": model, "data_dir": data_dir}
-    given["log_level"] = log_level.upper() if log_level else None
+    given = {"host": host, "port": port, "model": model, "data_dir": data_dir, "log_level": log_level}
     options = {
         _OPTION_KEYS[name]: (f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None
     }
@@ -64,6 +64,8 @@ def announce(application: Application, url: str) -> None:
     width = max(map(len, application.runs_on), default=0)
     lines = ["", f"agent_memory {VERSION} is ready at {url}", ""]
     lines += [f"  {name:<{width}}  {what}" for name, what in application.runs_on.items()]
+    if application.settings.server.host not in _LOOPBACK:
+        lines += ["", "Whoever reaches this address can read and change everything: there are no keys yet."]
     lines += ["", "Try it:", "", *_commands(application, url), ""]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()

@@ -40,7 +40,7 @@ def test_a_settings_file_can_be_named(served, tmp_path):
     ("arguments", "told"),
     [
         (["--port", "70000"], "agent-memory: --port=70000: expected int <= 65535\n"),
-        (["--log-level", "loud"], "agent-memory: --log-level=LOUD: must be one of DEBUG, INFO, WARNING, ERROR\n"),
+        (["--log-level", "loud"], "agent-memory: --log-level=loud: must be one of DEBUG, INFO, WARNING, ERROR\n"),
         (["--settings", "/no/such"], "agent-memory: settings file /no/such: cannot be read: "),
     ],
 )

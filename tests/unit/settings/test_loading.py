@@ -29,6 +29,10 @@ def test_origins_are_a_comma_separated_list():
     assert settings.server.cors_origins == ("https://a.example", "https://b.example")
 
 
+def test_a_level_may_be_written_in_any_case():
+    assert load_settings({"SEMANTIC_SERVER_LOG_LEVEL": "debug"}).server.log_level == "DEBUG"
+
+
 def test_the_later_source_wins(tmp_path):
     file = tmp_path / "settings.toml"
     file.write_text("[server]\nport = 1\nhost = '0.0.0.0'\n[model]\nid = 'a/b'\n")
