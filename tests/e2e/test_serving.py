@@ -1,5 +1,6 @@
 """The server as a newcomer meets it: it says what it is, keeps what it acknowledged, and ends in order."""
 
+import contextlib
 import signal
 import socket
 import subprocess
@@ -95,3 +96,16 @@ def test_two_servers_do_not_share_a_data_directory(start, tmp_path):
     assert second.printed == []
     assert httpx.get(f"{server.url}/health").status_code == 200
     assert "in use by another server" in second.logged[0]
+
+
+def test_a_signal_during_an_answer_ends_it_in_order(start, tmp_path):
+    server = start(tmp_path, SEMANTIC_SERVER_SHUTDOWN_SECONDS="1").wait_ready()
+    asked = {"messages": [{"role": "user", "content": "Go on."}], "stream": True, "max_tokens": 8000, "temperature": 1}
+    with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=asked, timeout=60) as answer:
+        events = answer.iter_lines()
+        next(events)
+        server.signal(signal.SIGTERM)
+        with contextlib.suppress(httpx.RemoteProtocolError):
+            list(events)
+    assert server.wait() == 0
+    assert not [line for line in server.logged if "Traceback" in line]
