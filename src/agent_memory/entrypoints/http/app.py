@@ -47,6 +47,7 @@ def create_app(application: Application) -> Litestar:
             description="Memory for AI agents: semantic memories above the prompt, KV cache below it.",
             path="/docs",
             render_plugins=[DocsPage()],
+            use_handler_docstrings=True,
         ),
         logging_config=None,
     )
