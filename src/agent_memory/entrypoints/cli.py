@@ -25,6 +25,14 @@ _OPTION_KEYS = {
     "log_level": "server.log_level",
 }
 
+# What a newcomer may try; the README shows the answers.
+_REMEMBER = '{"agent_id": "guide", "user_id": "ada", "content": "Ada moved to Lisbon in spring."}'
+_SEARCH = '{"agent_id": "guide", "user_id": "ada", "query": "Where does Ada live?"}'
+_CHAT = (
+    '{"messages": [{"role": "user", "content": "I live in Lisbon these days."}, '
+    '{"role": "assistant", "content": "Good to know."}, {"role": "user", "content": "Where do I live?"}]}'
+)
+
 
 @cli.command()
 def serve(
@@ -72,12 +80,9 @@ def announce(application: Application, url: str) -> None:
 
 
 def _commands(application: Application, url: str) -> list[str]:
-    remember = '{"agent_id": "guide", "user_id": "ada", "content": "Ada moved to Lisbon in spring."}'
-    search = '{"agent_id": "guide", "user_id": "ada", "query": "Where does Ada live?"}'
-    commands = [f"  curl {url}/v1/memories -d '{remember}'", f"  curl {url}/v1/memories/search -d '{search}'"]
+    commands = [f"  curl {url}/v1/memories -d '{_REMEMBER}'", f"  curl {url}/v1/memories/search -d '{_SEARCH}'"]
     if application.conversation is not None:
-        chat = '{"messages": [{"role": "user", "content": "Hello!"}]}'
-        commands.append(f"  curl {url}/v1/chat/completions -d '{chat}'")
+        commands.append(f"  curl {url}/v1/chat/completions -d '{_CHAT}'")
     return [*commands, f"  open {url}/docs"]
 
 
