@@ -129,3 +129,12 @@ async def test_the_documents_need_no_other_host(client):
     assert {"/v1/chat/completions", "/v1/memories", "/metrics"} <= document["paths"].keys()
     remember = document["components"]["schemas"]["RememberRequest"]["properties"]
     assert remember["content"]["maxLength"] == 8000
+
+
+async def test_the_log_tells_of_requests_and_never_what_they_say(client, caplog):
+    caplog.set_level("DEBUG")
+    await client.post("/v1/memories", json=ADA | {"content": "a secret"})
+    await client.post("/v1/memories/search", json=ADA | {"query": "a secret"})
+    await client.post(CHAT, json={"messages": [{"role": "user", "content": "a secret"}]})
+    assert "POST /v1/memories 201" in caplog.text
+    assert "secret" not in caplog.text
