@@ -100,6 +100,7 @@ async def test_metrics_count_by_route_template(client):
     requests = "agent_memory_http_requests_total"
     assert f'{requests}{{method="DELETE",route="/v1/memories/{{memory_id}}",status="422"}} 2.0' in told
     assert f'{requests}{{method="other",route="unmatched",status="404"}} 1.0' in told
+    assert 'agent_memory_http_first_byte_seconds_count{method="DELETE",route="/v1/memories/{memory_id}"} 2.0' in told
     assert "nowhere" not in told
 
 
