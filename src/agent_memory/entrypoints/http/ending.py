@@ -10,9 +10,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from agent_memory.domain.errors import Unavailable
 
 
-class ServerEnding(Unavailable):
-    def __init__(self) -> None:
-        super().__init__("the server is shutting down")
+def server_ending() -> Unavailable:
+    return Unavailable("the server is shutting down")
 
 
 class Ending:
@@ -25,4 +24,4 @@ class Ending:
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            raise ServerEnding from None
+            raise server_ending() from None

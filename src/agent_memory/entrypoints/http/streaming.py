@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
-from agent_memory.entrypoints.http.ending import ServerEnding
+from agent_memory.entrypoints.http.ending import server_ending
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class EventStream(ASGIResponse):
         except ClientGone:
             return
         except asyncio.CancelledError:
-            await self._finish(send, ServerEnding())
+            await self._finish(send, server_ending())
         finally:
             await _end(self._upcoming)
             await self._events.aclose()
