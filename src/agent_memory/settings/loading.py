@@ -43,6 +43,7 @@ VARIABLES: Mapping[str, str] = {
 """Environment variable -> the key it sets."""
 
 _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
+_SECRET = ("database.url",)  # may hold a password, which no message repeats
 
 
 def load_settings(
@@ -87,7 +88,7 @@ class _Tree:
         if not isinstance(at, dict):
             raise Misconfigured(f"{section} in {self._file}: must be a table")
         at[name] = _as_written(key, value)
-        self._givers[key] = f"{giver}={value}"
+        self._givers[key] = giver if key in _SECRET else f"{giver}={value}"
 
     def settings(self) -> Settings:
         try:
