@@ -3,9 +3,11 @@
 import signal
 import socket
 import subprocess
+from urllib.parse import quote
 
 import httpx
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 pytestmark = pytest.mark.integration
 
@@ -115,3 +117,13 @@ def test_an_answer_that_goes_on_is_ended_with_a_word(start, tmp_path):
         assert any("the server is shutting down" in event for event in events)
     assert server.wait() == 0
     assert not [line for line in server.logged if "Traceback" in line]
+
+
+def test_another_database_serves_as_well(start, tmp_path, conninfo):
+    where = conninfo_to_dict(conninfo)
+    url = f"postgresql://{where['user']}@/{where['dbname']}?host={quote(where['host'])}&port={where['port']}"
+    server = start(tmp_path, DATABASE_URL=url, DB_MIN_POOL_SIZE="1", DB_MAX_POOL_SIZE="2").wait_ready()
+    assert "the PostgreSQL of DATABASE_URL" in "\n".join(server.printed)
+    answer = httpx.post(f"{server.url}/v1/memories", json=ADA | {"content": "Ada lives in Lisbon."})
+    assert answer.status_code == 201
+    assert not (tmp_path / "postgres").exists()
