@@ -77,7 +77,8 @@ def test_a_request_that_hangs_is_waited_for_only_so_long(start, tmp_path):
     server = start(tmp_path, SEMANTIC_SERVER_SHUTDOWN_SECONDS="1").wait_ready()
     with hanging_request(server) as connection:
         server.signal(signal.SIGTERM)
-        assert b"the server is shutting down" in connection.recv(10_000)
+        with connection.makefile("rb") as answer:
+            assert b"the server is shutting down" in answer.read()
         assert server.wait() == 0
     assert not [line for line in server.logged if "Traceback" in line]
 
