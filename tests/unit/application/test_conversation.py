@@ -56,7 +56,7 @@ async def desk():
         store = InMemoryBlockStore()
         writer = WriteBehind(store, wake)
         writer.start()
-        scheduler = Scheduler(spec, BlockPool(1 << 20), PrefixIndex(spec.block_tokens, 0), max_turns=2, max_waiting=2)
+        scheduler = Scheduler(spec, BlockPool(1 << 20), PrefixIndex(spec.block_tokens, 0), max_turns=2, max_waiting=4)
         return Engine(runtime, TieredBlocks(store, writer), scheduler)
 
     thread = EngineThread(open_engine)
