@@ -34,7 +34,6 @@ from agent_memory.domain.kv.prefix import PrefixIndex
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.semantic.memory import Scope
-from agent_memory.domain.semantic.scoring import Fusion
 from agent_memory.ports.semantic import Embedder, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
@@ -92,7 +91,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             memory=SemanticMemory(
                 MeasuredMemoryStore(store, registry),
                 MeasuredEmbedder(embedder, registry),
-                Fusion(half_life=timedelta(days=settings.memory.recency_decay_days)),
+                half_life=timedelta(days=settings.memory.recency_decay_days),
             ),
             conversation=conversation,
             registry=registry,
@@ -109,7 +108,8 @@ async def _open_memory_store(stack: AsyncExitStack, settings: Settings, runs_on:
     else:
         conninfo = database.url
         runs_on["database"] = "the PostgreSQL of DATABASE_URL"
-    opening = connection.opened(conninfo, database.min_pool_size, database.max_pool_size)
+    least, most, timeout = database.min_pool_size, database.max_pool_size, database.command_timeout
+    opening = connection.opened(conninfo, least, most, timeout)
     return PostgresMemoryStore(await stack.enter_async_context(opening))
 
 

@@ -4,7 +4,7 @@ It brings together a store, an embedder, a scoring policy and a clock; it knows 
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from agent_memory.domain.errors import NotFound
@@ -19,7 +19,7 @@ from agent_memory.domain.semantic.memory import (
     parse_memory_type,
 )
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
-from agent_memory.domain.semantic.scoring import Blend, Fusion, ScoringPolicy
+from agent_memory.domain.semantic.scoring import HALF_LIFE, Blend, Fusion, ScoringPolicy
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder, MemoryStore
 
@@ -41,11 +41,13 @@ class SemanticMemory:
         embedder: Embedder,
         policy: ScoringPolicy | None = None,
         clock: Callable[[], datetime] = _now,
+        half_life: timedelta = HALF_LIFE,
     ) -> None:
         self._store = store
         self._embedder = embedder
-        self._policy = policy or Fusion()
+        self._policy = policy or Fusion(half_life=half_life)
         self._clock = clock
+        self._half_life = half_life
 
     async def remember(
         self,
@@ -90,7 +92,7 @@ class SemanticMemory:
             alpha=alpha,
             memory_type=None if memory_type is None else parse_memory_type(memory_type),
         )
-        policy = self._policy if alpha is None else Blend(alpha)
+        policy = self._policy if alpha is None else Blend(alpha, self._half_life)
         shortlist = await self._store.shortlist(await self._search(question))
         return policy.rank(shortlist, self._clock())[: question.top_k]
 
