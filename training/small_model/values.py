@@ -1,0 +1,197 @@
+"""Values that facts hold: drawn from lists, or made up so that copying is learnt and not a vocabulary.
+
+Each value belongs to training or to evaluation by its checksum, so a held-out value is never told in training.
+"""
+
+from collections.abc import Callable
+from random import Random
+from zlib import crc32
+
+from . import words
+
+Draw = Callable[[Random], str]
+
+HELD_OUT_SHARE = 8  # one value in eight is kept for evaluation
+
+SINGLE = "b c d f g h j k l m n p r s t v w z".split()
+ONSETS = SINGLE * 4 + "br ch cl cr dr fl fr gl gr kl kr pl pr qu sh sk sl sn sp st th tr w x y".split()
+VOWELS = "a e i o u".split() * 5 + "ai ea ee ia io oa oo ou y ae".split()
+CODAS = [""] * 36 + "b ck d ff g k ll m n nd ng nt p r rk rt s ss st t tt th x z l m n r s t n r l".split()
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIGITS = "0123456789"
+
+
+def entries(listing: str) -> list[str]:
+    return [" ".join(entry.split()) for entry in listing.split(",")]
+
+
+def held_out(value: str) -> bool:
+    return crc32(value.lower().encode()) % HELD_OUT_SHARE == 0
+
+
+def draw_value(draw: Draw, rng: Random, *, testing: bool) -> str:
+    """A value of the wanted side. Small lists may lack one side; after many tries a made-up word stands in."""
+    for _ in range(64):
+        value = draw(rng)
+        if held_out(value) == testing:
+            return value
+    return draw_value(made_up_name, rng, testing=testing)
+
+
+def syllable(rng: Random) -> str:
+    return rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS)
+
+
+def made_up_word(rng: Random) -> str:
+    return "".join(syllable(rng) for _ in range(rng.choice((1, 2, 2, 2, 2, 3))))
+
+
+def letter_noise(rng: Random) -> str:
+    return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 8)))
+
+
+def made_up_name(rng: Random) -> str:
+    return (made_up_word(rng) if rng.random() < 0.92 else letter_noise(rng)).capitalize()
+
+
+def digits(rng: Random, low: int, high: int) -> str:
+    return "".join(rng.choice(DIGITS) for _ in range(rng.randint(low, high)))
+
+
+def one_of(listing: str) -> Draw:
+    options = entries(listing)
+    return lambda rng: rng.choice(options)
+
+
+def mixed(draw: Draw, other: Draw, share: float) -> Draw:
+    """Mostly the first, with the given share of the second."""
+    return lambda rng: other(rng) if rng.random() < share else draw(rng)
+
+
+def first_name(rng: Random) -> str:
+    return rng.choice(words.FIRST_NAMES) if rng.random() < 0.45 else made_up_name(rng)
+
+
+def full_name(rng: Random) -> str:
+    last = rng.choice(words.LAST_NAMES) if rng.random() < 0.4 else made_up_name(rng)
+    return f"{first_name(rng)} {last}"
+
+
+def person_name(rng: Random) -> str:
+    return full_name(rng) if rng.random() < 0.25 else first_name(rng)
+
+
+def number(rng: Random) -> str:
+    shape = rng.random()
+    if shape < 0.5:
+        return str(rng.randint(1, 99))
+    if shape < 0.8:
+        return str(rng.randint(100, 99999))
+    return f"{rng.randint(0, 999)}.{rng.randint(0, 99)}"
+
+
+def code(rng: Random) -> str:
+    shape = rng.randrange(8)
+    if shape == 0:
+        return digits(rng, 4, 8)
+    if shape == 1:
+        return f"{rng.choice(LETTERS)}{rng.choice(LETTERS)}-{digits(rng, 3, 5)}"
+    if shape == 2:
+        return "".join(rng.choice(LETTERS + DIGITS) for _ in range(rng.randint(5, 9)))
+    if shape == 3:
+        return f"{made_up_word(rng)}{digits(rng, 1, 4)}"
+    if shape == 4:
+        return f"{digits(rng, 2, 4)}-{digits(rng, 2, 4)}-{digits(rng, 2, 4)}"
+    if shape == 5:
+        return f"{made_up_word(rng)}-{made_up_word(rng)}-{digits(rng, 1, 3)}"
+    if shape == 6:
+        return "".join(rng.choice(LETTERS + LETTERS.lower() + DIGITS + "_-") for _ in range(rng.randint(6, 12)))
+    return f"{rng.choice(LETTERS)}{digits(rng, 2, 6)}"
+
+
+def day(rng: Random) -> str:
+    number_of_day = rng.randint(1, 31)
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number_of_day % 10 if number_of_day not in (11, 12, 13) else 0, "th")
+    return rng.choice((str(number_of_day), f"{number_of_day}{ending}"))
+
+
+def date(rng: Random) -> str:
+    month, year = rng.choice(words.MONTHS), rng.randint(1930, 2039)
+    return rng.choice(
+        (
+            f"{day(rng)} {month}",
+            f"{month} {day(rng)}",
+            f"{day(rng)} of {month}",
+            f"{month} {day(rng)}, {year}",
+            f"{day(rng)} {month} {year}",
+            f"{year}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
+        )
+    )
+
+
+def clock(rng: Random) -> str:
+    hour, minute = rng.randint(0, 23), rng.choice((0, 0, 15, 30, 45, rng.randint(0, 59)))
+    return rng.choice((f"{hour}:{minute:02}", f"{hour:02}:{minute:02}", f"{hour % 12 + 1} {rng.choice(('am', 'pm'))}"))
+
+
+def moment(rng: Random) -> str:
+    """When something takes place, with its preposition."""
+    weekday = rng.choice(words.WEEKDAYS)
+    return rng.choice(
+        (
+            f"on {weekday}",
+            f"on {weekday} at {clock(rng)}",
+            f"at {clock(rng)}",
+            f"on {date(rng)}",
+            f"on {date(rng)} at {clock(rng)}",
+            f"in {rng.choice(words.MONTHS)}",
+            f"next {weekday}",
+            f"tomorrow at {clock(rng)}",
+        )
+    )
+
+
+def title(rng: Random) -> str:
+    adjective, thing = rng.choice(entries(words.ADJECTIVES)), rng.choice(entries(words.THINGS))
+    return rng.choice(
+        (
+            f"The {adjective} {thing}".title(),
+            f"{adjective} {thing}".title(),
+            f"{made_up_name(rng)} {rng.choice(words.LAST_NAMES)}",
+            made_up_name(rng),
+            made_up_word(rng),
+            f"the {made_up_name(rng)} {thing}",
+        )
+    )
+
+
+def anything(rng: Random) -> str:
+    """Values for facts of no particular kind, so that any text can be a value."""
+    return rng.choice((made_up_word, made_up_name, title, first_name, code, number, city, thing, food, colour))(rng)
+
+
+def address(rng: Random) -> str:
+    road = rng.choice(("Street", "Road", "Lane", "Avenue", "Square"))
+    name = made_up_name(rng) if rng.random() < 0.6 else rng.choice(entries(words.THINGS)).title()
+    return rng.choice((f"{rng.randint(1, 300)} {name} {road}", f"{name} {road} {rng.randint(1, 300)}"))
+
+
+def plural_or_made_up(rng: Random) -> str:
+    return made_up_word(rng) + rng.choice(("", "s"))
+
+
+city = mixed(one_of(words.CITIES), made_up_name, 0.45)
+country = mixed(one_of(words.COUNTRIES), made_up_name, 0.4)
+colour = mixed(one_of(words.COLOURS), made_up_word, 0.35)
+food = mixed(one_of(words.FOODS), plural_or_made_up, 0.4)
+drink = mixed(one_of(words.DRINKS), made_up_word, 0.4)
+animal = mixed(one_of(words.ANIMALS), made_up_word, 0.3)
+job = mixed(one_of(words.JOBS), made_up_word, 0.35)
+hobby = mixed(one_of(words.HOBBIES), made_up_word, 0.35)
+instrument = mixed(one_of(words.INSTRUMENTS), made_up_word, 0.4)
+language = mixed(one_of(words.LANGUAGES), made_up_name, 0.4)
+subject = mixed(one_of(words.SUBJECTS), made_up_word, 0.35)
+car = mixed(one_of(words.CARS), made_up_name, 0.4)
+season = mixed(one_of(words.SEASONS), made_up_word, 0.4)
+thing = mixed(one_of(words.THINGS), made_up_word, 0.3)
+organisation = mixed(title, made_up_name, 0.5)
