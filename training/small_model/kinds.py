@@ -87,6 +87,9 @@ def plain_kinds() -> Iterator[Kind]:
     yield simple("travels", values.city, "[S] [am] travelling to {v}", "where [am] [S] travelling|where [am] [S] going|where [am] [S] going on holiday|where is [P] trip going|what is [P] destination", "where [S] [am] travelling|where [S] [am] going", "[S] [am] going to {v} next week", "[P] next trip is to {v}", "[S] will fly to {v}", "[S] [am] planning a trip to {v}")
     yield simple("reads", values.title, "[S] [am] reading {v}", "what [am] [S] reading|which book [am] [S] reading", "what [S] [am] reading", "the book [S] [am] reading is {v}", "[S] [am] reading a book called {v}")
     yield simple("owns", values.animal, "[S] [have] a {v} as a pet", "what pet [do] [S] have|what kind of pet [do] [S] have|which animal [do] [S] have", "what pet [S] [have]", "[P] pet is a {v}", "[S] [keep] a {v} at home")
+    yield simple("prefers", values.anything, "[S] [prefer] {v}", "what [do] [S] prefer", "what [S] [prefer]", "[S] [prefer] {v} to everything else", "[S] always [prefer] {v}")
+    yield simple("likes", values.anything, "[S] [like] {v}", "what [do] [S] like|what [am] [S] fond of|what [do] [S] enjoy", "what [S] [like]", "[S] [love] {v}", "[S] [am] fond of {v}", "[S] really [like] {v}", "[S] [enjoy] {v}", "there is nothing [S] [like] more than {v}")
+    yield simple("grew", values.city, "[S] grew up in {v}", "where did [S] grow up", "where [S] grew up", "[S] spent [P] childhood in {v}", "[S] [was] raised in {v}")
     yield simple("married", values.person_name, "[S] [am] married to {v}", "who [am] [S] married to", "who [S] [am] married to", "{v} and [S] [am] married", "[S] married {v}")
 
 
@@ -100,7 +103,7 @@ def favourite(noun: str, draw: Draw) -> Kind:
         draw,
         (f"[P] favourite {noun} is {{v}}", f"{{v}} is [P] favourite {noun}", f"the {noun} [S] [like] most is {{v}}", f"[S] [like] {{v}} more than any other {noun}",
          f"[P] favourite {noun} is {{v}}", f"of all {noun}s, [S] [like] {{v}} best", f"[P] favourite {noun} has always been {{v}}", f"[P] preferred {noun} is {{v}}"),
-        (f"what is [P] favourite {noun}", f"which {noun} [do] [S] like most", f"which {noun} [do] [S] like best", f"which {noun} is [P] favourite", f"what {noun} [do] [S] like best", f"what {noun} [do] [S] prefer"),
+        (f"what is [P] favourite {noun}", f"which {noun} [do] [S] like most", f"which {noun} [do] [S] like best", f"which {noun} is [P] favourite", f"what {noun} [do] [S] like best", f"what {noun} [do] [S] prefer", f"what {noun} [do] [S] like"),
         (f"what [P] favourite {noun} is", f"which {noun} [S] [like] best", f"which {noun} is [P] favourite"),
         f"[P] favourite {noun} is {{v}}",
         f"[P] favourite {noun}",
@@ -114,8 +117,8 @@ def called(noun: str, draw: Draw) -> Kind:
         draw,
         (f"[P] {noun} is called {{v}}", f"[P] {noun}'s name is {{v}}", f"[P] {noun} is named {{v}}", f"[S] [have] a {noun} called {{v}}", f"[S] [have] a {noun} named {{v}}", f"{{v}} is [P] {noun}",
          f"the name of [P] {noun} is {{v}}", f"[S] [have] a {noun}. The name is {{v}}", f"[S] [have] a {noun} and the name is {{v}}", f"[S] named [P] {noun} {{v}}", f"[S] [have] a {noun}, {{v}}",
-         f"{{v}} is the name of [P] {noun}", f"[P] {noun} {{v}} is with me", f"[P] {noun} is {{v}}", f"[S] [have] a {noun}. Its name is {{v}}", f"[S] [have] a {noun}. He is called {{v}}", f"[S] [have] a {noun}. Her name is {{v}}"),
-        (f"what is [P] {noun}'s name", f"what is [P] {noun} called", f"what is the name of [P] {noun}", f"how is [P] {noun} called", f"who is [P] {noun}", f"what [do] [S] call [P] {noun}", f"what name does [P] {noun} have", f"what is [P] {noun} named"),
+         f"{{v}} is the name of [P] {noun}", f"[P] {noun} {{v}} is with me", f"[P] {noun} is {{v}}", f"meet [P] {noun} {{v}}", f"we call [P] {noun} {{v}}", f"everybody calls [P] {noun} {{v}}", f"[S] decided to call [P] {noun} {{v}}", f"[S] got a new {noun} and named it {{v}}", f"[S] [have] a {noun}. Its name is {{v}}", f"[S] [have] a {noun}. He is called {{v}}", f"[S] [have] a {noun}. Her name is {{v}}"),
+        (f"what is [P] {noun}'s name", f"what is [P] {noun} called", f"what is the name of [P] {noun}", f"how is [P] {noun} called", f"what is the {noun} called", f"who is [P] {noun}", f"what [do] [S] call [P] {noun}", f"what name does [P] {noun} have", f"what is [P] {noun} named"),
         (f"what [P] {noun} is called", f"[P] {noun}'s name", f"the name of [P] {noun}", f"what [P] {noun}'s name is", f"who [P] {noun} is"),
         f"[P] {noun} is called {{v}}",
         f"[P] {noun}'s name",
@@ -172,6 +175,32 @@ def placed(noun: str) -> Kind:
     )
 
 
+def done(noun: str, deed: str) -> Kind:
+    """Something that was picked out: which hotel was booked, which film was seen."""
+    plain, past = deed.split()
+    return Kind(
+        f"{noun} {past}",
+        values.anything,
+        (f"[S] {past} the {noun} {{v}}", f"[S] {past} {{v}} as [P] {noun}", f"the {noun} that [S] {past} is {{v}}", f"[S] {past} a {noun} called {{v}}", f"the {noun} [S] {past} was {{v}}", f"[S] {past} {noun} {{v}}"),
+        (f"which {noun} did [S] {plain}", f"what {noun} did [S] {plain}", f"what is the {noun} that [S] {past}"),
+        (f"which {noun} [S] {past}", f"what {noun} [S] {past}"),
+        f"[S] {past} the {noun} {{v}}",
+        changes=(f"in the end [S] {past} the {noun} {{v}}", f"[S] now {past} the {noun} {{v}}"),
+    )
+
+
+def done_somewhere(noun: str, deed: str) -> Kind:
+    plain, past = deed.split()
+    return Kind(
+        f"where {noun} {past}",
+        place,
+        (f"[S] {past} the {noun} {{v}}", f"{{v}} [S] {past} the {noun}", f"the {noun} was {past} by [S] {{v}}"),
+        (f"where did [S] {plain} the {noun}", f"in which place did [S] {plain} the {noun}"),
+        (f"where [S] {past} the {noun}",),
+        f"[S] {past} the {noun} {{v}}",
+    )
+
+
 def place(rng: Random) -> str:
     spot = rng.choice(entries(words.PLACES)) if rng.random() < 0.7 else values.made_up_word(rng)
     preposition = rng.choice(("in", "in", "at", "near", "behind", "under"))
@@ -201,20 +230,28 @@ def listed_kinds() -> list[Kind]:
 
 
 LISTED_KINDS = listed_kinds()
-FREE: tuple[Callable[[str], Kind], ...] = (
-    lambda noun: favourite(noun, values.anything),
-    lambda noun: called(noun, values.title),
-    lambda noun: held(noun, values.anything),
-    lambda noun: held(noun, values.code),
-    event, coloured, placed, coloured, placed,
-)  # fmt: skip
+DEEDS = entries(words.DEEDS)
+NOUNS = [noun for listing in (words.THINGS, words.THINGS, words.EVENTS, words.PETS, words.NAMED_THINGS, words.PLACES, words.FAVOURITES, words.RELATIVES) for noun in entries(listing)]
+Free = Callable[[str, Random], Kind]
+FREE: tuple[Free, ...] = (
+    lambda noun, _: favourite(noun, values.anything),
+    lambda noun, _: called(noun, values.title),
+    lambda noun, _: held(noun, values.anything),
+    lambda noun, _: held(noun, values.code),
+    lambda noun, _: event(noun),
+    lambda noun, _: coloured(noun),
+    lambda noun, _: placed(noun),
+    lambda noun, rng: done(noun, rng.choice(DEEDS)),
+    lambda noun, rng: done(noun, rng.choice(DEEDS)),
+    lambda noun, rng: done_somewhere(noun, rng.choice(DEEDS)),
+)
 
 
 def free_noun(rng: Random) -> str:
     """A noun that no list foresees: so that the model learns to match words, not kinds."""
-    thing = rng.choice(entries(words.THINGS)) if rng.random() < 0.6 else values.made_up_word(rng)
-    return thing if rng.random() < 0.7 else f"{rng.choice(entries(words.ADJECTIVES))} {thing}"
+    thing = rng.choice(NOUNS) if rng.random() < 0.65 else values.made_up_word(rng)
+    return thing if rng.random() < 0.75 else f"{rng.choice(entries(words.ADJECTIVES))} {thing}"
 
 
 def any_kind(rng: Random) -> Kind:
-    return rng.choice(LISTED_KINDS) if rng.random() < 0.75 else rng.choice(FREE)(free_noun(rng))
+    return rng.choice(LISTED_KINDS) if rng.random() < 0.65 else rng.choice(FREE)(free_noun(rng), rng)

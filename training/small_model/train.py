@@ -35,12 +35,11 @@ class Phase:
 
 
 PHASES = (
-    Phase(1600, (128,), tokens=4096, others=0.1, stretched=0.0),
-    Phase(1400, (128, 256), tokens=4096),
-    Phase(1200, (128, 256, 512)),
-    Phase(800, (256, 512, 1024)),
-    Phase(600, (512, 1024, 2048), quantised=0.3),
-    Phase(250, (512, 2048, 4096), quantised=0.5),
+    Phase(600, (128,), tokens=4096, others=0.1, stretched=0.0),
+    Phase(500, (128, 256, 512)),
+    Phase(600, (256, 512, 1024)),
+    Phase(1000, (512, 1024, 2048), quantised=0.3),
+    Phase(500, (512, 2048, 4096), quantised=0.5),
 )
 WARM_UP, DECAY_FROM = 100, 0.6  # steps; share of the run after which the rates fall to zero
 
@@ -137,7 +136,7 @@ def train(run: Run, shape: Shape, tokenizer: own_tokenizer.Tokenizer, out: Path)
             if run.step % 100 == 0:
                 report(run, losses, phase, examiner)
                 losses.clear()
-            if run.step % 500 == 0 or run.step == end:
+            if run.step % 250 == 0 or run.step == end:
                 run.save(out / "checkpoint.pt")
                 export(out / "model", shape, run.model.state_dict(), tokenizer)
 

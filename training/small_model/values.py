@@ -167,7 +167,14 @@ def title(rng: Random) -> str:
 
 def anything(rng: Random) -> str:
     """Values for facts of no particular kind, so that any text can be a value."""
-    return rng.choice((made_up_word, made_up_name, title, first_name, code, number, city, thing, food, colour))(rng)
+    return rng.choice((made_up_word, made_up_name, title, first_name, code, number, city, thing, food, colour, words_together))(rng)
+
+
+def words_together(rng: Random) -> str:
+    joint = rng.choice(("and", "with", "of", "from", "in", "or", "without"))
+    ends = rng.choice((thing, food, drink, animal, made_up_word)), rng.choice((thing, food, city, made_up_word, first_name))
+    start = f"{rng.choice(entries(words.ADJECTIVES))} " if rng.random() < 0.3 else ""
+    return f"{start}{ends[0](rng)} {joint} {ends[1](rng)}"
 
 
 def address(rng: Random) -> str:

@@ -124,3 +124,9 @@ hat size, unlucky number, magic number, team number, lottery number, goal, high 
 EVENTS = """meeting, dentist appointment, party, exam, flight, wedding, concert, interview, birthday party, picnic, match, job
 interview, doctor's appointment, haircut, train, lecture, deadline, dinner, lunch, workshop, conference, graduation, housewarming,
 yoga class, delivery, presentation, holiday, trip, barbecue, rehearsal, audition, driving test, team call, review, vaccination"""
+
+# What somebody did: the plain form and the past.
+DEEDS = """book booked, choose chose, order ordered, visit visited, rent rented, build built, watch watched, paint painted, find
+found, lose lost, buy bought, sell sold, win won, see saw, read read, cook cooked, make made, clean cleaned, miss missed, repair
+repaired, borrow borrowed, draw drew, plant planted, open opened, bring brought, take took, write wrote, hear heard, try tried,
+pick picked, get got, use used, play played, eat ate, drink drank, adopt adopted, invite invited, meet met, name named"""
