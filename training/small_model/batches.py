@@ -38,7 +38,9 @@ class RowMaker:
             end = start + len(message.key)
             tokens.extend((self.encoder.marks[message.role], *encoding.ids, self.encoder.end))
             kinds.append(0)
-            kinds.extend(answer + (answer and right > start and left < end) for left, right in encoding.offsets)
+            kinds.extend(
+                answer + (answer and right > start and left < end) for left, right in encoding.offsets
+            )
             kinds.append(int(answer))
             return len(encoding.ids) + 2
 

@@ -5,19 +5,14 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from . import filler, small_talk, values
-from .kinds import Kind, any_kind, free_noun, held
-from .people import USER, Person, Voice, someone
-from .phrasing import PLAIN, Fact, any_hand, answer, gap, question, sentences, tell
+from .kinds import Kind, any_kind, free_noun, member
+from .people import IMPERSONAL, USER, Person, someone
+from .phrasing import PHRASES, PLAIN, Fact, answer, any_hand, gap, question, sentences, tell
 
-THE = Person(Voice("it", "the", "he"), Voice("it", "the", "he"), Voice("it", "the", "he"))
-ACKNOWLEDGED = ("Got it.", "Thanks, I'll remember that.", "Okay, noted.", "Good to know.")
-BLOCK_TITLES = ("Memories:", "What you remember about the user:", "Relevant memories:", "Known facts:", "Memory:", "Here is what you know about the user:", "Facts from earlier conversations:", "You remember:",
-                "Context:", "Recalled memories:", "# Memories", "The following is known about the user:", "Notes about the user:", "<memories>", "Information about the user:", "Background:")  # fmt: skip
-INSTRUCTIONS = ("You are a helpful assistant.", "You are a friendly assistant. Answer briefly.", "Answer in one sentence.", "Use the memories below to answer.", "You talk with a user.", "You are a demo.", "Be concise.", "You are an AI assistant with a long memory.", "")
-BULLETS = ("- ", "- ", "- ", "* ", "\N{BULLET} ", "", "[memory] ")
+ACKNOWLEDGED, INSTRUCTIONS = PHRASES["acknowledged"], PHRASES["instructions"]
 # Kinds that a reader could take for one another: not knowing one is no sure thing when another was told.
-ALIKE = ({"lives", "address", "origin", "born"}, {"eats", "favourite food", "hates", "favourite dish", "favourite meal"}, {"drinks", "favourite drink"}, {"hobby", "plays", "favourite hobby", "favourite sport"},
-         {"job", "employer", "school", "studies", "learns"}, {"owns", "name of pet"}, {"drives", "name of car", "favourite car"}, {"speaks", "learns"}, {"birthday", "born"}, {"reads", "favourite book"})  # fmt: skip
+ALIKE = [set(group) for group in PHRASES["alike"]]
+ATTRIBUTES = ("code", "password", "name", "price", "capital", "number", "owner", "colour", "leader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +52,14 @@ class Dialogue:
     def person_and_kind(self) -> tuple[Person, Kind]:
         rng, draw = self.rng, self.rng.random()
         if draw < 0.1:
-            attribute = rng.choice(("code", "password", "name", "price", "capital", "number", "owner", "colour", "leader", free_noun(rng)))
-            return THE, held(f"{attribute} {rng.choice(('of', 'for'))} {rng.choice(('the ', ''))}{free_noun(rng)}", values.anything)
+            attribute = rng.choice((*ATTRIBUTES, free_noun(rng)))
+            return IMPERSONAL, member(
+                "held", f"{attribute} {rng.choice(('of', 'for'))} {rng.choice(('the ', ''))}{free_noun(rng)}"
+            )
         known = [fact.kind for fact in self.facts.values()]
         kind = rng.choice(known) if known and rng.random() < 0.3 else any_kind(rng)
         if draw < 0.18 and kind.key.startswith(("time of", "colour of", "place of")):
-            return THE, kind
+            return IMPERSONAL, kind
         person = USER if not kind.anyone or rng.random() < 0.65 else rng.choice(self.cast)
         return person, kind
 
@@ -71,14 +68,26 @@ class Dialogue:
 
     def tell(self, count: int = 0) -> None:
         rng, hand = self.rng, any_hand(self.rng)
-        facts = {fact.key: fact for fact in (self.new_fact() for _ in range(count or rng.choice((1, 1, 1, 2, 2, 3, 4))))}
+        facts = {
+            fact.key: fact
+            for fact in (self.new_fact() for _ in range(count or rng.choice((1, 1, 1, 2, 2, 3, 4))))
+        }
         changed = [key in self.facts for key in facts]
-        parts = [tell(fact, fact.person.told, rng, hand, changed=change) for fact, change in zip(facts.values(), changed, strict=True)]
+        parts = [
+            tell(fact, fact.person.told, rng, hand, changed=change)
+            for fact, change in zip(facts.values(), changed, strict=True)
+        ]
         text = sentences(parts, rng, hand)
         for fact in facts.values():
             self.learn(replace(fact, value=hand.cased(fact.value)))
         if rng.random() < 0.06:  # buried in other talk
-            text = rng.choice((f"{self.passage(200)}\n{text}", f"{text}\n{self.passage(200)}", f"{self.passage(120)} {text} {self.passage(120)}"))
+            text = rng.choice(
+                (
+                    f"{self.passage(200)}\n{text}",
+                    f"{text}\n{self.passage(200)}",
+                    f"{self.passage(120)} {text} {self.passage(120)}",
+                )
+            )
         if rng.random() < 0.12:
             self.ask(before=text + rng.choice((" ", "\n")))
             return
@@ -86,13 +95,17 @@ class Dialogue:
         self.acknowledge(list(facts.values()))
 
     def acknowledge(self, facts: list[Fact]) -> None:
-        """Mostly by saying the facts back, which shows that they were understood and is practice in copying."""
+        """Mostly by saying the facts back: the user sees they were understood, the model learns to copy."""
         rng, known = self.rng, [self.facts[fact.key] for fact in facts]
         name = next((fact.value for fact in known if fact.kind.key == "name"), "")
         if name and len(known) == 1:
             self.say("assistant", f"Nice to meet you, {name}.", key=name)
         elif len(known) <= 3 and rng.random() < 0.6:
-            self.say("assistant", " ".join(("Got it.", *(answer(fact, PLAIN) for fact in known))), key=known[-1].value)
+            self.say(
+                "assistant",
+                " ".join(("Got it.", *(answer(fact, PLAIN) for fact in known))),
+                key=known[-1].value,
+            )
         else:
             self.say("assistant", rng.choice(ACKNOWLEDGED))
 
@@ -110,7 +123,9 @@ class Dialogue:
     def ask(self, before: str = "") -> None:
         """A question about a fact told; sometimes two at once."""
         rng, hand = self.rng, any_hand(self.rng)
-        asked = rng.sample(list(self.facts.values()), k=2 if len(self.facts) > 1 and rng.random() < 0.06 else 1)
+        asked = rng.sample(
+            list(self.facts.values()), k=2 if len(self.facts) > 1 and rng.random() < 0.06 else 1
+        )
         text = rng.choice((" ", " And ")).join(question(fact.person, fact.kind, rng, hand) for fact in asked)
         self.say("user", before + text)
         self.say("assistant", " ".join(answer(fact, hand) for fact in asked), key=asked[-1].value)
@@ -133,21 +148,33 @@ class Dialogue:
         self.say("assistant", self.rng.choice(small_talk.REACTIONS))
 
     def chat(self) -> None:
-        said, reply = small_talk.exchange(self.rng) if self.rng.random() < 0.8 else small_talk.world_question(self.rng)
+        said, reply = (
+            small_talk.exchange(self.rng) if self.rng.random() < 0.8 else small_talk.world_question(self.rng)
+        )
         self.say("user", said)
         self.say("assistant", reply)
 
     def block(self, role: str) -> str:
         """Facts as a memory store hands them over; they count as told."""
-        rng, hand, bullet = self.rng, any_hand(self.rng), self.rng.choice(BULLETS)
+        rng, hand, bullet = self.rng, any_hand(self.rng), self.rng.choice(PHRASES["bullets"])
         facts = {fact.key: fact for fact in (self.new_fact() for _ in range(rng.randint(1, 8)))}
         noted = rng.random() < 0.6
-        lines = [tell(fact, fact.person.noted if noted else fact.person.told, rng, hand) + (rng.choice((".", ".", "")) if hand.marked else "") for fact in facts.values()]
+        lines = [
+            tell(fact, fact.person.noted if noted else fact.person.told, rng, hand)
+            + (rng.choice((".", ".", "")) if hand.marked else "")
+            for fact in facts.values()
+        ]
         for fact in facts.values():
             self.learn(replace(fact, value=hand.cased(fact.value)))
-        body = "\n".join(bullet + line for line in lines) if rng.random() < 0.8 else " ".join(line.rstrip(".") + "." for line in lines)
+        body = (
+            "\n".join(bullet + line for line in lines)
+            if rng.random() < 0.8
+            else " ".join(line.rstrip(".") + "." for line in lines)
+        )
         instruction = rng.choice(INSTRUCTIONS) if role == "system" else ""
-        return "\n".join(part for part in (instruction, rng.choice((*BLOCK_TITLES, "")), body) if part)
+        return "\n".join(
+            part for part in (instruction, rng.choice((*PHRASES["block_titles"], "")), body) if part
+        )
 
     def recall(self) -> None:
         """A memory block just before a question: its own message, or the same one."""
@@ -176,7 +203,7 @@ def close(dialogue: Dialogue) -> None:
 
 
 def step(dialogue: Dialogue, talk: float, ramble: int) -> None:
-    """One action; ``talk`` is the share of talk that holds no facts, ``ramble`` its usual length in characters."""
+    """One action; ``talk`` is the share of idle talk, ``ramble`` its usual length in characters."""
     rng, draw = dialogue.rng, dialogue.rng.random()
     if draw < talk:
         dialogue.ramble(int(rng.expovariate(1 / ramble))) if rng.random() < 0.4 else dialogue.chat()
@@ -202,8 +229,13 @@ def far_apart(dialogue: Dialogue, room: int, length: Callable[[], int]) -> None:
         close(dialogue)
 
 
-def conversation(rng: Random, room: int, measure: Callable[[Message], int], *, testing: bool = False) -> list[Message]:
-    """Messages that fill the room, in the measure's unit; the last one may reach beyond it. Little room holds little talk."""
+def conversation(
+    rng: Random, room: int, measure: Callable[[Message], int], *, testing: bool = False
+) -> list[Message]:
+    """Messages that fill the room, in the measure's unit; the last may reach beyond it.
+
+    Little room holds little idle talk.
+    """
     dialogue = Dialogue(rng, testing)
     short = room <= 256
     if not short or rng.random() < 0.3:
@@ -218,13 +250,17 @@ def conversation(rng: Random, room: int, measure: Callable[[Message], int], *, t
 
     if not short and rng.random() < 0.5:
         far_apart(dialogue, room, length)
-    talk, ramble = (rng.choice((0.02, 0.1)), 60) if short else rng.choice(((0.06, 60), (0.2, 200), (0.25, 500)))
+    talk, ramble = (
+        (rng.choice((0.02, 0.1)), 60) if short else rng.choice(((0.06, 60), (0.2, 200), (0.25, 500)))
+    )
     while length() < room:
         step(dialogue, talk, ramble)
     return dialogue.messages
 
 
-def conversations(seed: int, room: int, measure: Callable[[Message], int], *, testing: bool = False) -> Iterator[list[Message]]:
+def conversations(
+    seed: int, room: int, measure: Callable[[Message], int], *, testing: bool = False
+) -> Iterator[list[Message]]:
     rng = Random(seed)
     while True:
         yield conversation(rng, room, measure, testing=testing)

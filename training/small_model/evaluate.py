@@ -1,7 +1,8 @@
-"""Measures recall through mlx-lm, greedily: ``python -m training.small_model.evaluate FOLDER --results FILE``.
+"""Measures recall through mlx-lm, greedily: ``python -m training.small_model.evaluate FOLDER``.
 
-A context is told facts, then other talk up to a distance in tokens; each question is then asked of a copy of the same cache.
-The talk is of two sorts: what the generator makes, and prose that training never saw (docstrings of Python's library).
+A context is told facts, then other talk up to a distance in tokens; each question is then asked of a copy
+of the same cache. The talk is of two sorts: what the generator makes, and prose that training never saw
+(docstrings of Python's library).
 """
 
 import argparse
@@ -21,13 +22,41 @@ import mlx.core as mx
 from mlx_lm import load
 from mlx_lm.models.cache import make_prompt_cache
 
-from . import filler, small_talk, wild
-from .dialogues import Dialogue, Message
+from . import filler, small_talk
+from .dialogues import Dialogue
 from .phrasing import PLAIN, Fact, question, tell
+from .words import read
 
 DISTANCES = (256, 1024, 2048, 4096)
 BITS = (16, 4)
-MODULES = ("argparse", "collections", "csv", "datetime", "decimal", "email", "fractions", "functools", "heapq", "http.client", "json", "logging", "pathlib", "pickle", "random", "statistics", "string", "subprocess", "tarfile", "textwrap", "turtle", "typing", "unittest", "urllib.request", "zipfile")
+MODULES = (
+    "argparse",
+    "collections",
+    "csv",
+    "datetime",
+    "decimal",
+    "email",
+    "fractions",
+    "functools",
+    "heapq",
+    "http.client",
+    "json",
+    "logging",
+    "pathlib",
+    "pickle",
+    "random",
+    "statistics",
+    "string",
+    "subprocess",
+    "tarfile",
+    "textwrap",
+    "turtle",
+    "typing",
+    "unittest",
+    "urllib.request",
+    "zipfile",
+)
+BY_HAND = read("by_hand")
 Exchange = list[dict[str, str]]
 
 
@@ -98,8 +127,12 @@ def roughen(cache: list, bits: int) -> None:
 
 def prose(rng: Random) -> Iterator[str]:
     """Real English that no generator of ours wrote."""
-    documents = [inspect.getdoc(value) or "" for name in MODULES for value in vars(import_module(name)).values()]
-    paragraphs = [part.strip() for document in documents for part in document.split("\n\n") if len(part) > 120]
+    documents = [
+        inspect.getdoc(value) or "" for name in MODULES for value in vars(import_module(name)).values()
+    ]
+    paragraphs = [
+        part.strip() for document in documents for part in document.split("\n\n") if len(part) > 120
+    ]
     while True:
         yield rng.choice(paragraphs)
 
@@ -118,7 +151,11 @@ def talk(student: Student, texts: Iterator[str], rng: Random, distance: int) -> 
     messages: Exchange = []
     length = 0
     while length < distance:
-        text, reply = small_talk.exchange(rng) if rng.random() < 0.3 else (next(texts), rng.choice(small_talk.REACTIONS))
+        text, reply = (
+            small_talk.exchange(rng)
+            if rng.random() < 0.3
+            else (next(texts), rng.choice(small_talk.REACTIONS))
+        )
         room = student.tokenizer.decode(student.tokenizer.encode(text)[: distance - length + 8])
         messages += [said("user", room), said("assistant", reply)]
         length = len(student.tokens(messages, prompt=False))
@@ -134,7 +171,10 @@ def held_out_facts(rng: Random, count: int) -> list[Fact]:
 
 def told_in(place: str, facts: list[Fact], rng: Random) -> Exchange:
     if place == "turns":
-        pairs = [(said("user", tell(fact, fact.person.told, rng, PLAIN) + "."), said("assistant", "Okay, noted.")) for fact in facts]
+        pairs = [
+            (said("user", tell(fact, fact.person.told, rng, PLAIN) + "."), said("assistant", "Okay, noted."))
+            for fact in facts
+        ]
         return [message for pair in pairs for message in pair]
     lines = "\n".join(f"- {tell(fact, fact.person.noted, rng, PLAIN)}." for fact in facts)
     return [said("system", f"You are a helpful assistant.\nWhat you remember about the user:\n{lines}")]
@@ -156,14 +196,26 @@ def examine_generated(student: Student, place: str, sort: str, distance: int, co
     return score
 
 
-def examine_wild(student: Student, cases: Iterable[tuple[str, str, str]], distance: int, *, noted: bool) -> Score:
+def examine_wild(
+    student: Student, cases: Iterable[tuple[str, str, str]], distance: int, *, noted: bool
+) -> Score:
     score, rng = Score(), Random(f"wild {distance}")
     texts, told = prose(rng), list(cases)
     rng.shuffle(told)
     for start in range(0, len(told), 4):
         group = told[start : start + 4]
-        first = [said("system", "Memories:\n" + "\n".join(f"- {fact}" for fact, _, _ in group))] if noted else []
-        turns = [] if noted else [message for fact, _, _ in group for message in (said("user", fact), said("assistant", "Okay, noted."))]
+        first = (
+            [said("system", "Memories:\n" + "\n".join(f"- {fact}" for fact, _, _ in group))] if noted else []
+        )
+        turns = (
+            []
+            if noted
+            else [
+                message
+                for fact, _, _ in group
+                for message in (said("user", fact), said("assistant", "Okay, noted."))
+            ]
+        )
         messages = first + turns + talk(student, texts, rng, distance)
         studied = student.study(messages)
         for _, asked, value in group:
@@ -175,21 +227,35 @@ def examine_wild(student: Student, cases: Iterable[tuple[str, str, str]], distan
 def examine_unknown(student: Student, distance: int) -> Score:
     """Nothing of what is asked was told, but something else was."""
     score, rng = Score(), Random(f"unknown {distance}")
-    other = [said("user", "My goldfish is called Nemo and I was told that Ada lives in Lima."), said("assistant", "Okay, noted.")]
+    other = [
+        said("user", "My goldfish is called Nemo and I was told that Ada lives in Lima."),
+        said("assistant", "Okay, noted."),
+    ]
     messages = other + talk(student, prose(rng), rng, distance)
     studied = student.study(messages)
-    for asked in wild.NOT_TOLD:
+    for asked in BY_HAND["not_told"]:
         answer = student.ask(messages, [said("user", asked)], studied)
         score.count(asked, answer, right="don't know" in answer)
     return score
 
 
-def examination(student: Student, contexts: int, distances: tuple[int, ...]) -> Iterator[tuple[str, int, Score]]:
+def examination(
+    student: Student, contexts: int, distances: tuple[int, ...]
+) -> Iterator[tuple[str, int, Score]]:
     for distance in distances:
-        for place, sort in (("turns", "generated"), ("turns", "prose"), ("system", "prose"), ("block", "prose")):
-            yield f"{place}, {sort} talk", distance, examine_generated(student, place, sort, distance, contexts)
-        yield "by hand, turns", distance, examine_wild(student, wild.TOLD, distance, noted=False)
-        yield "by hand, memories", distance, examine_wild(student, wild.NOTED, distance, noted=True)
+        for place, sort in (
+            ("turns", "generated"),
+            ("turns", "prose"),
+            ("system", "prose"),
+            ("block", "prose"),
+        ):
+            yield (
+                f"{place}, {sort} talk",
+                distance,
+                examine_generated(student, place, sort, distance, contexts),
+            )
+        yield "by hand, turns", distance, examine_wild(student, BY_HAND["told"], distance, noted=False)
+        yield "by hand, memories", distance, examine_wild(student, BY_HAND["noted"], distance, noted=True)
         yield "not told", distance, examine_unknown(student, distance)
 
 
@@ -205,11 +271,23 @@ def main() -> None:
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for bits in chosen.bits:
         table = figures.setdefault(f"{bits} bits", {})
-        for name, distance, score in examination(Student(chosen.folder, bits), chosen.contexts, tuple(chosen.distances)):
+        for name, distance, score in examination(
+            Student(chosen.folder, bits), chosen.contexts, tuple(chosen.distances)
+        ):
             table.setdefault(name, {})[str(distance)] = score.share
-            print(f"{bits:2} bits  {distance:5}  {name:24} {score.share:.3f} of {score.asked}", *(score.misses if chosen.misses else ()), sep="\n   ", flush=True)
+            print(
+                f"{bits:2} bits  {distance:5}  {name:24} {score.share:.3f} of {score.asked}",
+                *(score.misses if chosen.misses else ()),
+                sep="\n   ",
+                flush=True,
+            )
     if chosen.results:
-        record = {"command": " ".join(["python -m training.small_model.evaluate", *sys.argv[1:]]), "date": datetime.now(UTC).date().isoformat(), "machine": f"{platform.machine()}, mlx on CPU", "recall": figures}
+        record = {
+            "command": " ".join(["python -m training.small_model.evaluate", *sys.argv[1:]]),
+            "date": datetime.now(UTC).date().isoformat(),
+            "machine": f"{platform.machine()}, mlx on CPU",
+            "recall": figures,
+        }
         chosen.results.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -3,15 +3,21 @@
 from collections.abc import Callable
 from random import Random
 
-from . import values, words
-from .values import entries
+from . import values
+from .words import WORDS
 
-THINGS, PLACES, ADJECTIVES, VERBS = (entries(listing) for listing in (words.THINGS, words.PLACES, words.ADJECTIVES, words.VERBS))
-SMALL_WORDS = """the a of and to in that it was he for on are with as his they at be this from have or by one had not but what
-all were when we there can an your which their said if do will each about how up out them then she many some so these would
-other into has more her two like him see time could no make than first been its who now people my made over did down only way
-find use may water long little very after words called just where most know""".split()
-SCRIPTS = ["éèüößñçåøæ", "абвгдежзиклмнопрстуфх", "αβγδεζηθικλμνξοπρστ", "日本語中文字山川水火", "한국어서울", "😀🎉🚀🐶🌍", "←→∑√≈≤€£"]
+THINGS, PLACES, ADJECTIVES, VERBS = (WORDS[name] for name in ("things", "places", "adjectives", "verbs"))
+JOBS = WORDS["jobs"]
+SMALL_WORDS = WORDS["small_words"]
+SCRIPTS = [
+    "éèüößñçåøæ",
+    "абвгдежзиклмнопрстуфх",
+    "αβγδεζηθικλμνξοπρστ",
+    "日本語中文字山川水火",
+    "한국어서울",
+    "😀🎉🚀🐶🌍",
+    "←→∑√≈≤€£",
+]
 
 
 def noun(rng: Random) -> str:
@@ -19,7 +25,15 @@ def noun(rng: Random) -> str:
 
 
 def story_sentence(rng: Random) -> str:
-    who = rng.choice((values.first_name(rng), f"the {rng.choice(ADJECTIVES)} {rng.choice(entries(words.JOBS))}", "they", "nobody", "everyone"))
+    who = rng.choice(
+        (
+            values.first_name(rng),
+            f"the {rng.choice(ADJECTIVES)} {rng.choice(JOBS)}",
+            "they",
+            "nobody",
+            "everyone",
+        )
+    )
     verb, thing, adjective, place = rng.choice(VERBS), noun(rng), rng.choice(ADJECTIVES), rng.choice(PLACES)
     sentence = rng.choice(
         (
@@ -40,10 +54,19 @@ def encyclopaedia_sentence(rng: Random) -> str:
     town, year = values.city(rng), rng.randint(800, 2020)
     return rng.choice(
         (
-            f"{town} is a city in {values.country(rng)} with a population of {rng.randint(10, 999)},{values.digits(rng, 3, 3)}.",
+            (
+                f"{town} is a city in {values.country(rng)} with a population of "
+                f"{rng.randint(10, 999)},{values.digits(rng, 3, 3)}."
+            ),
             f"{town} was founded in {year} by {values.full_name(rng)}.",
-            f"{values.full_name(rng)} ({year}-{year + rng.randint(20, 90)}) was a {values.country(rng)} {values.job(rng)}.",
-            f"The {rng.choice(PLACES)} of {town} was {rng.choice(VERBS)} in {year} and is {rng.choice(ADJECTIVES)}.",
+            (
+                f"{values.full_name(rng)} ({year}-{year + rng.randint(20, 90)}) was a "
+                f"{values.country(rng)} {values.job(rng)}."
+            ),
+            (
+                f"The {rng.choice(PLACES)} of {town} was {rng.choice(VERBS)} in {year} "
+                f"and is {rng.choice(ADJECTIVES)}."
+            ),
             f"The {values.animal(rng)} lives in {values.country(rng)} and eats {values.food(rng)}.",
             f"Its main exports are {values.food(rng)}, {noun(rng)}s and {values.drink(rng)}.",
             f"The {values.organisation(rng)} opened on {values.date(rng)}.",
@@ -54,7 +77,9 @@ def encyclopaedia_sentence(rng: Random) -> str:
 def salad(rng: Random) -> str:
     """Words without sense, some of them unknown, as a foreign language would look."""
     source = rng.choice((SMALL_WORDS, THINGS + VERBS + SMALL_WORDS, None))
-    picked = [values.made_up_word(rng) if source is None else rng.choice(source) for _ in range(rng.randint(4, 18))]
+    picked = [
+        values.made_up_word(rng) if source is None else rng.choice(source) for _ in range(rng.randint(4, 18))
+    ]
     line = " ".join(picked)
     return line[:1].upper() + line[1:] + rng.choice((".", ".", ",", "!", "?", ";", ""))
 
@@ -77,7 +102,10 @@ def record(rng: Random) -> str:
     return rng.choice(
         (
             f'{{"{noun(rng)}": "{values.made_up_word(rng)}", "count": {rng.randint(0, 999)}}}',
-            f"{values.digits(rng, 4, 4)}-{values.digits(rng, 2, 2)} INFO {noun(rng)} {rng.choice(VERBS)} in {rng.randint(1, 900)} ms",
+            (
+                f"{values.digits(rng, 4, 4)}-{values.digits(rng, 2, 2)} INFO {noun(rng)} {rng.choice(VERBS)} "
+                f"in {rng.randint(1, 900)} ms"
+            ),
             f"{noun(rng)},{values.first_name(rng)},{rng.randint(0, 9999)},{values.colour(rng)}",
             f"{values.made_up_word(rng)} = {values.made_up_word(rng)}.{noun(rng)}({rng.randint(0, 99)})",
         )
@@ -97,9 +125,16 @@ def many(sentence: Callable[[Random], str], joint: str) -> Callable[[Random], st
 
 
 SHAPES = (
-    many(story_sentence, " "), many(story_sentence, " "), many(encyclopaedia_sentence, " "), many(salad, " "), many(salad, "\n"),
-    many(record, "\n"), many(noise, " "), numbered_list, bullet_list,
-)  # fmt: skip
+    many(story_sentence, " "),
+    many(story_sentence, " "),
+    many(encyclopaedia_sentence, " "),
+    many(salad, " "),
+    many(salad, "\n"),
+    many(record, "\n"),
+    many(noise, " "),
+    numbered_list,
+    bullet_list,
+)
 
 
 def passage(rng: Random, characters: int) -> str:

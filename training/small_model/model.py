@@ -6,8 +6,8 @@ Module names are those of the checkpoint, so that the state dict is the file.
 from dataclasses import asdict, dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Norm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), (x.shape[-1],), 1 + self.weight, self.eps)
+        return functional.rms_norm(x.float(), (x.shape[-1],), 1 + self.weight, self.eps)
 
 
 def rotation(positions: Tensor, size: int, base: float) -> tuple[Tensor, Tensor]:
@@ -64,25 +64,38 @@ def four_bits(x: Tensor) -> Tensor:
 
 
 def window_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
-    """Each token sees itself and the ``window - 1`` before it. In blocks of one window, a block needs only itself and its predecessor."""
+    """Each token sees itself and the ``window - 1`` before it.
+
+    In blocks of one window, a block needs only itself and its predecessor.
+    """
     length = q.shape[2]
     if length % window or length <= window:
         distance = torch.arange(length)[:, None] - torch.arange(length)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=(distance >= 0) & (distance < window))
+        return functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=(distance >= 0) & (distance < window)
+        )
     rows, heads, _, size = q.shape
     blocks = length // window
 
     def paired(x: Tensor) -> Tensor:
         current = x.reshape(rows, heads, blocks, window, size)
-        before = F.pad(current[:, :, :-1], (0, 0, 0, 0, 1, 0))
-        return torch.cat((before, current), dim=3).transpose(1, 2).reshape(rows * blocks, heads, 2 * window, size)
+        before = functional.pad(current[:, :, :-1], (0, 0, 0, 0, 1, 0))
+        return (
+            torch.cat((before, current), dim=3)
+            .transpose(1, 2)
+            .reshape(rows * blocks, heads, 2 * window, size)
+        )
 
-    queries = q.reshape(rows, heads, blocks, window, size).transpose(1, 2).reshape(rows * blocks, heads, window, size)
+    queries = (
+        q.reshape(rows, heads, blocks, window, size)
+        .transpose(1, 2)
+        .reshape(rows * blocks, heads, window, size)
+    )
     distance = torch.arange(window)[:, None] + window - torch.arange(2 * window)
     mask = ((distance >= 0) & (distance < window)).repeat(blocks, 1, 1)
     mask[0, :, :window] = False  # the first block has no predecessor
     mask = mask.repeat(rows, 1, 1)[:, None]
-    out = F.scaled_dot_product_attention(queries, paired(k), paired(v), attn_mask=mask)
+    out = functional.scaled_dot_product_attention(queries, paired(k), paired(v), attn_mask=mask)
     return out.reshape(rows, blocks, heads, window, size).transpose(1, 2).reshape(rows, heads, length, size)
 
 
@@ -111,7 +124,7 @@ class Attention(nn.Module):
         repeats = self.shape.num_attention_heads // self.shape.num_key_value_heads
         k, v = k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1)
         if self.everywhere:
-            out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            out = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
             out = window_attention(q, k, v, self.shape.sliding_window)
         return self.o_proj(out.transpose(1, 2).reshape(rows, length, -1))
@@ -125,7 +138,7 @@ class Mlp(nn.Module):
         self.down_proj = nn.Linear(shape.intermediate_size, shape.hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.gelu(self.gate_proj(x), approximate="tanh") * self.up_proj(x))
+        return self.down_proj(functional.gelu(self.gate_proj(x), approximate="tanh") * self.up_proj(x))
 
 
 class Block(nn.Module):
@@ -134,10 +147,15 @@ class Block(nn.Module):
         self.self_attn, self.mlp = Attention(shape, layer), Mlp(shape)
         size, eps = shape.hidden_size, shape.rms_norm_eps
         self.input_layernorm, self.post_attention_layernorm = Norm(size, eps), Norm(size, eps, -0.6)
-        self.pre_feedforward_layernorm, self.post_feedforward_layernorm = Norm(size, eps), Norm(size, eps, -0.6)
+        self.pre_feedforward_layernorm, self.post_feedforward_layernorm = (
+            Norm(size, eps),
+            Norm(size, eps, -0.6),
+        )
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], *, quantised: bool) -> Tensor:
-        x = x + self.post_attention_layernorm(self.self_attn(self.input_layernorm(x), turn, quantised=quantised))
+        x = x + self.post_attention_layernorm(
+            self.self_attn(self.input_layernorm(x), turn, quantised=quantised)
+        )
         return x + self.post_feedforward_layernorm(self.mlp(self.pre_feedforward_layernorm(x)))
 
 
@@ -167,7 +185,11 @@ class SmallModel(nn.Module):
         self.model = Trunk(shape)
         for weight in self.parameters():
             if weight.dim() > 1:
-                nn.init.normal_(weight, std=0.02 if weight is self.model.embed_tokens.weight else weight.shape[1] ** -0.5)
+                nn.init.normal_(
+                    weight, std=0.02 if weight is self.model.embed_tokens.weight else weight.shape[1] ** -0.5
+                )
 
-    def forward(self, tokens: Tensor, positions: Tensor, picked: Tensor, *, quantised: bool = False) -> Tensor:
+    def forward(
+        self, tokens: Tensor, positions: Tensor, picked: Tensor, *, quantised: bool = False
+    ) -> Tensor:
         return self.model(tokens, positions, quantised=quantised)[picked] @ self.model.embed_tokens.weight.T

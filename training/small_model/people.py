@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-from . import values, words
+from . import values
+from .words import WORDS
 
 BRACKET = re.compile(r"\[(\w+)\]")
 IRREGULAR = {
@@ -52,6 +53,16 @@ class Person:
     def key(self) -> str:
         return self.told.subject
 
+    @property
+    def named(self) -> bool:
+        """Spoken of by name, which is the same for all."""
+        return self.told is self.answered and not self.impersonal
+
+    @property
+    def impersonal(self) -> bool:
+        """Nobody: the fact is about a thing, "the meeting"."""
+        return self is IMPERSONAL
+
 
 def third_person(verb: str) -> str:
     if verb.endswith(("s", "sh", "ch", "o", "x")):
@@ -74,14 +85,15 @@ def relative(kin: str) -> Person:
     return Person(spoken_of(f"my {kin}"), spoken_of(f"your {kin}"), spoken_of(f"the user's {kin}"))
 
 
+THE = Voice("it", "the", "he")
+IMPERSONAL = Person(THE, THE, THE)
 USER = Person(Voice("I", "my", "i"), Voice("you", "your", "you"), spoken_of("the user"))
-KIN = values.entries(words.RELATIVES)
 
 
 def someone(rng: Random) -> Person:
     """Any person but the user: mostly by name."""
     if rng.random() < 0.25:
-        return relative(rng.choice(KIN))
+        return relative(rng.choice(WORDS["relatives"]))
     name = values.first_name(rng) if rng.random() < 0.9 else values.full_name(rng)
     return named(name)
 

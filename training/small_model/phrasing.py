@@ -4,19 +4,28 @@ from dataclasses import dataclass
 from random import Random
 
 from .kinds import Kind
-from .people import Person, Voice, capitalised, spoken_of
+from .people import THE, Person, Voice, capitalised, spoken_of
+from .words import read
 
-OPENERS = ("By the way, ", "Just so you know, ", "Please remember that ", "FYI: ", "Remember: ", "Oh, and ", "Also, ", "Hi! ", "Hello, ", "Well, ", "Note that ", "You should know that ",
-           "I want to tell you that ", "Did you know that ", "Actually, ", "Hey, ", "So, ", "Keep in mind that ", "For the record, ", "One more thing: ", "Let me tell you something: ", "Please note: ", "I think I told you, ",
-           "Remember this: ", "Important: ", "Don't forget that ", "Guess what, ", "First of all, ", "Fun fact: ")  # fmt: skip
-CLOSERS = (" Please remember that.", " Keep that in mind.", " Okay?", " Don't forget it!", " That's all.", " I just wanted you to know.", " What do you think?", " Nice, isn't it?", " :)", " Got it?", " Please remember this for later.")
-ASIDES = ("So, ", "Hey, ", "Quick question: ", "And ", "By the way, ", "Now, ", "Okay, ", "Hi! ", "Sorry, ", "Well, ", "One question: ", "Please tell me, ", "Tell me, ", "I forgot, ", "Let's see: ", "Earlier I told you something. ", "Now answer: ", "Question: ",
-          "Thanks. ", "Great. ", "Based on what I told you, ", "According to your memory, ", "Good. ")  # fmt: skip
-BEFORE_CLAUSE = ("do you remember", "can you tell me", "tell me", "do you know", "I forgot", "remind me", "could you remind me", "I'd like to know", "please tell me", "can you remember", "could you tell me", "what did I say about", "do you recall", "do you still know",
-                 "can you remind me", "say", "I wonder", "would you tell me", "let me know", "I can't remember", "did I tell you")  # fmt: skip
-BEFORE_PHRASE = ("what is", "tell me", "remind me of", "do you know", "do you remember", "what was", "give me", "name", "what did I say was", "can you tell me", "please name", "what did I tell you about", "repeat", "I need", "what do you know about", "recall", "")
-AMERICAN = (("favourite", "favorite"), ("colour", "color"), ("neighbour", "neighbor"), ("licence", "license"), ("travelling", "traveling"))
-CONTRACTIONS = (("I am ", "I'm "), ("what is ", "what's "), ("What is ", "What's "), ("who is ", "who's "), ("when is ", "when's "), ("where is ", "where's "), ("I would ", "I'd "), ("I have ", "I've got "), ("do not ", "don't "))
+PHRASES: dict[str, list[str]] = read("phrases")
+AMERICAN = (
+    ("favourite", "favorite"),
+    ("colour", "color"),
+    ("neighbour", "neighbor"),
+    ("licence", "license"),
+    ("travelling", "traveling"),
+)
+CONTRACTIONS = (
+    ("I am ", "I'm "),
+    ("what is ", "what's "),
+    ("What is ", "What's "),
+    ("who is ", "who's "),
+    ("when is ", "when's "),
+    ("where is ", "where's "),
+    ("I would ", "I'd "),
+    ("I have ", "I've got "),
+    ("do not ", "don't "),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +83,14 @@ def split_at_value(template: str) -> list[str | None]:
 
 def tell(fact: Fact, voice: Voice, rng: Random, hand: Hand, *, changed: bool = False) -> str:
     options = fact.kind.changes if changed and rng.random() < 0.7 else fact.kind.tellings
-    usable = [option for option in options if "[S]" not in option] if voice.subject == "it" else options
+    usable = [option for option in options if "[S]" not in option] if voice is THE else options
     template = voice.say(rng.choice(usable or fact.kind.tellings))
     template = template if template.startswith("{v}") else capitalised(template)
     if changed and rng.random() < 0.5:
-        template = rng.choice(("Actually, ", "Correction: ", "Update: ", "No, wait, ", "I was wrong, ", "News: ")) + template
+        template = (
+            rng.choice(("Actually, ", "Correction: ", "Update: ", "No, wait, ", "I was wrong, ", "News: "))
+            + template
+        )
     return filled(template, hand.cased(fact.value), hand)
 
 
@@ -87,34 +99,42 @@ def sentences(parts: list[str], rng: Random, hand: Hand) -> str:
     joint = rng.choice((". ", ". ", ". ", ", ", " and ", "\n", "; ", ", and ", "! "))
     text = joint.join(parts)
     if rng.random() < 0.25:
-        opener = rng.choice(OPENERS)
-        text = hand.cased(opener) + (text if rng.random() < 0.5 or not text.startswith(("My ", "The ")) else text[:1].lower() + text[1:])
+        opener = rng.choice(PHRASES["openers"])
+        text = hand.cased(opener) + (
+            text
+            if rng.random() < 0.5 or not text.startswith(("My ", "The "))
+            else text[:1].lower() + text[1:]
+        )
     if hand.marked:
         text += rng.choice((".", ".", ".", "!"))
-        text += hand.cased(rng.choice(CLOSERS)) if rng.random() < 0.15 else ""
+        text += hand.cased(rng.choice(PHRASES["closers"])) if rng.random() < 0.15 else ""
     return text
 
 
 def question(person: Person, kind: Kind, rng: Random, hand: Hand) -> str:
     voice, draw = person.told, rng.random()
-    impersonal = voice.subject == "it"
     if kind.phrase and draw < 0.2:
-        text, mark = f"{rng.choice(BEFORE_PHRASE)} {voice.say(kind.phrase)}".strip(), "?."
+        text, mark = f"{rng.choice(PHRASES['before_phrase'])} {voice.say(kind.phrase)}".strip(), "?."
     elif draw < 0.45:
-        text, mark = f"{rng.choice(BEFORE_CLAUSE)} {voice.say(fitting(kind.clauses, rng, impersonal=impersonal))}", "?."
+        text, mark = (
+            f"{rng.choice(PHRASES['before_clause'])} {voice.say(fitting(kind.clauses, rng, person))}",
+            "?.",
+        )
     else:
-        text, mark = voice.say(fitting(kind.direct, rng, impersonal=impersonal)), "?"
-    text = rng.choice(ASIDES) + text if rng.random() < 0.22 else capitalised(text)
+        text, mark = voice.say(fitting(kind.direct, rng, person)), "?"
+    text = rng.choice(PHRASES["asides"]) + text if rng.random() < 0.22 else capitalised(text)
     return hand.write(text) + (rng.choice(mark) if hand.marked else "")
 
 
-def fitting(options: tuple[str, ...], rng: Random, *, impersonal: bool) -> str:
-    return rng.choice([option for option in options if not (impersonal and "[S]" in option)] or list(options))
+def fitting(options: tuple[str, ...], rng: Random, person: Person) -> str:
+    return rng.choice(
+        [option for option in options if not (person.impersonal and "[S]" in option)] or list(options)
+    )
 
 
 def as_typed(person: Person, hand: Hand) -> Voice:
     """Answers repeat a name as the question wrote it."""
-    return spoken_of(hand.cased(person.told.subject)) if person.told is person.answered else person.answered
+    return spoken_of(hand.cased(person.told.subject)) if person.named else person.answered
 
 
 def answer(fact: Fact, hand: Hand) -> str:
@@ -123,7 +143,7 @@ def answer(fact: Fact, hand: Hand) -> str:
 
 
 def starting(said: str, person: Person) -> str:
-    return said if person.told is person.answered and person.told.subject != "it" else capitalised(said)
+    return said if person.named else capitalised(said)
 
 
 def gap(person: Person, kind: Kind, hand: Hand) -> str:

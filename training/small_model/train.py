@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from . import tokenizer as own_tokenizer
 from .batches import Batch, RowMaker, picked, positions
@@ -24,22 +24,25 @@ ARCHITECTURES = {"gemma3_text": (Shape, SmallModel)}
 
 @dataclass(frozen=True)
 class Phase:
-    """``others`` is the share of the user's words that are predicted too, ``quantised`` that of steps with a 4-bit KV."""
+    """``others`` is the share of the user's words that are predicted too.
+
+    ``stretched`` and ``quantised`` are shares of steps: with leaps in the positions, with a 4-bit KV cache.
+    """
 
     steps: int
     lengths: tuple[int, ...]
-    tokens: int = 8192
+    tokens: int = 4096
     others: float = 0.05
     stretched: float = 0.5
     quantised: float = 0.0
 
 
 PHASES = (
-    Phase(600, (128,), tokens=4096, others=0.1, stretched=0.0),
-    Phase(500, (128, 256, 512)),
-    Phase(600, (256, 512, 1024)),
-    Phase(1000, (512, 1024, 2048), quantised=0.3),
-    Phase(500, (512, 2048, 4096), quantised=0.5),
+    Phase(400, (128,), others=0.1, stretched=0.0),
+    Phase(900, (128, 256, 512)),
+    Phase(900, (256, 512, 1024)),
+    Phase(900, (512, 1024, 2048), quantised=0.3),
+    Phase(200, (1024, 4096), tokens=8192, quantised=0.5),
 )
 WARM_UP, DECAY_FROM = 100, 0.6  # steps; share of the run after which the rates fall to zero
 
@@ -58,7 +61,16 @@ class Run:
 
     def save(self, path: Path) -> None:
         states = [optimizer.state_dict() for optimizer in self.optimizers]
-        torch.save({"model": self.model.state_dict(), "optimizers": states, "rng": self.rng.getstate(), "dice": self.dice.get_state(), "step": self.step}, path)
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "optimizers": states,
+                "rng": self.rng.getstate(),
+                "dice": self.dice.get_state(),
+                "step": self.step,
+            },
+            path,
+        )
 
     def load(self, path: Path) -> None:
         saved = torch.load(path, weights_only=False)
@@ -72,10 +84,14 @@ class Run:
 
 def optimizers(model: SmallModel, muon_rate: float, adam_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices, Adam for the embedding and the norms."""
-    matrices = [weight for name, weight in model.named_parameters() if weight.dim() == 2 and "embed" not in name]
+    matrices = [
+        weight for name, weight in model.named_parameters() if weight.dim() == 2 and "embed" not in name
+    ]
     others = [weight for name, weight in model.named_parameters() if weight.dim() == 1 or "embed" in name]
     return [
-        torch.optim.Muon(matrices, lr=muon_rate, weight_decay=0.02, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.Muon(
+            matrices, lr=muon_rate, weight_decay=0.02, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+        ),
         torch.optim.AdamW(others, lr=adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]
 
@@ -91,7 +107,7 @@ def loss_of(run: Run, batch: Batch, phase: Phase) -> torch.Tensor:
     places = positions(length, run.rng, stretched=run.rng.random() < phase.stretched)
     with torch.autocast("cpu", torch.bfloat16):
         logits = run.model(batch.tokens[:, :-1], places, chosen, quantised=run.rng.random() < phase.quantised)
-    return F.cross_entropy(logits.float(), batch.tokens[:, 1:][chosen])
+    return functional.cross_entropy(logits.float(), batch.tokens[:, 1:][chosen])
 
 
 def train_step(run: Run, batch: Batch, phase: Phase, share: float) -> float:
@@ -121,7 +137,11 @@ def value_accuracy(run: Run, maker: RowMaker, length: int) -> float:
 def report(run: Run, losses: list[float], phase: Phase, maker: RowMaker) -> None:
     accuracy = " ".join(f"{length}:{value_accuracy(run, maker, length):.3f}" for length in phase.lengths)
     seconds = time.monotonic() - run.started
-    print(f"step {run.step} loss {sum(losses) / len(losses):.4f} values {accuracy} {run.seen / seconds:.0f} tok/s {seconds / 60:.1f} min", flush=True)
+    print(
+        f"step {run.step} loss {sum(losses) / len(losses):.4f} values {accuracy} "
+        f"{run.seen / seconds:.0f} tok/s {seconds / 60:.1f} min",
+        flush=True,
+    )
 
 
 def train(run: Run, shape: Shape, tokenizer: own_tokenizer.Tokenizer, out: Path) -> None:
@@ -132,7 +152,9 @@ def train(run: Run, shape: Shape, tokenizer: own_tokenizer.Tokenizer, out: Path)
         end += phase.steps
         while run.step < end:
             length = run.rng.choice(phase.lengths)
-            losses.append(train_step(run, maker.batch(phase.tokens // length, length), phase, rate(run.step, total)))
+            losses.append(
+                train_step(run, maker.batch(phase.tokens // length, length), phase, rate(run.step, total))
+            )
             if run.step % 100 == 0:
                 report(run, losses, phase, examiner)
                 losses.clear()
@@ -157,7 +179,12 @@ def main() -> None:
     shape_of, network = ARCHITECTURES[chosen.architecture]
     shape, tokenizer = shape_of(), own_tokenizer.build()
     model = network(shape)
-    run = Run(model, optimizers(model, chosen.muon_rate, chosen.adam_rate), Random(chosen.seed), torch.Generator().manual_seed(chosen.seed))
+    run = Run(
+        model,
+        optimizers(model, chosen.muon_rate, chosen.adam_rate),
+        Random(chosen.seed),
+        torch.Generator().manual_seed(chosen.seed),
+    )
     if chosen.resume:
         run.load(chosen.out / "checkpoint.pt")
     model.model.compile()

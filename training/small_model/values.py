@@ -1,28 +1,84 @@
 """Values that facts hold: drawn from lists, or made up so that copying is learnt and not a vocabulary.
 
-Each value belongs to training or to evaluation by its checksum, so a held-out value is never told in training.
+Each value belongs to training or to evaluation by its checksum, so no held-out value is told in training.
 """
 
 from collections.abc import Callable
 from random import Random
 from zlib import crc32
 
-from . import words
+from .words import WORDS
 
 Draw = Callable[[Random], str]
 
 HELD_OUT_SHARE = 8  # one value in eight is kept for evaluation
 
-SINGLE = "b c d f g h j k l m n p r s t v w z".split()
-ONSETS = SINGLE * 4 + "br ch cl cr dr fl fr gl gr kl kr pl pr qu sh sk sl sn sp st th tr w x y".split()
-VOWELS = "a e i o u".split() * 5 + "ai ea ee ia io oa oo ou y ae".split()
-CODAS = [""] * 36 + "b ck d ff g k ll m n nd ng nt p r rk rt s ss st t tt th x z l m n r s t n r l".split()
+SINGLE = ["b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "z"]
+ONSETS = SINGLE * 4 + [
+    "br",
+    "ch",
+    "cl",
+    "cr",
+    "dr",
+    "fl",
+    "fr",
+    "gl",
+    "gr",
+    "kl",
+    "kr",
+    "pl",
+    "pr",
+    "qu",
+    "sh",
+    "sk",
+    "sl",
+    "sn",
+    "sp",
+    "st",
+    "th",
+    "tr",
+    "w",
+    "x",
+    "y",
+]
+VOWELS = ["a", "e", "i", "o", "u"] * 5 + ["ai", "ea", "ee", "ia", "io", "oa", "oo", "ou", "y", "ae"]
+CODAS = [""] * 36 + [
+    "b",
+    "ck",
+    "d",
+    "ff",
+    "g",
+    "k",
+    "ll",
+    "m",
+    "n",
+    "nd",
+    "ng",
+    "nt",
+    "p",
+    "r",
+    "rk",
+    "rt",
+    "s",
+    "ss",
+    "st",
+    "t",
+    "tt",
+    "th",
+    "x",
+    "z",
+    "l",
+    "m",
+    "n",
+    "r",
+    "s",
+    "t",
+    "n",
+    "r",
+    "l",
+]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = "0123456789"
-
-
-def entries(listing: str) -> list[str]:
-    return [" ".join(entry.split()) for entry in listing.split(",")]
 
 
 def held_out(value: str) -> bool:
@@ -30,7 +86,7 @@ def held_out(value: str) -> bool:
 
 
 def draw_value(draw: Draw, rng: Random, *, testing: bool) -> str:
-    """A value of the wanted side. Small lists may lack one side; after many tries a made-up word stands in."""
+    """A value of the wanted side. A small list may lack one: after many tries a made-up word stands in."""
     for _ in range(64):
         value = draw(rng)
         if held_out(value) == testing:
@@ -55,11 +111,10 @@ def made_up_name(rng: Random) -> str:
 
 
 def digits(rng: Random, low: int, high: int) -> str:
-    return "".join(rng.choice(DIGITS) for _ in range(rng.randint(low, high)))
+    return characters(rng, DIGITS, low, high)
 
 
-def one_of(listing: str) -> Draw:
-    options = entries(listing)
+def one_of(options: list[str]) -> Draw:
     return lambda rng: rng.choice(options)
 
 
@@ -69,11 +124,11 @@ def mixed(draw: Draw, other: Draw, share: float) -> Draw:
 
 
 def first_name(rng: Random) -> str:
-    return rng.choice(words.FIRST_NAMES) if rng.random() < 0.45 else made_up_name(rng)
+    return rng.choice(WORDS["first_names"]) if rng.random() < 0.45 else made_up_name(rng)
 
 
 def full_name(rng: Random) -> str:
-    last = rng.choice(words.LAST_NAMES) if rng.random() < 0.4 else made_up_name(rng)
+    last = rng.choice(WORDS["last_names"]) if rng.random() < 0.4 else made_up_name(rng)
     return f"{first_name(rng)} {last}"
 
 
@@ -91,32 +146,35 @@ def number(rng: Random) -> str:
 
 
 def code(rng: Random) -> str:
-    shape = rng.randrange(8)
-    if shape == 0:
-        return digits(rng, 4, 8)
-    if shape == 1:
-        return f"{rng.choice(LETTERS)}{rng.choice(LETTERS)}-{digits(rng, 3, 5)}"
-    if shape == 2:
-        return "".join(rng.choice(LETTERS + DIGITS) for _ in range(rng.randint(5, 9)))
-    if shape == 3:
-        return f"{made_up_word(rng)}{digits(rng, 1, 4)}"
-    if shape == 4:
-        return f"{digits(rng, 2, 4)}-{digits(rng, 2, 4)}-{digits(rng, 2, 4)}"
-    if shape == 5:
-        return f"{made_up_word(rng)}-{made_up_word(rng)}-{digits(rng, 1, 3)}"
-    if shape == 6:
-        return "".join(rng.choice(LETTERS + LETTERS.lower() + DIGITS + "_-") for _ in range(rng.randint(6, 12)))
-    return f"{rng.choice(LETTERS)}{digits(rng, 2, 6)}"
+    return rng.choice(CODES)(rng)
+
+
+def characters(rng: Random, alphabet: str, low: int, high: int) -> str:
+    return "".join(rng.choice(alphabet) for _ in range(rng.randint(low, high)))
+
+
+CODES: tuple[Draw, ...] = (
+    lambda rng: digits(rng, 4, 8),
+    lambda rng: f"{rng.choice(LETTERS)}{rng.choice(LETTERS)}-{digits(rng, 3, 5)}",
+    lambda rng: characters(rng, LETTERS + DIGITS, 5, 9),
+    lambda rng: f"{made_up_word(rng)}{digits(rng, 1, 4)}",
+    lambda rng: f"{digits(rng, 2, 4)}-{digits(rng, 2, 4)}-{digits(rng, 2, 4)}",
+    lambda rng: f"{made_up_word(rng)}-{made_up_word(rng)}-{digits(rng, 1, 3)}",
+    lambda rng: characters(rng, LETTERS + LETTERS.lower() + DIGITS + "_-", 6, 12),
+    lambda rng: f"{rng.choice(LETTERS)}{digits(rng, 2, 6)}",
+)
 
 
 def day(rng: Random) -> str:
     number_of_day = rng.randint(1, 31)
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number_of_day % 10 if number_of_day not in (11, 12, 13) else 0, "th")
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(
+        number_of_day % 10 if number_of_day not in (11, 12, 13) else 0, "th"
+    )
     return rng.choice((str(number_of_day), f"{number_of_day}{ending}"))
 
 
 def date(rng: Random) -> str:
-    month, year = rng.choice(words.MONTHS), rng.randint(1930, 2039)
+    month, year = rng.choice(WORDS["months"]), rng.randint(1930, 2039)
     return rng.choice(
         (
             f"{day(rng)} {month}",
@@ -131,12 +189,14 @@ def date(rng: Random) -> str:
 
 def clock(rng: Random) -> str:
     hour, minute = rng.randint(0, 23), rng.choice((0, 0, 15, 30, 45, rng.randint(0, 59)))
-    return rng.choice((f"{hour}:{minute:02}", f"{hour:02}:{minute:02}", f"{hour % 12 + 1} {rng.choice(('am', 'pm'))}"))
+    return rng.choice(
+        (f"{hour}:{minute:02}", f"{hour:02}:{minute:02}", f"{hour % 12 + 1} {rng.choice(('am', 'pm'))}")
+    )
 
 
 def moment(rng: Random) -> str:
     """When something takes place, with its preposition."""
-    weekday = rng.choice(words.WEEKDAYS)
+    weekday = rng.choice(WORDS["weekdays"])
     return rng.choice(
         (
             f"on {weekday}",
@@ -144,7 +204,7 @@ def moment(rng: Random) -> str:
             f"at {clock(rng)}",
             f"on {date(rng)}",
             f"on {date(rng)} at {clock(rng)}",
-            f"in {rng.choice(words.MONTHS)}",
+            f"in {rng.choice(WORDS['months'])}",
             f"next {weekday}",
             f"tomorrow at {clock(rng)}",
         )
@@ -152,12 +212,12 @@ def moment(rng: Random) -> str:
 
 
 def title(rng: Random) -> str:
-    adjective, thing = rng.choice(entries(words.ADJECTIVES)), rng.choice(entries(words.THINGS))
+    adjective, thing = rng.choice(WORDS["adjectives"]), rng.choice(WORDS["things"])
     return rng.choice(
         (
             f"The {adjective} {thing}".title(),
             f"{adjective} {thing}".title(),
-            f"{made_up_name(rng)} {rng.choice(words.LAST_NAMES)}",
+            f"{made_up_name(rng)} {rng.choice(WORDS['last_names'])}",
             made_up_name(rng),
             made_up_word(rng),
             f"the {made_up_name(rng)} {thing}",
@@ -167,38 +227,69 @@ def title(rng: Random) -> str:
 
 def anything(rng: Random) -> str:
     """Values for facts of no particular kind, so that any text can be a value."""
-    return rng.choice((made_up_word, made_up_name, title, first_name, code, number, city, thing, food, colour, words_together))(rng)
+    return rng.choice(
+        (
+            made_up_word,
+            made_up_name,
+            title,
+            first_name,
+            code,
+            number,
+            city,
+            thing,
+            food,
+            colour,
+            words_together,
+        )
+    )(rng)
 
 
 def words_together(rng: Random) -> str:
     joint = rng.choice(("and", "with", "of", "from", "in", "or", "without"))
-    ends = rng.choice((thing, food, drink, animal, made_up_word)), rng.choice((thing, food, city, made_up_word, first_name))
-    start = f"{rng.choice(entries(words.ADJECTIVES))} " if rng.random() < 0.3 else ""
+    ends = (
+        rng.choice((thing, food, drink, animal, made_up_word)),
+        rng.choice((thing, food, city, made_up_word, first_name)),
+    )
+    start = f"{rng.choice(WORDS['adjectives'])} " if rng.random() < 0.3 else ""
     return f"{start}{ends[0](rng)} {joint} {ends[1](rng)}"
 
 
 def address(rng: Random) -> str:
     road = rng.choice(("Street", "Road", "Lane", "Avenue", "Square"))
-    name = made_up_name(rng) if rng.random() < 0.6 else rng.choice(entries(words.THINGS)).title()
+    name = made_up_name(rng) if rng.random() < 0.6 else rng.choice(WORDS["things"]).title()
     return rng.choice((f"{rng.randint(1, 300)} {name} {road}", f"{name} {road} {rng.randint(1, 300)}"))
+
+
+def age(rng: Random) -> str:
+    return str(rng.randint(1, 110))
+
+
+def place(rng: Random) -> str:
+    """Where something is, with its preposition."""
+    spot = rng.choice(WORDS["places"]) if rng.random() < 0.7 else made_up_word(rng)
+    preposition = rng.choice(("in", "in", "at", "near", "behind", "under"))
+    return f"{preposition} the {spot}" if rng.random() < 0.8 else f"in {city(rng)}"
 
 
 def plural_or_made_up(rng: Random) -> str:
     return made_up_word(rng) + rng.choice(("", "s"))
 
 
-city = mixed(one_of(words.CITIES), made_up_name, 0.45)
-country = mixed(one_of(words.COUNTRIES), made_up_name, 0.4)
-colour = mixed(one_of(words.COLOURS), made_up_word, 0.35)
-food = mixed(one_of(words.FOODS), plural_or_made_up, 0.4)
-drink = mixed(one_of(words.DRINKS), made_up_word, 0.4)
-animal = mixed(one_of(words.ANIMALS), made_up_word, 0.3)
-job = mixed(one_of(words.JOBS), made_up_word, 0.35)
-hobby = mixed(one_of(words.HOBBIES), made_up_word, 0.35)
-instrument = mixed(one_of(words.INSTRUMENTS), made_up_word, 0.4)
-language = mixed(one_of(words.LANGUAGES), made_up_name, 0.4)
-subject = mixed(one_of(words.SUBJECTS), made_up_word, 0.35)
-car = mixed(one_of(words.CARS), made_up_name, 0.4)
-season = mixed(one_of(words.SEASONS), made_up_word, 0.4)
-thing = mixed(one_of(words.THINGS), made_up_word, 0.3)
+city = mixed(one_of(WORDS["cities"]), made_up_name, 0.45)
+country = mixed(one_of(WORDS["countries"]), made_up_name, 0.4)
+colour = mixed(one_of(WORDS["colours"]), made_up_word, 0.35)
+food = mixed(one_of(WORDS["foods"]), plural_or_made_up, 0.4)
+drink = mixed(one_of(WORDS["drinks"]), made_up_word, 0.4)
+animal = mixed(one_of(WORDS["animals"]), made_up_word, 0.3)
+job = mixed(one_of(WORDS["jobs"]), made_up_word, 0.35)
+hobby = mixed(one_of(WORDS["hobbies"]), made_up_word, 0.35)
+instrument = mixed(one_of(WORDS["instruments"]), made_up_word, 0.4)
+language = mixed(one_of(WORDS["languages"]), made_up_name, 0.4)
+subject = mixed(one_of(WORDS["subjects"]), made_up_word, 0.35)
+car = mixed(one_of(WORDS["cars"]), made_up_name, 0.4)
+season = mixed(one_of(WORDS["seasons"]), made_up_word, 0.4)
+thing = mixed(one_of(WORDS["things"]), made_up_word, 0.3)
 organisation = mixed(title, made_up_name, 0.5)
+weekday = one_of(WORDS["weekdays"])
+month = one_of(WORDS["months"])
+DRAWS: dict[str, Draw] = {name: draw for name, draw in globals().items() if callable(draw) and name.islower()}
