@@ -1,6 +1,5 @@
 """Rows of tokens for training: one long dialogue per row, with what is to be predicted."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -67,9 +66,3 @@ def positions(length: int, rng: Random, *, stretched: bool) -> Tensor:
         for _ in range(leaps):
             steps[rng.randrange(length)] += rng.randint(0, (LONGEST - length) // leaps // 2)
     return steps.cumsum(0) - 1
-
-
-def stream(maker: RowMaker, lengths: tuple[int, ...], tokens: int) -> Iterator[Batch]:
-    while True:
-        length = maker.rng.choice(lengths)
-        yield maker.batch(tokens // length, length)

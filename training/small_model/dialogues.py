@@ -196,7 +196,7 @@ class Dialogue:
 
 def close(dialogue: Dialogue) -> None:
     """One question, known or not."""
-    if dialogue.facts and dialogue.rng.random() < 0.8:
+    if dialogue.facts and dialogue.rng.random() < 0.74:
         dialogue.ask()
     else:
         dialogue.ask_unknown()

@@ -84,6 +84,58 @@ def salad(rng: Random) -> str:
     return line[:1].upper() + line[1:] + rng.choice((".", ".", ",", "!", "?", ";", ""))
 
 
+STEMS = ["con", "pro", "re", "in", "de", "ex", "un", "per", "trans", "inter", "sub", "over", "dis", "com", ""]
+ENDINGS = [
+    "tion",
+    "ing",
+    "ed",
+    "ly",
+    "ness",
+    "ment",
+    "able",
+    "ous",
+    "ical",
+    "s",
+    "er",
+    "ity",
+    "ive",
+    "al",
+    "ence",
+    "ism",
+]
+
+
+def learned_word(rng: Random) -> str:
+    """Looks like English and is none."""
+    return (
+        rng.choice(STEMS)
+        + values.syllable(rng)
+        + rng.choice((values.syllable(rng), ""))
+        + rng.choice(ENDINGS)
+    )
+
+
+def prose_word(rng: Random) -> str:
+    draw = rng.random()
+    if draw < 0.5:
+        return rng.choice(SMALL_WORDS)
+    if draw < 0.65:
+        return rng.choice(THINGS + VERBS + ADJECTIVES)
+    if draw < 0.92:
+        return learned_word(rng)
+    odd = rng.choice((values.number, values.code, values.city, values.first_name, noise))(rng)
+    return rng.choice(("{}", "({})", '"{}"', "{},", "`{}`", "{}:")).format(odd)
+
+
+def prose_sentence(rng: Random) -> str:
+    """The texture of written English: small words, long words, commas, quotes and numbers."""
+    words = [prose_word(rng) for _ in range(rng.randint(5, 24))]
+    for place in range(4, len(words), 7):
+        words[place] += rng.choice((",", "", ""))
+    line = " ".join(words)
+    return line[:1].upper() + line[1:] + rng.choice((".", ".", ".", ":", ";", "!"))
+
+
 def noise(rng: Random) -> str:
     """Tokens that no vocabulary foresees: other scripts, identifiers, symbols."""
     script = rng.choice(SCRIPTS)
@@ -128,6 +180,9 @@ SHAPES = (
     many(story_sentence, " "),
     many(story_sentence, " "),
     many(encyclopaedia_sentence, " "),
+    many(prose_sentence, " "),
+    many(prose_sentence, " "),
+    many(prose_sentence, "\n"),
     many(salad, " "),
     many(salad, "\n"),
     many(record, "\n"),

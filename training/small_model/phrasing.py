@@ -83,7 +83,7 @@ def split_at_value(template: str) -> list[str | None]:
 
 def tell(fact: Fact, voice: Voice, rng: Random, hand: Hand, *, changed: bool = False) -> str:
     options = fact.kind.changes if changed and rng.random() < 0.7 else fact.kind.tellings
-    usable = [option for option in options if "[S]" not in option] if voice is THE else options
+    usable = [option for option in options if says_whose(option, voice)]
     template = voice.say(rng.choice(usable or fact.kind.tellings))
     template = template if template.startswith("{v}") else capitalised(template)
     if changed and rng.random() < 0.5:
@@ -91,7 +91,15 @@ def tell(fact: Fact, voice: Voice, rng: Random, hand: Hand, *, changed: bool = F
             rng.choice(("Actually, ", "Correction: ", "Update: ", "No, wait, ", "I was wrong, ", "News: "))
             + template
         )
-    return filled(template, hand.cased(fact.value), hand)
+    tail = rng.choice(PHRASES["tails"]) if rng.random() < 0.2 else ""
+    return filled(template + tail, hand.cased(fact.value), hand)
+
+
+def says_whose(telling: str, voice: Voice) -> bool:
+    """Only the user may leave out whose it is; and nobody does nothing."""
+    if voice is THE:
+        return "[S]" not in telling
+    return voice.form != "he" or "[S]" in telling or "[P]" in telling
 
 
 def sentences(parts: list[str], rng: Random, hand: Hand) -> str:

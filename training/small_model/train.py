@@ -26,23 +26,24 @@ ARCHITECTURES = {"gemma3_text": (Shape, SmallModel)}
 class Phase:
     """``others`` is the share of the user's words that are predicted too.
 
-    ``stretched`` and ``quantised`` are shares of steps: with leaps in the positions, with a 4-bit KV cache.
+    ``stretched`` is the share of steps with leaps in the positions; ``quantised`` keeps the KV at 4 bits.
     """
 
     steps: int
-    lengths: tuple[int, ...]
+    length: int
     tokens: int = 4096
     others: float = 0.05
     stretched: float = 0.5
-    quantised: float = 0.0
+    quantised: bool = False
 
 
 PHASES = (
-    Phase(400, (128,), others=0.1, stretched=0.0),
-    Phase(900, (128, 256, 512)),
-    Phase(900, (256, 512, 1024)),
-    Phase(900, (512, 1024, 2048), quantised=0.3),
-    Phase(200, (1024, 4096), tokens=8192, quantised=0.5),
+    Phase(400, 128, others=0.1, stretched=0.0),
+    Phase(500, 256),
+    Phase(700, 512),
+    Phase(650, 1024),
+    Phase(600, 2048, quantised=True),
+    Phase(80, 4096, tokens=8192, quantised=True),
 )
 WARM_UP, DECAY_FROM = 100, 0.6  # steps; share of the run after which the rates fall to zero
 
@@ -106,7 +107,7 @@ def loss_of(run: Run, batch: Batch, phase: Phase) -> torch.Tensor:
     length = batch.tokens.shape[1] - 1
     places = positions(length, run.rng, stretched=run.rng.random() < phase.stretched)
     with torch.autocast("cpu", torch.bfloat16):
-        logits = run.model(batch.tokens[:, :-1], places, chosen, quantised=run.rng.random() < phase.quantised)
+        logits = run.model(batch.tokens[:, :-1], places, chosen, quantised=phase.quantised)
     return functional.cross_entropy(logits.float(), batch.tokens[:, 1:][chosen])
 
 
@@ -129,16 +130,16 @@ def train_step(run: Run, batch: Batch, phase: Phase, share: float) -> float:
 def value_accuracy(run: Run, maker: RowMaker, length: int) -> float:
     """Share of held-out value tokens that are the first guess, given the words before them."""
     batch = maker.batch(max(2, 8192 // length), length)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.compiler.set_stance("force_eager"), torch.autocast("cpu", torch.bfloat16):
         logits = run.model(batch.tokens[:, :-1], torch.arange(length), batch.values[:, 1:])
     return float((logits.argmax(-1) == batch.tokens[:, 1:][batch.values[:, 1:]]).float().mean())
 
 
 def report(run: Run, losses: list[float], phase: Phase, maker: RowMaker) -> None:
-    accuracy = " ".join(f"{length}:{value_accuracy(run, maker, length):.3f}" for length in phase.lengths)
     seconds = time.monotonic() - run.started
+    accuracy = value_accuracy(run, maker, phase.length)
     print(
-        f"step {run.step} loss {sum(losses) / len(losses):.4f} values {accuracy} "
+        f"step {run.step} loss {sum(losses) / len(losses):.4f} values {accuracy:.3f} "
         f"{run.seen / seconds:.0f} tok/s {seconds / 60:.1f} min",
         flush=True,
     )
@@ -151,9 +152,10 @@ def train(run: Run, shape: Shape, tokenizer: own_tokenizer.Tokenizer, out: Path)
     for phase in PHASES:
         end += phase.steps
         while run.step < end:
-            length = run.rng.choice(phase.lengths)
             losses.append(
-                train_step(run, maker.batch(phase.tokens // length, length), phase, rate(run.step, total))
+                train_step(
+                    run, maker.batch(phase.tokens // phase.length, phase.length), phase, rate(run.step, total)
+                )
             )
             if run.step % 100 == 0:
                 report(run, losses, phase, examiner)
@@ -171,13 +173,19 @@ def main() -> None:
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--muon-rate", type=float, default=4e-3)
     options.add_argument("--adam-rate", type=float, default=2e-3)
+    options.add_argument(
+        "--tokenizer", type=Path, help="a folder whose tokenizer is kept; else it is trained anew"
+    )
     options.add_argument("--resume", action="store_true", help="continue from the checkpoint in the folder")
     chosen = options.parse_args()
     torch.manual_seed(chosen.seed)
     torch.set_num_threads(chosen.threads)
     chosen.out.mkdir(parents=True, exist_ok=True)
     shape_of, network = ARCHITECTURES[chosen.architecture]
-    shape, tokenizer = shape_of(), own_tokenizer.build()
+    shape, tokenizer = (
+        shape_of(),
+        own_tokenizer.load(chosen.tokenizer) if chosen.tokenizer else own_tokenizer.build(),
+    )
     model = network(shape)
     run = Run(
         model,
@@ -187,7 +195,7 @@ def main() -> None:
     )
     if chosen.resume:
         run.load(chosen.out / "checkpoint.pt")
-    model.model.compile()
+    model.model.compile(dynamic=False)  # each phase has its length
     print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
     train(run, shape, tokenizer, chosen.out)
 
