@@ -14,7 +14,7 @@ LONGEST = 8192  # no training row is as long; positions are stretched up to here
 
 @dataclass(frozen=True)
 class Batch:
-    """``spoken`` marks tokens of answers, ``values`` those among them that say a fact's value."""
+    """``spoken`` marks tokens of answers, ``values`` those that say a value, or whether it is known."""
 
     tokens: Tensor
     spoken: Tensor
@@ -37,9 +37,9 @@ class RowMaker:
             end = start + len(message.key)
             tokens.extend((self.encoder.marks[message.role], *encoding.ids, self.encoder.end))
             kinds.append(0)
-            kinds.extend(
-                answer + (answer and right > start and left < end) for left, right in encoding.offsets
-            )
+            for left, right in encoding.offsets:
+                telling = (right > start and left < end) or (decides(message) and left == 0)
+                kinds.append(answer + (answer and telling))
             kinds.append(int(answer))
             return len(encoding.ids) + 2
 
@@ -50,6 +50,12 @@ class RowMaker:
         made = [self.row(length) for _ in range(rows)]
         kinds = torch.tensor([kinds for _, kinds in made])
         return Batch(torch.tensor([tokens for tokens, _ in made]), kinds > 0, kinds > 1)
+
+
+def decides(message: Message) -> bool:
+    """Whether its first word says if the fact is known."""
+    answered = bool(message.key) and not message.content.startswith("Got it")
+    return answered or message.content.startswith("I don't know")
 
 
 def picked(batch: Batch, share: float, generator: torch.Generator) -> Tensor:

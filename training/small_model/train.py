@@ -32,20 +32,22 @@ class Phase:
     steps: int
     length: int
     tokens: int = 4096
-    others: float = 0.05
+    others: float = 0.0
     stretched: float = 0.5
     quantised: bool = False
 
 
 PHASES = (
     Phase(400, 128, others=0.1, stretched=0.0),
-    Phase(500, 256),
-    Phase(700, 512),
-    Phase(650, 1024),
-    Phase(600, 2048, quantised=True),
-    Phase(80, 4096, tokens=8192, quantised=True),
+    Phase(500, 256, others=0.05),
+    Phase(350, 512, others=0.05),
+    Phase(350, 512),
+    Phase(1000, 1024),
+    Phase(650, 2048, quantised=True),
+    Phase(60, 4096, tokens=8192, quantised=True),
 )
-WARM_UP, DECAY_FROM = 100, 0.6  # steps; share of the run after which the rates fall to zero
+VALUE_WEIGHT = 3.0  # what an answer is about counts for more than how it is put
+WARM_UP, DECAY_FROM = 100, 0.5  # steps; share of the run after which the rates fall to zero
 
 
 @dataclass
@@ -108,7 +110,9 @@ def loss_of(run: Run, batch: Batch, phase: Phase) -> torch.Tensor:
     places = positions(length, run.rng, stretched=run.rng.random() < phase.stretched)
     with torch.autocast("cpu", torch.bfloat16):
         logits = run.model(batch.tokens[:, :-1], places, chosen, quantised=phase.quantised)
-    return functional.cross_entropy(logits.float(), batch.tokens[:, 1:][chosen])
+    weights = 1 + (VALUE_WEIGHT - 1) * batch.values[:, 1:][chosen].float()
+    losses = functional.cross_entropy(logits.float(), batch.tokens[:, 1:][chosen], reduction="none")
+    return (losses * weights).sum() / weights.sum()
 
 
 def train_step(run: Run, batch: Batch, phase: Phase, share: float) -> float:
