@@ -142,11 +142,11 @@ async def test_measures_words(bench):
     await bench.add("dogs sleep")
     shortlist = await bench.shortlist("cat dog fish")
     assert [(dict(c.counts), c.length) for c in shortlist.candidates] == [
-        ({"cat": 2, "dog": 1}, 4),
-        ({"dog": 1}, 2),
+        ({"cat": 2, "dog": 1}, 7),  # three of them are the day it was kept
+        ({"dog": 1}, 5),
     ]
     assert shortlist.words.documents == 2
-    assert shortlist.words.mean_length == 3
+    assert shortlist.words.mean_length == 6
     assert dict(shortlist.words.frequencies) == {"cat": 1, "dog": 2}
 
 

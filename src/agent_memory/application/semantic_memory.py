@@ -92,7 +92,7 @@ class SemanticMemory:
         )
         policy = self._policy if alpha is None else Blend(alpha)
         shortlist = await self._store.shortlist(await self._search(question))
-        return policy.rank(shortlist, self._clock())[: question.top_k]
+        return policy.rank(question.query, shortlist, self._clock())[: question.top_k]
 
     async def _search(self, question: Question) -> Search:
         [embedding] = await self._embedder.embed([question.query])

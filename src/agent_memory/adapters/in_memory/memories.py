@@ -10,7 +10,7 @@ from operator import mul
 
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-from agent_memory.domain.semantic.words import bm25, word_counts
+from agent_memory.domain.semantic.words import bm25, memory_words
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class _Row:
 
     @cached_property
     def words(self) -> Counter[str]:
-        return word_counts(self.memory.content)
+        return memory_words(self.memory)
 
     def candidate(self, position: int, search: Search) -> Candidate:
         return Candidate(
@@ -91,4 +91,4 @@ def _top(scored: list[tuple[float, int]], depth: int) -> Iterable[int]:
 
 
 def _with_neighbours(positions: Iterable[int]) -> set[int]:
-    return {position + step for position in positions for step in (-1, 0, 1)}
+    return {position + step for position in positions for step in (-2, -1, 0, 1, 2)}

@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-from agent_memory.domain.semantic.words import word_counts
+from agent_memory.domain.semantic.words import memory_words
 
 _ADD: LiteralString = """
 INSERT INTO agent_memory.memories
@@ -52,7 +52,7 @@ WITH scope AS MATERIALIZED (
     WHERE eligible
     GROUP BY position
     ORDER BY sum(ln(1 + (documents - frequency + 0.5) / (frequency + 0.5))
-                 * count / (count + 0.9 * (0.6 + 0.4 * length / mean_length))) DESC
+                 * count / (count + 0.9 * (0.75 + 0.25 * length / mean_length))) DESC
     LIMIT %(depth)s
 ), chosen AS (
     (SELECT position FROM scope WHERE eligible ORDER BY similarity DESC LIMIT %(depth)s)
@@ -64,7 +64,7 @@ SELECT m.id, m.content, m.memory_type, m.importance, m.created_at,
        documents, mean_length,
        (SELECT array_agg(word ORDER BY word) FROM frequencies),
        (SELECT array_agg(frequency ORDER BY word) FROM frequencies)
-FROM (SELECT DISTINCT position + step AS position FROM chosen, generate_series(-1, 1) AS step) AS wanted
+FROM (SELECT DISTINCT position + step AS position FROM chosen, generate_series(-2, 2) AS step) AS wanted
 JOIN scope AS s USING (position)
 JOIN agent_memory.memories AS m USING (id), totals
 ORDER BY s.position
@@ -103,7 +103,7 @@ class PostgresMemoryStore:
         scope = memory.scope
         row = [
             memory.id, scope.agent_id, scope.user_id, memory.content, memory.memory_type.value,
-            memory.importance, memory.created_at, _half(embedding), embedding.model, _bag(memory.content),
+            memory.importance, memory.created_at, _half(embedding), embedding.model, _bag(memory),
         ]  # fmt: skip
 
         async def work(connection: AsyncConnection) -> None:
@@ -157,8 +157,8 @@ def _hashed(word: str) -> int:
     return crc32(word.encode()) - 2**31  # PostgreSQL's integers have a sign
 
 
-def _bag(content: str) -> list[int]:
-    return sorted(_hashed(word) for word in word_counts(content).elements())
+def _bag(memory: Memory) -> list[int]:
+    return sorted(_hashed(word) for word in memory_words(memory).elements())
 
 
 def _candidate(row: Row, scope: Scope, words: dict[int, str]) -> Candidate:

@@ -5,20 +5,21 @@ weighing of meaning against recency that a caller asks for with `alpha`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from agent_memory.domain.semantic.episodes import Surroundings, surroundings
 from agent_memory.domain.semantic.memory import Memory, MemoryId
 from agent_memory.domain.semantic.recall import Candidate, Recollection, Score, Shortlist
-from agent_memory.domain.semantic.words import bm25
+from agent_memory.domain.semantic.words import asks_for_the_present, bm25
 
 HALF_LIFE = timedelta(days=30)
 
 
 class ScoringPolicy(Protocol):
-    def rank(self, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+    def rank(self, query: str, shortlist: Shortlist, now: datetime, /) -> list[Recollection]:
         """The eligible candidates, best first; equal ones newest first. Changes nothing."""
         ...
 
@@ -36,7 +37,7 @@ class Blend:
     alpha: float
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+    def rank(self, _query: str, shortlist: Shortlist, now: datetime, /) -> list[Recollection]:
         eligible = (c for c in shortlist.candidates if c.eligible)
         return _ordered(Recollection(c.memory, self._score(c, now)) for c in eligible)
 
@@ -49,39 +50,46 @@ class Blend:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """Meaning and words, each scaled to the best of the shortlist, and a share of what the neighbours in time
-    have of both. Age and importance then move that relevance by at most `nudge` each.
+    """A memory's own relevance is its meaning and its words, each scaled to the best of the shortlist.
+
+    To it come what the neighbours in time have of it, as far as the memory has some of its own, and what the
+    best of the episode has: an answer often stands beside the words that one asks with. Age and importance then
+    move the sum by at most `nudge` each. Age decides between memories that answer about equally well, and hardly
+    moves the rest; a query that asks for the present gives it more to say.
     """
 
-    meaning: float = 0.45
-    context: float = 0.3
+    meaning: float = 0.5
+    neighbours: float = 1.2
+    episode: float = 0.6
     nudge: float = 0.1
+    present_nudge: float = 0.3
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+    def rank(self, query: str, shortlist: Shortlist, now: datetime, /) -> list[Recollection]:
+        relevant = self._relevant(shortlist)
+        best = max((score.total for _, score in relevant), default=0.0) or 1.0
+        nudge, steepness = (self.present_nudge, 2) if asks_for_the_present(query) else (self.nudge, 4)
+
+        def nudged(memory: Memory, score: Score) -> Recollection:
+            fresh = recency(memory.created_at, now, self.half_life)
+            age = 1 + nudge * (2 * fresh - 1) * (score.total / best) ** steepness
+            importance = 1 + self.nudge * (memory.importance - 1)
+            return Recollection(memory, replace(score, total=score.total * age * importance, recency=fresh))
+
+        return _ordered(nudged(c.memory, score) for c, score in relevant if c.eligible)
+
+    def _relevant(self, shortlist: Shortlist) -> list[tuple[Candidate, Score]]:
         candidates = shortlist.candidates
         meanings = _scaled([c.similarity for c in candidates])
         words = _scaled([bm25(c.counts, c.length, shortlist.words) for c in candidates])
-        own = {
-            c.position: self.meaning * meaning + (1 - self.meaning) * word
-            for c, meaning, word in zip(candidates, meanings, words, strict=True)
-        }
-        return _ordered(
-            Recollection(c.memory, self._score(c.memory, meaning, word, _lent(own, c.position), now))
-            for c, meaning, word in zip(candidates, meanings, words, strict=True)
-            if c.eligible
-        )
+        own = [self.meaning * m + (1 - self.meaning) * w for m, w in zip(meanings, words, strict=True)]
+        parts = zip(candidates, own, words, surroundings(candidates, own), strict=True)
+        return [(c, self._score(c, mine, worded, around)) for c, mine, worded, around in parts]
 
-    def _score(self, memory: Memory, meaning: float, word: float, lent: float, now: datetime) -> Score:
-        relevance = self.meaning * meaning + (1 - self.meaning) * word + self.context * lent
-        fresh = recency(memory.created_at, now, self.half_life)
-        total = relevance * (1 + self.nudge * (2 * fresh - 1)) * (1 + self.nudge * (memory.importance - 1))
-        return Score(total, meaning, word, lent, fresh, memory.importance)
-
-
-def _lent(own: Mapping[int, float], position: int) -> float:
-    """What the memories just before and just after have of relevance; absent ones have none."""
-    return (own.get(position - 1, 0.0) + own.get(position + 1, 0.0)) / 2
+    def _score(self, candidate: Candidate, own: float, words: float, around: Surroundings) -> Score:
+        context = self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
+        relevance = (own + context) / (1 + self.neighbours + self.episode)
+        return Score(relevance, candidate.similarity, words, context, 0.0, candidate.memory.importance)
 
 
 def _scaled(values: Sequence[float]) -> list[float]:
