@@ -30,13 +30,16 @@ CONFIGS = {
     "qwen3": _SMALL | {"model_type": "qwen3", "rope_theta": 1e6, "tie_word_embeddings": False},
     "gemma3_text": _SMALL
     | {"model_type": "gemma3_text", "sliding_window": 96, "sliding_window_pattern": 2, "query_pre_attn_scalar": 64},
+    # a window wider than a block, so that a restored prefix needs the local parts of several
+    "gemma3_wide": _SMALL
+    | {"model_type": "gemma3_text", "sliding_window": 600, "sliding_window_pattern": 3, "query_pre_attn_scalar": 64},
 }
 
 
-def make_model(folder: Path, kind: str, *, seed: int = 0, dtype: mx.Dtype = mx.float32) -> Path:
+def make_model(folder: Path, kind: str, *, seed: int = 0, dtype: mx.Dtype = mx.float32, **sizes: int) -> Path:
     """Write a model folder that mlx-lm loads. Weights are large enough that its answers vary."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = CONFIGS[kind] | {"eos_token_id": 257}
+    config = CONFIGS[kind] | {"eos_token_id": 257} | sizes
     (folder / "config.json").write_text(json.dumps(config))
     model_class, args_class = _get_classes(config)
     mx.random.seed(seed)

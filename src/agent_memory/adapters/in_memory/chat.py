@@ -1,0 +1,39 @@
+"""A tokenizer of one token a byte, with marks where a message begins and ends. Goes with the toy model."""
+
+import codecs
+from collections.abc import Sequence
+
+from agent_memory.domain.chat import Message
+from agent_memory.ports.kv import Rendered
+
+BEGIN, END = 256, 257
+VOCABULARY = 258
+
+
+class ByteTextStream:
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def add(self, token: int) -> str:
+        return self._decoder.decode(bytes([token])) if token < BEGIN else ""
+
+    def finish(self) -> str:
+        return self._decoder.decode(b"", final=True)
+
+
+class ByteChatTokenizer:
+    @property
+    def stop_tokens(self) -> frozenset[int]:
+        return frozenset({END})
+
+    def render(self, messages: Sequence[Message]) -> Rendered:
+        tokens: list[int] = []
+        marks = []
+        for message in messages:
+            tokens += [BEGIN, *f"{message.role}\n{message.content}".encode(), END]
+            if message.role == "system":
+                marks.append(len(tokens))
+        return Rendered([*tokens, BEGIN, *b"assistant\n"], tuple(marks[:1]))
+
+    def stream(self) -> ByteTextStream:
+        return ByteTextStream()

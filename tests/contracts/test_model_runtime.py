@@ -1,0 +1,143 @@
+"""What every ModelRuntime promises, on each of them."""
+
+import pytest
+
+from agent_memory.adapters.in_memory.runtime import ToyRuntime
+from agent_memory.domain.errors import CorruptBlock
+from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, pack
+from agent_memory.domain.kv.turn import Sampling, TurnId
+from agent_memory.ports.kv import Buffer, BytesPayload, Piece
+
+GREEDY = Sampling(temperature=0)
+ONE, TWO = TurnId("one"), TurnId("two")
+ROOT = Namespace("t", "m", "s").root
+
+
+def _mlx(kind):
+    def make(tmp_path):
+        from models import make_model
+
+        from agent_memory.adapters.mlx.loading import load_model
+        from agent_memory.domain.kv.spec import Precision
+
+        return load_model(make_model(tmp_path / kind, kind), Precision(4), tmp_path).runtime
+
+    return make
+
+
+MAKERS = {
+    "in_memory": lambda _: ToyRuntime(vocabulary=50),
+    "in_memory, windowed": lambda _: ToyRuntime(vocabulary=50, window=3),
+    "mlx llama": _mlx("llama"),
+    "mlx gemma3": _mlx("gemma3_text"),
+}
+
+
+@pytest.fixture(params=[pytest.param(n, marks=[pytest.mark.integration] if "mlx" in n else []) for n in MAKERS])
+def runtime(request, tmp_path):
+    return MAKERS[request.param](tmp_path)
+
+
+def answer(runtime, turn, prompt, count=5, pieces=()):
+    runtime.open(turn, GREEDY, pieces)
+    done = sum(piece.length for piece in pieces)
+    said = [runtime.prefill(turn, prompt[done:], sample=True)]
+    while len(said) < count:
+        said += runtime.decode([(turn, said[-1])])
+    return said
+
+
+def blocks_of(runtime, prompt):
+    size = runtime.spec.block_tokens
+    blocks, parent = [], ROOT
+    for start in range(0, len(prompt), size):
+        blocks.append(CacheBlock.after(parent, start, pack(prompt[start : start + size])))
+        parent = blocks[-1].hash
+    return blocks
+
+
+def parts(runtime):
+    return (Part.LASTING, Part.LOCAL) if runtime.spec.reach else (Part.LASTING,)
+
+
+def pieces_of(runtime, turn, prompt, cut=0):
+    """Every block of the prompt as the runtime gives it back, the last one short of `cut` tokens."""
+    pieces = []
+    for block in blocks_of(runtime, prompt):
+        read = {p: BytesPayload(dict(x.buffers())) for p, x in runtime.read(turn, block, parts(runtime)).items()}
+        pieces.append(Piece(block, len(block), read[Part.LASTING], read.get(Part.LOCAL)))
+    last = pieces[-1]
+    return [*pieces[:-1], Piece(last.block, last.length - cut, last.lasting, last.local)]
+
+
+def prompt_for(runtime):
+    return [i % 47 for i in range(2 * runtime.spec.block_tokens + 3)]
+
+
+def test_chunks_do_not_change_the_answer(runtime):
+    prompt = prompt_for(runtime)
+    whole = answer(runtime, ONE, prompt)
+    runtime.open(TWO, GREEDY, [])
+    assert runtime.prefill(TWO, prompt[:5], sample=False) is None
+    runtime.prefill(TWO, prompt[5:-2], sample=False)
+    assert runtime.prefill(TWO, prompt[-2:], sample=True) == whole[0]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_what_was_read_restores_the_turn(runtime, cut):
+    prompt = prompt_for(runtime)
+    expected = answer(runtime, ONE, [*prompt, 9])
+    runtime.open(ONE, GREEDY, [])
+    runtime.prefill(ONE, prompt, sample=False)
+    pieces = pieces_of(runtime, ONE, prompt, cut)
+    assert answer(runtime, TWO, [*prompt, 9], pieces=pieces) == expected
+
+
+def test_turns_do_not_touch_each_other(runtime):
+    prompts = {ONE: prompt_for(runtime), TWO: prompt_for(runtime)[::-1]}
+    alone = {turn: answer(runtime, turn, prompt, count=3) for turn, prompt in prompts.items()}
+    said = {}
+    for turn, prompt in prompts.items():
+        runtime.open(turn, GREEDY, [])
+        said[turn] = [runtime.prefill(turn, prompt, sample=True)]
+    for _ in range(2):
+        for turn, token in zip(said, runtime.decode([(t, said[t][-1]) for t in said]), strict=True):
+            said[turn].append(token)
+    assert said == alone
+
+
+def test_a_payload_that_does_not_fit_is_refused_and_opens_nothing(runtime):
+    block = blocks_of(runtime, prompt_for(runtime))[0]
+    wrong = BytesPayload({"entries": Buffer("U8", (3,), b"abc"), "0.k0": Buffer("U32", (1,), b"abcd")})
+    with pytest.raises(CorruptBlock):
+        runtime.open(ONE, GREEDY, [Piece(block, len(block), wrong, wrong)])
+    with pytest.raises(KeyError):
+        runtime.prefill(ONE, [1], sample=True)
+
+
+def test_close_may_be_repeated(runtime):
+    runtime.open(ONE, GREEDY, [])
+    runtime.close(ONE)
+    runtime.close(ONE)
+
+
+def test_a_turn_that_is_open_is_begun_anew(runtime):
+    prompt = prompt_for(runtime)
+    first = answer(runtime, ONE, prompt)
+    assert answer(runtime, ONE, prompt) == first
+
+
+def test_the_payload_costs_what_the_spec_says(runtime):
+    prompt = prompt_for(runtime)
+    runtime.open(ONE, GREEDY, [])
+    runtime.prefill(ONE, prompt, sample=False)
+    block = blocks_of(runtime, prompt)[0]
+    read = runtime.read(ONE, block, parts(runtime))
+    assert read[Part.LASTING].nbytes == runtime.spec.lasting_bytes(len(block))
+    if runtime.spec.reach:
+        assert read[Part.LOCAL].nbytes == runtime.spec.local_bytes(len(block))
+
+
+def test_the_fingerprint_is_stable(runtime):
+    assert runtime.fingerprint == runtime.fingerprint
+    assert runtime.fingerprint

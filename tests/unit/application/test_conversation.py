@@ -1,0 +1,175 @@
+"""Conversation and engine thread, on the toy model: text in, text out, and every way in which a turn can end."""
+
+import asyncio
+
+import pytest
+
+from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
+from agent_memory.adapters.in_memory.runtime import ToyRuntime
+from agent_memory.application.conversation import Conversation, Delta, Finish, Message, Prompt
+from agent_memory.application.engine import Engine
+from agent_memory.application.engine_thread import EngineThread
+from agent_memory.application.tiered_blocks import TieredBlocks
+from agent_memory.application.write_behind import WriteBehind
+from agent_memory.domain.errors import GenerationFailed, InvalidInput, Misconfigured, Overloaded, Unavailable
+from agent_memory.domain.kv.pool import BlockPool
+from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.scheduler import Scheduler
+from agent_memory.domain.kv.turn import Sampling
+from agent_memory.ports.kv import Rendered
+
+
+class Letters:
+    """A tokenizer of one token a letter: tokens 0 to 4 are the letters a to e."""
+
+    stop_tokens = frozenset({4})
+
+    def render(self, messages):
+        return Rendered([ord(letter) % 4 for message in messages for letter in message.content])
+
+    def stream(self):
+        return self
+
+    def add(self, token):
+        return "abcde"[token]
+
+    def finish(self):
+        return ""
+
+
+class FailingRuntime(ToyRuntime):
+    failing = False
+
+    def decode(self, feeds):
+        if self.failing:
+            raise RuntimeError("the device is lost")
+        return super().decode(feeds)
+
+
+@pytest.fixture
+async def desk():
+    """A conversation, its runtime and its thread."""
+    runtime = FailingRuntime(vocabulary=5)
+    spec = runtime.spec
+
+    def open_engine(wake):
+        store = InMemoryBlockStore()
+        writer = WriteBehind(store, wake)
+        writer.start()
+        scheduler = Scheduler(spec, BlockPool(1 << 20), PrefixIndex(spec.block_tokens, 0), max_turns=2, max_waiting=2)
+        return Engine(runtime, TieredBlocks(store, writer), scheduler)
+
+    thread = EngineThread(open_engine)
+    await thread.start()
+    conversation = Conversation(
+        thread, Letters(), model_id="toy", created=0, model=runtime.fingerprint, spec=spec.identity, max_context=5000
+    )
+    yield conversation, runtime, thread
+    await thread.close(grace=0.1)
+    conversation.close()
+
+
+def prompt(content, max_tokens=30, stop=(), **sampling):
+    return Prompt((Message("user", content),), Sampling(**({"temperature": 0} | sampling)), max_tokens, stop)
+
+
+async def collect(conversation, a_prompt):
+    text, finish = "", None
+    async for piece in conversation.reply(a_prompt):
+        match piece:
+            case Delta(more):
+                text += more
+            case Finish():
+                finish = piece
+    return text, finish
+
+
+async def at_rest(runtime):
+    """Until no turn holds a cache."""
+    for _ in range(500):
+        if not runtime.open_turns:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("a turn runs on")
+
+
+async def test_an_answer_comes_with_its_count(desk):
+    text, finish = await collect(desk[0], prompt("hello"))
+    assert finish.prompt_tokens == 5
+    assert finish.completion_tokens == len(text) + (finish.reason == "stop")
+
+
+async def test_the_second_time_the_prompt_is_known(desk):
+    first, _ = await collect(desk[0], prompt("a longer beginning"))
+    again, finish = await collect(desk[0], prompt("a longer beginning"))
+    assert again == first
+    assert finish.cached_tokens == len("a longer beginning") - 1
+
+
+async def test_length_is_the_reason_when_the_tokens_run_out(desk):
+    for content in "abcdefgh":
+        text, finish = await collect(desk[0], prompt(content, max_tokens=1))
+        assert finish.reason == ("length" if text else "stop")
+
+
+async def test_a_stop_string_ends_the_answer_and_is_not_shown(desk):
+    for beginning in "abcdefghijklm":
+        whole, _ = await collect(desk[0], prompt(beginning, max_tokens=60))
+        if len(whole) > 6:
+            break
+    stop = whole[3:5]
+    text, finish = await collect(desk[0], prompt(beginning, max_tokens=60, stop=(stop,)))
+    assert text == whole[: whole.index(stop)]
+    assert finish.reason == "stop"
+
+
+async def test_a_prompt_beyond_the_context_is_refused_with_the_numbers(desk):
+    with pytest.raises(InvalidInput, match=r"6000 prompt tokens and 30 for the answer exceed .* 5000 tokens"):
+        await collect(desk[0], prompt("x" * 6000))
+
+
+async def test_many_at_once_answer_as_if_alone(desk):
+    prompts = [prompt(text) for text in ("one", "two", "three", "four")]
+    alone = [await collect(desk[0], one) for one in prompts]
+    together = await asyncio.gather(*(collect(desk[0], one) for one in prompts[:3]))
+    assert [text for text, _ in together] == [text for text, _ in alone[:3]]
+
+
+async def test_a_full_queue_is_overloaded(desk):
+    slow = [prompt("ab" * 30 + letter, max_tokens=3000) for letter in "abcdefgh"]
+    results = await asyncio.gather(*(collect(desk[0], one) for one in slow), return_exceptions=True)
+    assert any(isinstance(result, Overloaded) for result in results)
+
+
+async def test_a_model_that_fails_fails_the_turn_and_lives_on(desk):
+    conversation, runtime, _ = desk
+    expected, _ = await collect(conversation, prompt("xyzzy"))
+    runtime.failing = True
+    with pytest.raises(GenerationFailed, match="the device is lost"):
+        await collect(conversation, prompt("long enough to go on", max_tokens=50))
+    runtime.failing = False
+    assert (await collect(conversation, prompt("xyzzy")))[0] == expected
+    await at_rest(runtime)
+
+
+async def test_leaving_early_ends_the_turn(desk):
+    conversation, runtime, _ = desk
+    reply = conversation.reply(prompt("never mind the rest", max_tokens=4000))
+    await anext(reply)
+    await reply.aclose()
+    await at_rest(runtime)
+
+
+async def test_a_closed_thread_takes_no_turns(desk):
+    conversation, _, thread = desk
+    await thread.close(grace=0)
+    with pytest.raises(Unavailable, match="shutting down"):
+        await collect(conversation, prompt("too late"))
+
+
+async def test_what_opening_raises_comes_out_of_start():
+    def refuse(_wake):
+        raise Misconfigured("model: there is no folder")
+
+    with pytest.raises(Misconfigured, match="there is no folder"):
+        await EngineThread(refuse).start()

@@ -1,0 +1,160 @@
+"""Scheduler: who is next, what is kept, and what is refused."""
+
+from itertools import pairwise
+
+import pytest
+
+from agent_memory.domain.errors import InvalidInput, Overloaded
+from agent_memory.domain.kv.block import Namespace
+from agent_memory.domain.kv.pool import BlockPool
+from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.scheduler import (
+    Decode,
+    Failed,
+    Finished,
+    Idle,
+    Kept,
+    Prefill,
+    Restore,
+    Restored,
+    Retire,
+    Said,
+    Sampled,
+    Save,
+    Scheduler,
+    Started,
+)
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.turn import Turn, TurnId
+
+SPEC = CacheSpec((Layer(LayerKind.FULL, 1, 64, 64),), Precision(16), block_tokens=4)
+ROOT = Namespace("t", "m", "s").root
+
+
+def scheduler(capacity=1 << 20, **settings):
+    return Scheduler(SPEC, BlockPool(capacity), PrefixIndex(4, 0), **settings)
+
+
+def turn(name="a", tokens=5, max_tokens=2):
+    return Turn(TurnId(name), ROOT, list(range(tokens)), max_tokens, stop_tokens=frozenset({99}))
+
+
+def begin(desk, a_turn):
+    desk.submit(a_turn)
+    restore = desk.plan()
+    assert isinstance(restore, Restore)
+    return desk.absorb(restore, Restored())
+
+
+def test_a_turn_is_restored_read_answered_saved_and_retired():
+    desk, one = scheduler(), turn()
+    assert begin(desk, one) == [Started(one.id, 0)]
+    assert desk.absorb(desk.plan(), Sampled((7,))) == [Said(one.id, 7)]
+    save = desk.plan()
+    assert isinstance(save, Save)
+    assert [block.start for block in save.blocks] == [0]
+    desk.absorb(save, Kept())
+    assert desk.absorb(desk.plan(), Sampled((8,))) == [Said(one.id, 8), Finished(one.id, "length")]
+    tail = desk.plan()
+    assert isinstance(tail, Save)
+    assert [(block.start, len(block)) for block in tail.blocks] == [(4, 2)]
+    desk.absorb(tail, Kept())
+    assert desk.plan() == Retire(one)
+    desk.absorb(Retire(one), None)
+    assert desk.plan() == Idle()
+    assert desk.pool.used == 0
+
+
+def test_a_stop_token_ends_the_answer():
+    desk, one = scheduler(), turn()
+    begin(desk, one)
+    assert desk.absorb(desk.plan(), Sampled((99,)))[-1] == Finished(one.id, "stop")
+
+
+def test_prefill_chunks_end_at_multiples_of_the_chunk():
+    desk, one = scheduler(chunk=8), turn(tokens=19)
+    begin(desk, one)
+    stops = []
+    while not one.generated:
+        step = desk.plan()
+        if isinstance(step, Prefill):
+            stops.append((step.start, step.stop, step.last))
+            desk.absorb(step, Sampled((1,) if step.last else ()))
+        else:
+            desk.absorb(step, Kept())
+    assert stops == [(0, 8, False), (8, 16, False), (16, 19, True)]
+
+
+def test_a_decoding_turn_waits_for_one_chunk_at_most():
+    desk = scheduler(chunk=4, max_turns=2)
+    first, second = turn("a", tokens=3, max_tokens=50), turn("b", tokens=15)
+    begin(desk, first)
+    desk.absorb(desk.plan(), Sampled((1,)))
+    begin(desk, second)
+    kinds = []
+    for _ in range(12):
+        step = desk.plan()
+        kinds.append(type(step))
+        if isinstance(step, Decode):
+            desk.absorb(step, Sampled((1,) * len(step.turns)))
+        elif isinstance(step, Prefill):
+            desk.absorb(step, Sampled((1,) if step.last else ()))
+        else:
+            desk.absorb(step, Kept())
+    compute = [kind for kind in kinds if kind is not Save]
+    assert all(pair != (Prefill, Prefill) for pair in pairwise(compute))
+
+
+def test_only_so_many_turns_run_at_once():
+    desk = scheduler(max_turns=1)
+    begin(desk, turn("a"))
+    desk.submit(turn("b"))
+    assert isinstance(desk.plan(), Prefill)
+
+
+def test_a_full_queue_says_when_to_come_back():
+    desk = scheduler(max_waiting=1)
+    desk.submit(turn("a"))
+    with pytest.raises(Overloaded, match="1 turns are waiting") as caught:
+        desk.submit(turn("b"))
+    assert caught.value.retry_after > 0
+
+
+def test_a_turn_that_can_never_fit_is_refused_with_the_numbers():
+    with pytest.raises(InvalidInput, match=r"5 prompt tokens and max_tokens 100000 need .* the budget is 1 MB"):
+        scheduler().submit(turn(max_tokens=100_000))
+
+
+def test_a_turn_waits_until_there_is_room():
+    needs = scheduler()._needs(turn())
+    desk = scheduler(capacity=needs + 10)
+    begin(desk, turn("a"))
+    desk.submit(turn("b"))
+    assert not isinstance(desk.plan(), Restore)
+    desk.fail((desk.running[TurnId("a")],), RuntimeError())
+    assert isinstance(desk.plan(), Restore)
+
+
+def test_cancelling_keeps_what_is_computed():
+    desk, one = scheduler(), turn()
+    begin(desk, one)
+    desk.absorb(desk.plan(), Sampled((7,)))
+    assert desk.cancel(one.id) == [Finished(one.id, "cancelled")]
+    assert isinstance(desk.plan(), Save)
+    assert desk.cancel(one.id) == []
+
+
+def test_cancelling_a_waiting_turn_removes_it():
+    desk = scheduler()
+    desk.submit(turn())
+    assert desk.cancel(TurnId("a")) == [Finished(TurnId("a"), "cancelled")]
+    assert desk.plan() == Idle()
+
+
+def test_a_failed_turn_gives_its_room_back_and_says_why():
+    desk, one = scheduler(), turn()
+    begin(desk, one)
+    error = RuntimeError("no")
+    assert desk.fail((one,), error) == [Failed(one.id, error)]
+    assert desk.pool.used == 0
+    assert desk.plan() == Idle()
