@@ -1,83 +1,62 @@
-"""mlx-lm's caches, with what they are given rounded to the stored precision and recorded in packed form.
+"""One layer's cache: mlx-lm's own, given keys and values as the store will give them back, and a tape of them.
 
-A tape records one layer's packed keys and values from the last whole block on; the ring of a windowed layer may drop
-them from its own memory before their block is complete, the tape does not.
+Attention computes over the expanded copy in the inner cache; the packed form on the tape is what is kept.
 """
 
-from typing import cast
+from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.cache import KVCache, RotatingKVCache
 
-from agent_memory.adapters.mlx.codec import Codec, Packed, cut, join, tokens
+from agent_memory.adapters.mlx.codec import Codec, Packed, cut, tokens
+from agent_memory.adapters.mlx.tape import BatchTape, Tape
+from agent_memory.domain.kv.spec import Layer, LayerKind
 
 
-class Tape:
-    def __init__(self, start: int = 0) -> None:
-        self._start = start
-        self._keys: list[Packed] = []
-        self._values: list[Packed] = []
+class LayerCache:
+    """Speaks the part of mlx-lm's cache protocol that models use. `inner` serves one turn or a batch of them."""
 
-    def record(self, keys: Packed, values: Packed) -> None:
-        self._keys.append(keys)
-        self._values.append(values)
+    def __init__(self, inner: Any, codec: Codec, tape: Tape | BatchTape) -> None:
+        self.inner = inner
+        self.tape = tape
+        self._codec = codec
 
-    def read(self, start: int, stop: int) -> tuple[Packed, Packed]:
-        """Tokens at positions start to stop; what lies before them is let go."""
-        self._keys, self._values = [join(self._keys)], [join(self._values)]
-        held = tokens(self._keys[0])
-        assert self._start <= start < stop <= self._start + held, f"{start}:{stop} of {self._start}+{held}"
-        self._keys = [cut(self._keys[0], start - self._start, held)]
-        self._values = [cut(self._values[0], start - self._start, held)]
-        self._start = start
-        return cut(self._keys[0], 0, stop - start), cut(self._values[0], 0, stop - start)
+    @property
+    def offset(self) -> Any:
+        return self.inner.offset
+
+    def make_mask(self, *args: Any, **kwargs: Any) -> Any:
+        return self.inner.make_mask(*args, **kwargs)
+
+    def update_and_fetch(self, keys: mx.array, values: mx.array) -> Any:
+        packed_keys, packed_values = self._codec.pack(keys), self._codec.pack(values)
+        self.tape.record(packed_keys, packed_values)
+        return self.inner.update_and_fetch(self._codec.unpack(packed_keys), self._codec.unpack(packed_values))
 
     def arrays(self) -> list[mx.array]:
-        """What must be computed with each step, lest the graph behind it grow."""
-        return [array for packed in (*self._keys[-1:], *self._values[-1:]) for array in packed]
+        """Everything that a step has to compute."""
+        return [self.inner.keys, self.inner.values, *self.tape.latest()]
 
 
-class TapedKVCache(KVCache):  # type: ignore[misc]  # mlx-lm ships no types
-    """Full attention."""
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__()
-        self.codec = codec
-        self.tape = Tape()
-
-    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
-        packed_keys, packed_values = self.codec.pack(keys), self.codec.pack(values)
-        self.tape.record(packed_keys, packed_values)
-        rounded = super().update_and_fetch(self.codec.unpack(packed_keys), self.codec.unpack(packed_values))
-        return cast("tuple[mx.array, mx.array]", rounded)
-
-    def restore(self, keys: Packed, values: Packed, tape: Tape) -> None:
-        """Hold the first tokens, packed; `tape` has those after the last whole block."""
-        self.keys, self.values = self.codec.unpack(keys), self.codec.unpack(values)
-        self.offset = tokens(keys)
-        self.tape = tape
+def empty(layer: Layer, codec: Codec, tape: Tape) -> LayerCache:
+    return LayerCache(_inner(layer), codec, tape)
 
 
-class TapedRotatingKVCache(RotatingKVCache):  # type: ignore[misc]  # as above
-    """Sliding-window attention: a ring of `window` tokens."""
+def restored(layer: Layer, codec: Codec, tape: Tape, *, keys: Packed, values: Packed, length: int) -> LayerCache:
+    """A cache that holds a prefix of `length` tokens; of a windowed layer, the last window of it or all there is.
 
-    def __init__(self, window: int, codec: Codec) -> None:
-        super().__init__(max_size=window, keep=0)
-        self.codec = codec
-        self.tape = Tape()
+    `keys` and `values` end where the prefix ends; `tape` has what comes after the last whole block.
+    """
+    inner = _inner(layer)
+    have, held = tokens(keys), min(length, layer.window or length)
+    assert have >= held, f"{held} tokens from {have}"
+    inner.keys = codec.unpack(cut(keys, have - held, have))
+    inner.values = codec.unpack(cut(values, have - held, have))
+    inner.offset = length
+    if layer.kind is LayerKind.WINDOW:
+        inner._idx = held  # noqa: SLF001  # where the ring is written next: mlx-lm has no other way to fill one
+    return LayerCache(inner, codec, tape)
 
-    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
-        packed_keys, packed_values = self.codec.pack(keys), self.codec.pack(values)
-        self.tape.record(packed_keys, packed_values)
-        rounded = super().update_and_fetch(self.codec.unpack(packed_keys), self.codec.unpack(packed_values))
-        return cast("tuple[mx.array, mx.array]", rounded)
 
-    def restore(self, keys: Packed, values: Packed, length: int, tape: Tape) -> None:
-        """Hold the last tokens of a prefix of `length`, packed: a whole window, or all there are."""
-        held = min(length, self.max_size)
-        have = tokens(keys)
-        assert have >= held, f"a window of {held} tokens from {have}"
-        self.keys = self.codec.unpack(cut(keys, have - held, have))
-        self.values = self.codec.unpack(cut(values, have - held, have))
-        self.offset, self._idx = length, held
-        self.tape = tape
+def _inner(layer: Layer) -> Any:
+    return KVCache() if layer.kind is LayerKind.FULL else RotatingKVCache(max_size=layer.window, keep=0)

@@ -1,31 +1,24 @@
 """The ModelRuntime on MLX: one loaded model, and the caches of the turns that run on it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from agent_memory.adapters.mlx.caches import Tape, TapedKVCache, TapedRotatingKVCache
+from agent_memory.adapters.mlx.batch import DecodeBatch, Running
+from agent_memory.adapters.mlx.caches import LayerCache, empty, restored
 from agent_memory.adapters.mlx.codec import Codec, Packed, cut, join
 from agent_memory.adapters.mlx.payload import MlxPayload, arrays_of
 from agent_memory.adapters.mlx.sampling import say
+from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import CacheBlock, Part
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind
+from agent_memory.domain.kv.spec import CacheSpec, LayerKind
 from agent_memory.domain.kv.turn import Sampling, TurnId
 from agent_memory.ports.kv import BlockPayload, Piece
 
-LayerCache = TapedKVCache | TapedRotatingKVCache
 _PART = {LayerKind.FULL: Part.LASTING, LayerKind.WINDOW: Part.LOCAL}
-
-
-@dataclass(slots=True)
-class _Running:
-    caches: list[LayerCache]
-    sampling: Sampling
-    position: int
 
 
 class MlxRuntime:
@@ -34,7 +27,8 @@ class MlxRuntime:
         self._fingerprint = fingerprint
         self._spec = spec
         self._codec = codec
-        self._turns: dict[TurnId, _Running] = {}
+        self._turns: dict[TurnId, Running] = {}
+        self._batch = DecodeBatch(codec)
 
     @property
     def fingerprint(self) -> str:
@@ -46,46 +40,54 @@ class MlxRuntime:
 
     def open(self, turn: TurnId, sampling: Sampling, pieces: Sequence[Piece]) -> None:
         length = sum(piece.length for piece in pieces)
-        caches = [self._cache(layer) for layer in self._spec.layers]
+        tapes = [Tape(self._whole(pieces, length)) for _ in self._spec.layers]
         if pieces:
-            self._restore(caches, pieces, length)
-        self._turns[turn] = _Running(caches, sampling, length)
-
-    def _cache(self, layer: Layer) -> LayerCache:
-        if layer.kind is LayerKind.FULL:
-            return TapedKVCache(self._codec)
-        return TapedRotatingKVCache(layer.window, self._codec)
+            caches = self._restore(pieces, length, tapes)
+        else:
+            caches = [empty(layer, self._codec, tape) for layer, tape in zip(self._spec.layers, tapes, strict=True)]
+        self.close(turn)
+        self._turns[turn] = Running(turn, caches, tapes, sampling, length)
 
     def prefill(self, turn: TurnId, tokens: Sequence[int], *, sample: bool) -> int | None:
         running = self._turns[turn]
+        self._batch.leave(running)
         # Only the token before the answer needs logits, and over a long chunk they would cost more than the layers.
         body = tokens[:-1] if sample else tokens
         if body:
             self._model(mx.array([body]), cache=running.caches)
-            mx.eval(self._state(running))
+            mx.eval([cache.arrays() for cache in running.caches])
             mx.clear_cache()
             running.position += len(body)
-        return self.decode([(turn, tokens[-1])])[0] if sample else None
+        return self._step([running], running.caches, [tokens[-1]])[0] if sample else None
 
     def decode(self, feeds: Sequence[tuple[TurnId, int]]) -> list[int]:
-        said = mx.concatenate([self._step(self._turns[turn], token) for turn, token in feeds])
-        mx.eval(said, [self._state(self._turns[turn]) for turn, _ in feeds])
-        return [int(token) for token in np.asarray(said)]
+        token_of = dict(feeds)
+        turns = [self._turns[turn] for turn, _ in feeds]
+        if len(turns) == 1:
+            self._batch.leave(turns[0])
+            return self._step(turns, turns[0].caches, list(token_of.values()))
+        caches = self._batch.gather(turns)
+        members = self._batch.members
+        said = self._step(members, caches, [token_of[member.id] for member in members])
+        said_by = {member.id: token for member, token in zip(members, said, strict=True)}
+        return [said_by[turn.id] for turn in turns]
 
-    def _step(self, running: _Running, token: int) -> mx.array:
-        logits = self._model(mx.array([[token]]), cache=running.caches)[:, -1, :]
-        running.position += 1
-        return say(logits, running.sampling, running.position)
-
-    def _state(self, running: _Running) -> list[mx.array]:
-        state: list[mx.array] = [array for cache in running.caches for array in (cache.keys, cache.values)]
-        return state + [array for cache in running.caches for array in cache.tape.arrays()]
+    def _step(self, turns: Sequence[Running], caches: list[LayerCache], tokens: list[int]) -> list[int]:
+        logits = self._model(mx.array(tokens)[:, None], cache=caches)[:, -1, :]
+        said = []
+        for row, turn in enumerate(turns):
+            turn.position += 1
+            said.append(say(logits[row : row + 1], turn.sampling, turn.position))
+        together = mx.concatenate(said)
+        mx.eval(together, [cache.arrays() for cache in caches])
+        return [int(token) for token in np.asarray(together)]
 
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
         wanted = frozenset(parts)
+        self._batch.settle()
         arrays: dict[Part, dict[str, mx.array]] = {part: {} for part in wanted}
-        for number, (layer, cache) in enumerate(zip(self._spec.layers, self._turns[turn].caches, strict=True)):
-            keys, values = cache.tape.read(block.start, block.end)
+        for number, (layer, tape) in enumerate(zip(self._spec.layers, self._turns[turn].tapes, strict=True)):
+            keys, values = tape.read(block.start, block.end)
             if (part := _PART[layer.kind]) in wanted:
                 for name, array in _named(number, keys, values):
                     arrays[part][name] = mx.contiguous(array[0])
@@ -93,30 +95,32 @@ class MlxRuntime:
         return {part: MlxPayload(named) for part, named in arrays.items()}
 
     def close(self, turn: TurnId) -> None:
-        self._turns.pop(turn, None)
+        running = self._turns.pop(turn, None)
+        if running is not None:
+            self._batch.leave(running)
 
     # --- restore ---
 
-    def _restore(self, caches: list[LayerCache], pieces: Sequence[Piece], length: int) -> None:
+    def _whole(self, pieces: Sequence[Piece], length: int) -> int:
+        """Where the last whole block ends."""
+        return pieces[-1].block.start if length % self._spec.block_tokens else length
+
+    def _restore(self, pieces: Sequence[Piece], length: int, tapes: Sequence[Tape]) -> list[LayerCache]:
         lasting = [arrays_of(piece.lasting) for piece in pieces]
         local = [None if piece.local is None else arrays_of(piece.local) for piece in pieces]
-        whole = pieces[-1].block.start if length % self._spec.block_tokens else length
-        for number, cache in enumerate(caches):
-            layer = self._spec.layers[number]
-            named = lasting if layer.kind is LayerKind.FULL else local
-            keys, values = [], []
-            for piece, arrays in zip(pieces, named, strict=True):
-                if arrays is not None:
-                    keys.append(self._take(arrays, f"{number}.k", layer.kv_heads, layer.key_dim, piece))
-                    values.append(self._take(arrays, f"{number}.v", layer.kv_heads, layer.value_dim, piece))
-            tape = Tape(whole)
-            if whole < length:
+        caches = []
+        for number, (layer, tape) in enumerate(zip(self._spec.layers, tapes, strict=True)):
+            stored = lasting if layer.kind is LayerKind.FULL else local
+            held = [(piece, arrays) for piece, arrays in zip(pieces, stored, strict=True) if arrays is not None]
+            keys = [self._take(arrays, f"{number}.k", layer.kv_heads, layer.key_dim, piece) for piece, arrays in held]
+            values = [
+                self._take(arrays, f"{number}.v", layer.kv_heads, layer.value_dim, piece) for piece, arrays in held
+            ]
+            if length % self._spec.block_tokens:
                 tape.record(keys[-1], values[-1])
-            if isinstance(cache, TapedKVCache):
-                cache.restore(join(keys), join(values), tape)
-            else:
-                cache.restore(join(keys), join(values), length, tape)
-        mx.eval([(cache.keys, cache.values) for cache in caches])
+            caches.append(restored(layer, self._codec, tape, keys=join(keys), values=join(values), length=length))
+        mx.eval([cache.arrays() for cache in caches])
+        return caches
 
     def _take(self, arrays: dict[str, mx.array], name: str, heads: int, dim: int, piece: Piece) -> Packed:
         packed = []

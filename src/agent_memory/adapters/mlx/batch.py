@@ -1,0 +1,76 @@
+"""Turns that decode together: one batched cache for each layer, which turns join and leave between steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent_memory.adapters.mlx.caches import LayerCache
+from agent_memory.adapters.mlx.codec import Codec
+from agent_memory.adapters.mlx.tape import BatchTape, Tape
+from agent_memory.domain.kv.turn import Sampling, TurnId
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A turn and its caches. While it is in a batch, only the tapes of its own are true, once they are settled."""
+
+    id: TurnId
+    caches: list[LayerCache]
+    tapes: list[Tape]
+    sampling: Sampling
+    position: int
+
+
+class DecodeBatch:
+    """Empty, or two turns and more: one alone decodes on its own caches."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._layers: list[LayerCache] = []
+        self._tapes: list[BatchTape] = []
+        self.members: list[Running] = []
+
+    def gather(self, wanted: Sequence[Running]) -> list[LayerCache]:
+        """Make these, two or more, the members; their order is `members`. The caches to decode them with."""
+        if set(self.members) != set(wanted):
+            self._regroup(wanted)
+        return self._layers
+
+    def leave(self, turn: Running) -> None:
+        if turn in self.members:
+            self._regroup([member for member in self.members if member is not turn])
+
+    def settle(self) -> None:
+        """Bring the members' own tapes up to date."""
+        for tape in self._tapes:
+            tape.settle()
+
+    def _regroup(self, wanted: Sequence[Running]) -> None:
+        self.settle()
+        stay = [member for member in self.members if member in wanted] if len(wanted) > 1 else []
+        rows = [self.members.index(member) for member in stay]
+        for row, member in enumerate(self.members):
+            if member not in stay:
+                for cache, layer in zip(member.caches, self._layers, strict=True):
+                    cache.inner = layer.inner.extract(row)
+        join = [turn for turn in wanted if turn not in stay] if len(wanted) > 1 else []
+        if stay:
+            self._change(rows, join)
+        else:
+            self._layers = [self._merged(join, number) for number in range(len(join[0].caches))] if join else []
+        self.members = [*stay, *join]
+        self._tapes = [
+            BatchTape([member.tapes[number] for member in self.members]) for number in range(len(self._layers))
+        ]
+        for layer, tape in zip(self._layers, self._tapes, strict=True):
+            layer.tape = tape
+
+    def _change(self, rows: list[int], join: list[Running]) -> None:
+        for number, layer in enumerate(self._layers):
+            if len(rows) < len(self.members):
+                layer.inner.filter(rows)
+            if join:
+                layer.inner.extend(self._merged(join, number).inner)
+
+    def _merged(self, members: Sequence[Running], number: int) -> LayerCache:
+        inners = [member.caches[number].inner for member in members]
+        return LayerCache(type(inners[0]).merge(inners), self._codec, BatchTape([]))
