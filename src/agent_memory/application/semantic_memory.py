@@ -24,8 +24,8 @@ from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder, MemoryStore
 
 # Deep enough that the ranking, which sees more signals than any one leg of the search, can change the order.
-_DEPTH_PER_RESULT = 5
-_LEAST_DEPTH = 60
+_DEPTH_PER_RESULT = 2
+_LEAST_DEPTH = 20
 
 
 def _now() -> datetime:
@@ -90,9 +90,9 @@ class SemanticMemory:
             alpha=alpha,
             memory_type=None if memory_type is None else parse_memory_type(memory_type),
         )
-        policy = self._policy if alpha is None else Blend(alpha)
+        policy = self._policy if alpha is None else Blend()
         shortlist = await self._store.shortlist(await self._search(question))
-        return policy.rank(question.query, shortlist, self._clock())[: question.top_k]
+        return policy.rank(question, shortlist, self._clock())
 
     async def _search(self, question: Question) -> Search:
         [embedding] = await self._embedder.embed([question.query])
@@ -101,6 +101,7 @@ class SemanticMemory:
             embedding=embedding,
             words=frozenset(word_counts(question.query)),
             depth=max(_LEAST_DEPTH, _DEPTH_PER_RESULT * question.top_k),
+            newest=0 if question.alpha is None else question.top_k,
             memory_type=question.memory_type,
         )
 

@@ -25,7 +25,8 @@ class MemoryStore(Protocol):
         """What may answer the search: the nearest by meaning, the best by words, the newest, and
         the neighbours in time of each; every candidate once, in order of position. Changes nothing.
 
-        Up to `depth` of each kind are eligible; whatever the filter, min(depth, all that pass it) come back.
+        Eligible are up to `depth` of the nearest and of the best, and up to `newest` of the newest; whatever the
+        filter, min(depth, all that pass it) come back.
         Only vectors of the search's own model are near; a memory of another model has similarity 0.
         """
         ...

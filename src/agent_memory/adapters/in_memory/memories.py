@@ -47,7 +47,7 @@ class InMemoryMemoryStore:
         )
         candidates = [row.candidate(position, search) for position, row in enumerate(rows)]
         words = _statistics(candidates)
-        wanted = _with_neighbours(_best(candidates, words, search.depth))
+        wanted = _with_neighbours(_best(candidates, words, search))
         return Shortlist(tuple(c for c in candidates if c.position in wanted), words)
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
@@ -79,11 +79,11 @@ def _statistics(candidates: list[Candidate]) -> WordStatistics:
     return WordStatistics(len(candidates), lengths / len(candidates) if candidates else 0.0, frequencies)
 
 
-def _best(candidates: list[Candidate], words: WordStatistics, depth: int) -> Iterable[int]:
+def _best(candidates: list[Candidate], words: WordStatistics, search: Search) -> Iterable[int]:
     eligible = [c for c in candidates if c.eligible]
-    yield from _top([(c.similarity, c.position) for c in eligible], depth)
-    yield from _top([(bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts], depth)
-    yield from (c.position for c in eligible[-depth:])
+    yield from _top([(c.similarity, c.position) for c in eligible], search.depth)
+    yield from _top([(bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts], search.depth)
+    yield from (c.position for c in eligible[len(eligible) - min(search.newest, len(eligible)) :])
 
 
 def _top(scored: list[tuple[float, int]], depth: int) -> Iterable[int]:

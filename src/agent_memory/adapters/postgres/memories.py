@@ -28,46 +28,42 @@ ON CONFLICT (id) DO NOTHING
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
 _SHORTLIST: LiteralString = """
 WITH scope AS MATERIALIZED (
-    SELECT id,
+    SELECT id, content, memory_type, importance, created_at,
            row_number() OVER (ORDER BY created_at, id) AS position,
            CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
            CASE WHEN words && %(words)s
-                THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s))
-                ELSE '{}' END AS matched,
+                THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END AS matched,
            cardinality(words) AS length,
            %(memory_type)s::text IS NULL OR memory_type = %(memory_type)s AS eligible
     FROM agent_memory.memories
     WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
 ), totals AS (
-    SELECT count(*) AS documents, coalesce(avg(length), 0)::float8 AS mean_length FROM scope
+    SELECT count(*) AS documents, avg(length)::float8 AS mean_length FROM scope
 ), counts AS (
-    SELECT position, length, eligible, word, count(*) AS count
+    SELECT position, length, eligible, word, count(*)::float8 AS count
     FROM scope, unnest(matched) AS word
     GROUP BY position, length, eligible, word
 ), frequencies AS (
-    SELECT word, count(*) AS frequency FROM counts GROUP BY word
+    SELECT word, count(*)::float8 AS frequency FROM counts GROUP BY word
 ), by_words AS (
     SELECT position
     FROM counts JOIN frequencies USING (word), totals
     WHERE eligible
     GROUP BY position
-    ORDER BY sum(ln(1 + (documents - frequency + 0.5) / (frequency + 0.5))
-                 * count / (count + 0.9 * (0.75 + 0.25 * length / mean_length))) DESC
+    ORDER BY sum(ln((documents + 1) / (frequency + 0.5::float8)) * count
+                 / (count + 0.9::float8 * (0.75::float8 + 0.25::float8 * length / mean_length))) DESC
     LIMIT %(depth)s
 ), chosen AS (
     (SELECT position FROM scope WHERE eligible ORDER BY similarity DESC LIMIT %(depth)s)
     UNION (SELECT position FROM by_words)
-    UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(depth)s)
+    UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(newest)s)
 )
-SELECT m.id, m.content, m.memory_type, m.importance, m.created_at,
-       s.position, s.similarity, s.matched, s.length, s.eligible,
+SELECT id, content, memory_type, importance, created_at, position, similarity, matched, length, eligible,
        documents, mean_length,
-       (SELECT array_agg(word ORDER BY word) FROM frequencies),
-       (SELECT array_agg(frequency ORDER BY word) FROM frequencies)
-FROM (SELECT DISTINCT position + step AS position FROM chosen, generate_series(-2, 2) AS step) AS wanted
-JOIN scope AS s USING (position)
-JOIN agent_memory.memories AS m USING (id), totals
-ORDER BY s.position
+       ARRAY(SELECT word FROM frequencies ORDER BY word), ARRAY(SELECT frequency FROM frequencies ORDER BY word)
+FROM scope, totals
+WHERE position IN (SELECT position + step FROM chosen, generate_series(-2, 2) AS step)
+ORDER BY position
 """
 
 _REMOVE: LiteralString = """
@@ -85,13 +81,13 @@ Row = tuple[
     datetime,
     int,
     float,
-    list[int],
+    list[int] | None,
     int,
     bool,
     int,
     float,
-    list[int] | None,
-    list[int] | None,
+    list[int],
+    list[float],
 ]
 
 
@@ -121,6 +117,7 @@ class PostgresMemoryStore:
             "words": list(words),
             "memory_type": search.memory_type,
             "depth": search.depth,
+            "newest": search.newest,
         }
 
         async def work(connection: AsyncConnection) -> list[Row]:
@@ -167,7 +164,7 @@ def _candidate(row: Row, scope: Scope, words: dict[int, str]) -> Candidate:
         memory=Memory(MemoryId(id_), scope, content, created_at, MemoryType(memory_type), importance),
         position=position,
         similarity=similarity,
-        counts=Counter(words[word] for word in matched),
+        counts=Counter([words[word] for word in matched]) if matched else {},
         length=length,
         eligible=eligible,
     )
@@ -177,5 +174,5 @@ def _statistics(rows: list[Row], words: dict[int, str]) -> WordStatistics:
     if not rows:
         return WordStatistics(0, 0.0, {})
     documents, mean_length, found, frequencies = rows[0][10:]
-    known = zip(found or [], frequencies or [], strict=True)
-    return WordStatistics(documents, mean_length, {words[word]: frequency for word, frequency in known})
+    known = zip(found, frequencies, strict=True)
+    return WordStatistics(documents, mean_length, {words[word]: int(frequency) for word, frequency in known})

@@ -39,12 +39,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A question as a store understands it: where, near what, with which words, how deep."""
+    """A question as a store understands it: where, near what, with which words, how deep, how many of the newest."""
 
     scope: Scope
     embedding: Embedding
     words: frozenset[str]
     depth: int
+    newest: int = 0
     memory_type: MemoryType | None = None
 
 

@@ -5,22 +5,23 @@ weighing of meaning against recency that a caller asks for with `alpha`.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import Protocol
 
 from agent_memory.domain.semantic.episodes import Surroundings, surroundings
-from agent_memory.domain.semantic.memory import Memory, MemoryId
-from agent_memory.domain.semantic.recall import Candidate, Recollection, Score, Shortlist
+from agent_memory.domain.semantic.memory import MemoryId
+from agent_memory.domain.semantic.recall import Candidate, Question, Recollection, Score, Shortlist
 from agent_memory.domain.semantic.words import asks_for_the_present, bm25
 
 HALF_LIFE = timedelta(days=30)
 
 
 class ScoringPolicy(Protocol):
-    def rank(self, query: str, shortlist: Shortlist, now: datetime, /) -> list[Recollection]:
-        """The eligible candidates, best first; equal ones newest first. Changes nothing."""
+    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+        """The eligible candidates that answer best, at most `top_k`; equal ones newest first. Changes nothing."""
         ...
 
 
@@ -34,18 +35,18 @@ def recency(created_at: datetime, now: datetime, half_life: timedelta) -> float:
 class Blend:
     """alpha x cosine + (1 - alpha) x recency; alpha = 0 is newest first, alpha = 1 is meaning alone."""
 
-    alpha: float
+    alpha: float = 0.7
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, _query: str, shortlist: Shortlist, now: datetime, /) -> list[Recollection]:
-        eligible = (c for c in shortlist.candidates if c.eligible)
-        return _ordered(Recollection(c.memory, self._score(c, now)) for c in eligible)
-
-    def _score(self, candidate: Candidate, now: datetime) -> Score:
-        memory = candidate.memory
-        fresh = recency(memory.created_at, now, self.half_life)
-        total = self.alpha * candidate.similarity + (1 - self.alpha) * fresh
-        return Score(total, candidate.similarity, 0.0, 0.0, fresh, memory.importance)
+    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+        alpha = self.alpha if question.alpha is None else question.alpha
+        candidates = shortlist.candidates
+        fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
+        totals = [alpha * c.similarity + (1 - alpha) * f for c, f in zip(candidates, fresh, strict=True)]
+        return [
+            Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.memory.importance))
+            for i, c in _best(candidates, totals, question.top_k)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +66,35 @@ class Fusion:
     present_nudge: float = 0.3
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, query: str, shortlist: Shortlist, now: datetime, /) -> list[Recollection]:
-        relevant = self._relevant(shortlist)
-        best = max((score.total for _, score in relevant), default=0.0) or 1.0
-        nudge, steepness = (self.present_nudge, 2) if asks_for_the_present(query) else (self.nudge, 4)
-
-        def nudged(memory: Memory, score: Score) -> Recollection:
-            fresh = recency(memory.created_at, now, self.half_life)
-            age = 1 + nudge * (2 * fresh - 1) * (score.total / best) ** steepness
-            importance = 1 + self.nudge * (memory.importance - 1)
-            return Recollection(memory, replace(score, total=score.total * age * importance, recency=fresh))
-
-        return _ordered(nudged(c.memory, score) for c, score in relevant if c.eligible)
-
-    def _relevant(self, shortlist: Shortlist) -> list[tuple[Candidate, Score]]:
+    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
         candidates = shortlist.candidates
-        meanings = _scaled([c.similarity for c in candidates])
         words = _scaled([bm25(c.counts, c.length, shortlist.words) for c in candidates])
-        own = [self.meaning * m + (1 - self.meaning) * w for m, w in zip(meanings, words, strict=True)]
-        parts = zip(candidates, own, words, surroundings(candidates, own), strict=True)
-        return [(c, self._score(c, mine, worded, around)) for c, mine, worded, around in parts]
+        own = self._own(candidates, words)
+        context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
+        relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
+        fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
+        totals = self._nudged(question, candidates, relevance, fresh)
+        return [
+            Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.memory.importance))
+            for i, c in _best(candidates, totals, question.top_k)
+        ]
 
-    def _score(self, candidate: Candidate, own: float, words: float, around: Surroundings) -> Score:
-        context = self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
-        relevance = (own + context) / (1 + self.neighbours + self.episode)
-        return Score(relevance, candidate.similarity, words, context, 0.0, candidate.memory.importance)
+    def _own(self, candidates: Sequence[Candidate], words: list[float]) -> list[float]:
+        meanings = _scaled([c.similarity for c in candidates])
+        return [self.meaning * m + (1 - self.meaning) * w for m, w in zip(meanings, words, strict=True)]
+
+    def _context(self, own: float, around: Surroundings) -> float:
+        return self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
+
+    def _nudged(
+        self, question: Question, candidates: Sequence[Candidate], relevance: list[float], fresh: list[float]
+    ) -> list[float]:
+        age, steepness = (self.present_nudge, 2) if asks_for_the_present(question.query) else (self.nudge, 4)
+        best = max(relevance, default=0.0) or 1.0
+        return [
+            r * (1 + age * (2 * f - 1) * (r / best) ** steepness) * (1 + self.nudge * (c.memory.importance - 1))
+            for c, r, f in zip(candidates, relevance, fresh, strict=True)
+        ]
 
 
 def _scaled(values: Sequence[float]) -> list[float]:
@@ -98,10 +103,12 @@ def _scaled(values: Sequence[float]) -> list[float]:
     return [max(value, 0.0) / best if best > 0 else 0.0 for value in values]
 
 
-def _ordered(recollections: Iterable[Recollection]) -> list[Recollection]:
-    return sorted(recollections, key=_merit, reverse=True)
+def _best(candidates: Sequence[Candidate], totals: Sequence[float], most: int) -> list[tuple[int, Candidate]]:
+    """The eligible candidates with the greatest totals, and their places; among equals the newest."""
 
+    def merit(place: int) -> tuple[float, datetime, MemoryId]:
+        memory = candidates[place].memory
+        return totals[place], memory.created_at, memory.id
 
-def _merit(recollection: Recollection) -> tuple[float, datetime, MemoryId]:
-    memory = recollection.memory
-    return recollection.score.total, memory.created_at, memory.id
+    eligible = (place for place, candidate in enumerate(candidates) if candidate.eligible)
+    return [(place, candidates[place]) for place in nlargest(most, eligible, key=merit)]

@@ -68,6 +68,8 @@ def asks_for_the_present(query: str) -> bool:
 
 def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> float:
     """The relevance of a memory by its words: rare words weigh more, repeats and long memories less."""
+    if not counts:
+        return 0.0
     relative_length = length / statistics.mean_length if statistics.mean_length else 1.0
     damping = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * relative_length)
     return sum(
