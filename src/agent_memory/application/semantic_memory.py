@@ -3,23 +3,25 @@
 It brings together a store, an embedder, a scoring policy and a clock; it knows none of their technologies.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from agent_memory.domain.errors import NotFound
+from agent_memory.domain.semantic.checks import Document, check_text
 from agent_memory.domain.semantic.memory import (
     LONGEST_NAME,
     Memory,
     MemoryId,
     MemoryType,
     Scope,
-    check_text,
     parse_memory_id,
     parse_memory_type,
 )
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
 from agent_memory.domain.semantic.scoring import Blend, Fusion, ScoringPolicy
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder, MemoryStore
 
@@ -55,6 +57,9 @@ class SemanticMemory:
         content: str,
         memory_type: MemoryType | str = MemoryType.EPISODIC,
         importance: float = 1.0,
+        tags: Iterable[str] = (),
+        metadata: Document | None = None,
+        expires_at: datetime | None = None,
     ) -> Memory:
         """Keep what was said. When it returns, the memory is committed."""
         memory = Memory(
@@ -64,6 +69,9 @@ class SemanticMemory:
             created_at=self._clock(),
             memory_type=parse_memory_type(memory_type),
             importance=importance,
+            tags=frozenset(tags),
+            metadata=metadata or {},
+            expires_at=expires_at,
         )
         [embedding] = await self._embedder.embed([content])
         await self._store.add(memory, embedding)
@@ -78,23 +86,28 @@ class SemanticMemory:
         top_k: int = 10,
         alpha: float | None = None,
         memory_type: MemoryType | str | None = None,
+        selection: Selection = EVERYTHING,
     ) -> list[Recollection]:
         """What is known that answers the query, best first; nothing known is an empty list.
 
-        With `alpha`, alpha x meaning + (1 - alpha) x recency ranks instead of the policy.
+        With `alpha`, alpha x meaning + (1 - alpha) x recency ranks instead of the policy. `selection` says which
+        memories may answer; `memory_type` is its most used part.
         """
+        if memory_type is not None:
+            selection = replace(selection, memory_type=parse_memory_type(memory_type))
         question = Question(
             scope=Scope(agent_id, user_id),
             query=query,
             top_k=top_k,
             alpha=alpha,
-            memory_type=None if memory_type is None else parse_memory_type(memory_type),
+            selection=selection,
         )
         policy = self._policy if alpha is None else Blend()
-        shortlist = await self._store.shortlist(await self._search(question))
-        return policy.rank(question, shortlist, self._clock())
+        now = self._clock()
+        shortlist = await self._store.shortlist(await self._search(question, now))
+        return policy.rank(question, shortlist, now)
 
-    async def _search(self, question: Question) -> Search:
+    async def _search(self, question: Question, now: datetime) -> Search:
         [embedding] = await self._embedder.embed([question.query])
         return Search(
             scope=question.scope,
@@ -102,7 +115,8 @@ class SemanticMemory:
             words=frozenset(word_counts(question.query)),
             depth=max(_LEAST_DEPTH, _DEPTH_PER_RESULT * question.top_k),
             newest=0 if question.alpha is None else question.top_k,
-            memory_type=question.memory_type,
+            now=now,
+            selection=question.selection,
         )
 
     async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:

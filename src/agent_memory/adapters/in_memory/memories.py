@@ -29,7 +29,7 @@ class _Row:
             similarity=_similarity(self.embedding, search.embedding),
             counts={word: self.words[word] for word in search.words if word in self.words},
             length=self.words.total(),
-            eligible=search.memory_type in {None, self.memory.memory_type},
+            eligible=search.selection.admits(self.memory),
         )
 
 
@@ -42,7 +42,7 @@ class InMemoryMemoryStore:
 
     async def shortlist(self, search: Search) -> Shortlist:
         rows = sorted(
-            (row for row in self._rows.values() if row.memory.scope == search.scope),
+            (r for r in self._rows.values() if r.memory.scope == search.scope and r.memory.holds(search.now)),
             key=lambda row: (row.memory.created_at, row.memory.id),
         )
         candidates = [row.candidate(position, search) for position, row in enumerate(rows)]

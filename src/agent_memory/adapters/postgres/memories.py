@@ -1,42 +1,30 @@
-"""A `MemoryStore` in PostgreSQL: the SQL, and rows to memories and back.
-
-Words travel as 32-bit hashes, which the database compares faster than text.
-"""
+"""A `MemoryStore` in PostgreSQL: one statement brings a shortlist, whatever the question."""
 
 from collections import Counter
-from datetime import datetime
-from typing import LiteralString
-from uuid import UUID
-from zlib import crc32
+from typing import Any, LiteralString
 
-import numpy as np
-from pgvector import HalfVector
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
+from agent_memory.adapters.postgres.conditions import Conditions
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
+from agent_memory.adapters.postgres.rows import ADD, COLUMNS, WIDTH, half, hashed, memory_of, row_of
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-from agent_memory.domain.semantic.words import memory_words
-
-_ADD: LiteralString = """
-INSERT INTO agent_memory.memories
-    (id, agent_id, user_id, content, memory_type, importance, created_at, embedding, embedding_model, words)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (id) DO NOTHING
-"""
 
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
-_SHORTLIST: LiteralString = """
+_SHORTLIST = SQL("""
 WITH scope AS MATERIALIZED (
-    SELECT id, content, memory_type, importance, created_at,
+    SELECT {columns},
            row_number() OVER (ORDER BY created_at, id) AS position,
            CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
            CASE WHEN words && %(words)s
                 THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END AS matched,
            cardinality(words) AS length,
-           %(memory_type)s::text IS NULL OR memory_type = %(memory_type)s AS eligible
+           {selected} AS eligible
     FROM agent_memory.memories
     WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
+      AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
 ), totals AS (
     SELECT count(*) AS documents, avg(length)::float8 AS mean_length FROM scope
 ), counts AS (
@@ -58,13 +46,13 @@ WITH scope AS MATERIALIZED (
     UNION (SELECT position FROM by_words)
     UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(newest)s)
 )
-SELECT id, content, memory_type, importance, created_at, position, similarity, matched, length, eligible,
+SELECT {columns}, position, similarity, matched, length, eligible,
        documents, mean_length,
        ARRAY(SELECT word FROM frequencies ORDER BY word), ARRAY(SELECT frequency FROM frequencies ORDER BY word)
 FROM scope, totals
 WHERE position IN (SELECT position + step FROM chosen, generate_series(-2, 2) AS step)
 ORDER BY position
-"""
+""")
 
 _REMOVE: LiteralString = """
 DELETE FROM agent_memory.memories
@@ -73,22 +61,8 @@ WHERE id = %(id)s AND agent_id = %(agent_id)s AND (%(user_id)s::text IS NULL OR 
 
 _COUNT: LiteralString = "SELECT count(*) FROM agent_memory.memories WHERE agent_id = %s AND user_id = %s"
 
-Row = tuple[
-    UUID,
-    str,
-    str,
-    float,
-    datetime,
-    int,
-    float,
-    list[int] | None,
-    int,
-    bool,
-    int,
-    float,
-    list[int],
-    list[float],
-]
+# position, similarity, matched, length, eligible; then of the whole scope: documents, mean length, words, frequencies
+Signals = tuple[int, float, list[int] | None, int, bool, int, float, list[int], list[float]]
 
 
 class PostgresMemoryStore:
@@ -96,38 +70,38 @@ class PostgresMemoryStore:
         self._database = database
 
     async def add(self, memory: Memory, embedding: Embedding) -> None:
-        scope = memory.scope
-        row = [
-            memory.id, scope.agent_id, scope.user_id, memory.content, memory.memory_type.value,
-            memory.importance, memory.created_at, _half(embedding), embedding.model, _bag(memory),
-        ]  # fmt: skip
+        row = row_of(memory, embedding)
 
         async def work(connection: AsyncConnection) -> None:
-            await connection.execute(_ADD, row)
+            await connection.execute(ADD, row)
 
         await self._database.run(work)
 
     async def shortlist(self, search: Search) -> Shortlist:
-        words = {_hashed(word): word for word in search.words}
-        parameters = {
+        words = {hashed(word): word for word in search.words}
+        conditions = Conditions()
+        query = _SHORTLIST.format(columns=SQL(COLUMNS), selected=conditions.selected(search.selection))
+        parameters = conditions.parameters | {
             "agent_id": search.scope.agent_id,
             "user_id": search.scope.user_id,
+            "now": search.now,
             "model": search.embedding.model,
-            "vector": _half(search.embedding),
+            "vector": half(search.embedding),
             "words": list(words),
-            "memory_type": search.memory_type,
             "depth": search.depth,
             "newest": search.newest,
         }
 
-        async def work(connection: AsyncConnection) -> list[Row]:
+        async def work(connection: AsyncConnection) -> list[tuple[Any, ...]]:
             async with connection.cursor(binary=True) as cursor:
-                await cursor.execute(_SHORTLIST, parameters)
+                await cursor.execute(query, parameters)
                 return await cursor.fetchall()
 
         rows = await self._database.run(work)
-        candidates = tuple(_candidate(row, search.scope, words) for row in rows)
-        return Shortlist(candidates, _statistics(rows, words))
+        signals: list[Signals] = [row[WIDTH:] for row in rows]
+        memories = [memory_of(row[:WIDTH]) for row in rows]
+        candidates = tuple(_candidate(*pair, words) for pair in zip(memories, signals, strict=True))
+        return Shortlist(candidates, _statistics(signals, words))
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
         parameters = {"id": memory_id, "agent_id": agent_id, "user_id": user_id}
@@ -146,33 +120,15 @@ class PostgresMemoryStore:
         return await self._database.run(work)
 
 
-def _half(embedding: Embedding) -> HalfVector:
-    return HalfVector(np.frombuffer(embedding.vector, dtype=np.float32))
+def _candidate(memory: Memory, signals: Signals, words: dict[int, str]) -> Candidate:
+    position, similarity, matched, length, eligible, *_ = signals
+    counts = Counter([words[word] for word in matched]) if matched else {}
+    return Candidate(memory, position, similarity, counts, length, eligible)
 
 
-def _hashed(word: str) -> int:
-    return crc32(word.encode()) - 2**31  # PostgreSQL's integers have a sign
-
-
-def _bag(memory: Memory) -> list[int]:
-    return sorted(_hashed(word) for word in memory_words(memory).elements())
-
-
-def _candidate(row: Row, scope: Scope, words: dict[int, str]) -> Candidate:
-    id_, content, memory_type, importance, created_at, position, similarity, matched, length, eligible = row[:10]
-    return Candidate(
-        memory=Memory(MemoryId(id_), scope, content, created_at, MemoryType(memory_type), importance),
-        position=position,
-        similarity=similarity,
-        counts=Counter([words[word] for word in matched]) if matched else {},
-        length=length,
-        eligible=eligible,
-    )
-
-
-def _statistics(rows: list[Row], words: dict[int, str]) -> WordStatistics:
-    if not rows:
+def _statistics(signals: list[Signals], words: dict[int, str]) -> WordStatistics:
+    if not signals:
         return WordStatistics(0, 0.0, {})
-    documents, mean_length, found, frequencies = rows[0][10:]
+    *_, documents, mean_length, found, frequencies = signals[0]
     known = zip(found, frequencies, strict=True)
     return WordStatistics(documents, mean_length, {words[word]: int(frequency) for word, frequency in known})
