@@ -5,10 +5,13 @@ What cannot be reached raises `Unavailable`.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
+from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
+from agent_memory.domain.semantic.selection import Selection
 
 
 class MemoryStore(Protocol):
@@ -37,6 +40,60 @@ class MemoryStore(Protocol):
 
     async def count(self, scope: Scope) -> int:
         """How many memories the scope holds; 0 for a scope nobody has written to."""
+        ...
+
+
+class MemoryArchive(Protocol):
+    """Looks after what a `MemoryStore` keeps, in the same place. Every verb is one commit: all of it, or nothing."""
+
+    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
+        """Keep many; True for each that is new, False for each whose id was known and is left as it was."""
+        ...
+
+    async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
+        """One memory of this agent, superseded or expired though it may be; None if there is none."""
+        ...
+
+    async def page(
+        self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
+    ) -> list[Memory]:
+        """The next memories that hold now and are selected, newest first, by (created_at, id)."""
+        ...
+
+    async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
+        """Put a new version in the place of version `expected`, which goes into the history; without an embedding
+        the vector stays. False: there is no such version (any more), nothing changed.
+        """
+        ...
+
+    async def history(self, memory_id: MemoryId, agent_id: str) -> list[Memory]:
+        """All versions, the newest first; none for a memory that this agent does not have."""
+        ...
+
+    async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
+        """Add the successor and mark the other as superseded by it when it was created; it stays, but is no longer
+        found. False: the successor's scope has no such memory, or it is superseded already; nothing changed.
+        """
+        ...
+
+    async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int: ...
+
+    async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
+        """Forget what `count_selected` counts; answers how many."""
+        ...
+
+    async def erase(self, user_id: str, agent_id: str | None, now: datetime) -> Receipt:
+        """Remove everything about a user, superseded, expired and former versions too, of one agent or of all."""
+        ...
+
+    async def inventory(self, scope: Scope, now: datetime) -> Inventory: ...
+
+    async def purge(self, now: datetime) -> int:
+        """Remove what has expired, everywhere; answers how many. May be repeated."""
+        ...
+
+    async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
+        """The next memories with their vectors, oldest first, superseded and expired ones too."""
         ...
 
 

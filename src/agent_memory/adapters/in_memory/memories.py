@@ -14,7 +14,9 @@ from agent_memory.domain.semantic.words import bm25, memory_words
 
 
 @dataclass(frozen=True)
-class _Row:
+class Kept:
+    """A memory with all that searching needs of it."""
+
     memory: Memory
     embedding: Embedding
 
@@ -35,14 +37,14 @@ class _Row:
 
 class InMemoryMemoryStore:
     def __init__(self) -> None:
-        self._rows: dict[MemoryId, _Row] = {}
+        self.kept: dict[MemoryId, Kept] = {}
 
     async def add(self, memory: Memory, embedding: Embedding) -> None:
-        self._rows.setdefault(memory.id, _Row(memory, embedding))
+        self.kept.setdefault(memory.id, Kept(memory, embedding))
 
     async def shortlist(self, search: Search) -> Shortlist:
         rows = sorted(
-            (r for r in self._rows.values() if r.memory.scope == search.scope and r.memory.holds(search.now)),
+            (r for r in self.kept.values() if r.memory.scope == search.scope and r.memory.holds(search.now)),
             key=lambda row: (row.memory.created_at, row.memory.id),
         )
         candidates = [row.candidate(position, search) for position, row in enumerate(rows)]
@@ -51,16 +53,16 @@ class InMemoryMemoryStore:
         return Shortlist(tuple(c for c in candidates if c.position in wanted), words)
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
-        row = self._rows.get(memory_id)
+        row = self.kept.get(memory_id)
         if row is None or row.memory.scope.agent_id != agent_id:
             return False
         if user_id not in {None, row.memory.scope.user_id}:
             return False
-        del self._rows[memory_id]
+        del self.kept[memory_id]
         return True
 
     async def count(self, scope: Scope) -> int:
-        return sum(row.memory.scope == scope for row in self._rows.values())
+        return sum(row.memory.scope == scope for row in self.kept.values())
 
 
 def _similarity(one: Embedding, other: Embedding) -> float:
