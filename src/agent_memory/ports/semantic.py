@@ -97,6 +97,42 @@ class MemoryArchive(Protocol):
         ...
 
 
+class CondensingStore(Protocol):
+    """Finds what is due to be condensed, and puts one memory in the place of many: all of it, or nothing."""
+
+    async def crowded(self, more_than: int, now: datetime) -> list[Scope]:
+        """The scopes that hold more episodic memories than that."""
+        ...
+
+    async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
+        """The oldest episodic memories that the scope holds, oldest first."""
+        ...
+
+    async def stand_for(
+        self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
+    ) -> bool:
+        """Add the successor and mark every source as superseded by it; they stay, but are no longer found.
+
+        False: not all of them are held any more, perhaps because another worker was first; nothing changed.
+        """
+        ...
+
+    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
+        """Undo a supersession: what the memory stands for is held again, and the memory itself is gone.
+
+        Answers how many; 0: this agent has no such memory, or it stands for none, nothing changed.
+        """
+        ...
+
+
+class Condenser(Protocol):
+    """Makes one text of many memories. It may take long, but does not block the event loop."""
+
+    async def condense(self, memories: Sequence[Memory]) -> str:
+        """A text of at most 8000 characters that keeps what they tell."""
+        ...
+
+
 class Embedder(Protocol):
     """Turns text into unit vectors. The same text gives the same vector, alone or beside others, for ever."""
 
