@@ -118,7 +118,7 @@ async def _configure(connection: AsyncConnection) -> None:
     await connection.execute("SET timezone = 'UTC'")
     # Under a filter the vector index looks on until it has enough.
     await connection.execute("SET hnsw.iterative_scan = relaxed_order")
-    await connection.execute("SET hnsw.ef_search = 100")
+    await connection.execute("SET hnsw.ef_search = 200")
     await connection.execute("SET ivfflat.iterative_scan = relaxed_order")
     await connection.execute("SET ivfflat.probes = 10")
     await register_vector_async(connection)

@@ -18,7 +18,7 @@ from agent_memory.adapters.postgres.whole_scope import parameters_of
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 
-_MOST_WORDED = 3000  # memories that the words of a query may bring: common words are left out for it
+_MOST_WORDED = 1000  # memories that the words of a query may bring: common words are left out for it
 
 _HELD = SQL("""
 agent_id = %(agent_id)s AND user_id = %(user_id)s
@@ -31,18 +31,19 @@ WITH near AS MATERIALIZED (
     WHERE {held} AND {selected} AND embedding_model = %(model)s AND embedding_dimension = {dimension}
     ORDER BY embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension})
     LIMIT %(depth)s
-), worded AS MATERIALIZED (
-    SELECT id, created_at, words, cardinality(words) AS length FROM agent_memory.memories
-    WHERE {held} AND {selected} AND words && %(rare)s
+), counts AS MATERIALIZED (
+    SELECT id, created_at, cardinality(words) AS length, word, count(*)::float8 AS count
+    FROM agent_memory.memories, unnest(words) AS word
+    WHERE {held} AND {selected} AND words && %(rare)s AND word = ANY(%(rare)s)
+    GROUP BY id, created_at, cardinality(words), word
 ), frequencies AS MATERIALIZED (
-    SELECT word, count(*)::float8 AS frequency
-    FROM unnest(%(rare)s) AS word JOIN worded ON worded.words @> ARRAY[word]
-    GROUP BY word
+    SELECT word, count(*)::float8 AS frequency FROM counts GROUP BY word
 ), by_words AS (
     SELECT id, created_at
-    FROM worded JOIN frequencies ON words @> ARRAY[word]
-    GROUP BY id, created_at, length
-    ORDER BY sum(ln((%(size)s + 1) / (frequency + 0.5::float8))) / (12 + length) DESC
+    FROM counts JOIN frequencies USING (word)
+    GROUP BY id, created_at
+    ORDER BY sum(ln((%(size)s + 1) / (frequency + 0.5::float8)) * count
+                 / (count + 0.9::float8 * (0.75::float8 + 0.02::float8 * length))) DESC
     LIMIT %(depth)s
 ), newest AS (
     SELECT id, created_at FROM agent_memory.memories WHERE {held} AND {selected}
