@@ -1,14 +1,10 @@
 """Small model folders with random weights, made on the spot: one of each attention kind, and a tokenizer."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
-import mlx.core as mx
-from mlx.utils import tree_flatten
-from mlx_lm.utils import _get_classes
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-import agent_memory.adapters.mlx  # noqa: F401  # loads the BLAS before MLX
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -36,16 +32,19 @@ CONFIGS = {
 }
 
 
-def make_model(folder: Path, kind: str, *, seed: int = 0, dtype: mx.Dtype = mx.float32, **sizes: int) -> Path:
+def make_model(folder: Path, kind: str, *, seed: int = 0, dtype: str = "float32", **sizes: int) -> Path:
     """Write a model folder that mlx-lm loads. Weights are large enough that its answers vary."""
+    from agent_memory.adapters.mlx import loading  # before MLX itself: it loads a fast BLAS, where there is one
+
+    mx, tree_flatten, get_classes = loading.mx, loading.tree_flatten, import_module("mlx_lm.utils")._get_classes
     folder.mkdir(parents=True, exist_ok=True)
     config = CONFIGS[kind] | {"eos_token_id": 257} | sizes
     (folder / "config.json").write_text(json.dumps(config))
-    model_class, args_class = _get_classes(config)
+    model_class, args_class = get_classes(config)
     mx.random.seed(seed)
     model = model_class(args_class.from_dict(config))
     weights = {
-        name: (array if "norm" in name else mx.random.normal(array.shape) * 0.08).astype(dtype)
+        name: (array if "norm" in name else mx.random.normal(array.shape) * 0.08).astype(getattr(mx, dtype))
         for name, array in tree_flatten(model.parameters())
     }
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
