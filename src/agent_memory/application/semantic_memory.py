@@ -35,18 +35,20 @@ def _now() -> datetime:
 
 
 class SemanticMemory:
-    """One for the whole application: it holds no state of its own."""
+    """One for the whole application: it holds no state of its own. `blend` ranks where a question has an alpha."""
 
     def __init__(
         self,
         store: MemoryStore,
         embedder: Embedder,
         policy: ScoringPolicy | None = None,
+        blend: ScoringPolicy | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._policy = policy or Fusion()
+        self._blend = blend or Blend()
         self._clock = clock
 
     async def remember(
@@ -102,7 +104,7 @@ class SemanticMemory:
             alpha=alpha,
             selection=selection,
         )
-        policy = self._policy if alpha is None else Blend()
+        policy = self._policy if alpha is None else self._blend
         now = self._clock()
         shortlist = await self._store.shortlist(await self._search(question, now))
         return policy.rank(question, shortlist, now)
