@@ -7,7 +7,7 @@ used as it is, and left open.
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,14 +19,22 @@ from prometheus_client import CollectorRegistry
 from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
+from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
+from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.indexing import Indexing
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
+from agent_memory.application.chores import Chore, in_background
+from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.conversation import Conversation
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
+from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.application.tiered_blocks import TieredBlocks
+from agent_memory.application.transfer import Transfer
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
 from agent_memory.domain.kv.pool import BlockPool
@@ -34,10 +42,13 @@ from agent_memory.domain.kv.prefix import PrefixIndex
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.semantic.memory import Scope
-from agent_memory.ports.semantic import Embedder, MemoryStore
+from agent_memory.domain.semantic.retention import Retention
+from agent_memory.domain.semantic.scoring import Blend, Fusion
+from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
 _CHECK_SECONDS = 2.0
+_TENDING = timedelta(minutes=1)
 _DEFAULT_CONTEXT = 8192  # for a model whose config does not say
 
 
@@ -45,17 +56,23 @@ class Parts(TypedDict, total=False):
     """What may be replaced. With `conversation=None` the application has no language model."""
 
     memory_store: MemoryStore
+    memory_archive: MemoryArchive
     embedder: Embedder
     conversation: Conversation | None
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Everything that a door needs, for as long as `bootstrap` lasts. `runs_on` tells people what that is."""
+    """Everything that a door needs, for as long as `bootstrap` lasts. `runs_on` tells people what that is.
+
+    `keeping` and `transfer` are None where the memory store was replaced and no archive given beside it.
+    """
 
     settings: Settings
     plan: ModelPlan
     memory: SemanticMemory
+    keeping: MemoryKeeping | None
+    transfer: Transfer | None
     conversation: Conversation | None
     registry: CollectorRegistry
     runs_on: Mapping[str, str]
@@ -77,22 +94,31 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         if not {"memory_store", "conversation"} <= parts.keys():
             _claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
-        store = parts.get("memory_store") or await _open_memory_store(stack, settings, runs_on)
-        embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
+        database = None if "memory_store" in parts else await _open_database(stack, settings, runs_on)
+        store = PostgresMemoryStore(database) if database else parts["memory_store"]
+        archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
+        opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
+        embedder = MeasuredEmbedder(opened_embedder, registry)
+        if database is not None:
+            await stack.enter_async_context(in_background(*_chores(settings, database, embedder)))
         if "conversation" in parts:
             conversation = parts["conversation"]
         else:
             conversation = await _open_conversation(stack, settings, plan, runs_on)
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
+        half_life = timedelta(days=settings.memory.recency_decay_days)
         yield Application(
             settings=settings,
             plan=plan,
             memory=SemanticMemory(
                 MeasuredMemoryStore(store, registry),
-                MeasuredEmbedder(embedder, registry),
-                half_life=timedelta(days=settings.memory.recency_decay_days),
+                embedder,
+                Fusion(half_life=half_life),
+                Blend(half_life=half_life),
             ),
+            keeping=MemoryKeeping(archive, embedder) if archive else None,
+            transfer=Transfer(archive, embedder) if archive else None,
             conversation=conversation,
             registry=registry,
             runs_on=runs_on,
@@ -100,7 +126,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         )
 
 
-async def _open_memory_store(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> MemoryStore:
+async def _open_database(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Database:
     database = settings.database
     if database.url is None:
         conninfo = await stack.enter_async_context(embedded.running(settings.data_folder))
@@ -110,7 +136,18 @@ async def _open_memory_store(stack: AsyncExitStack, settings: Settings, runs_on:
         runs_on["database"] = "the PostgreSQL of DATABASE_URL"
     least, most, timeout = database.min_pool_size, database.max_pool_size, database.command_timeout
     opening = connection.opened(conninfo, least, most, timeout)
-    return PostgresMemoryStore(await stack.enter_async_context(opening))
+    return await stack.enter_async_context(opening)
+
+
+def _chores(settings: Settings, database: Database, embedder: Embedder) -> Iterator[Chore]:
+    yield Chore("indexes", _TENDING, Indexing(database).tend)
+    yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
+    memory = settings.memory
+    if memory.summarization_enabled:
+        retention = Retention(memory.summarization_threshold, memory.summarization_batch_size)
+        consolidation = Consolidation(PostgresCondensingStore(database), embedder, retention=retention)
+        every = timedelta(seconds=memory.summarization_interval_seconds)
+        yield Chore("condensing", every, consolidation.run_once)
 
 
 async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:

@@ -10,11 +10,14 @@ from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.domain.semantic.filters import matches, parse_filter
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
+from agent_memory.domain.semantic.selection import Selection
 from agent_memory.domain.semantic.words import word_counts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOSTILE = [
     "'; DROP TABLE memories; --",
     "%s %(id)s {0}",
@@ -55,7 +58,9 @@ class Bench:
         return embedding
 
     async def shortlist(self, query: str, depth: int = 50, scope: Scope | None = None, **fields):
-        search = Search(scope or self.scope, await self.embedded(query), frozenset(word_counts(query)), depth, **fields)
+        search = Search(
+            scope or self.scope, await self.embedded(query), frozenset(word_counts(query)), depth, NOW, **fields
+        )
         return await self.store.shortlist(search)
 
     async def found(self, query: str, **fields) -> list[Memory]:
@@ -142,11 +147,11 @@ async def test_measures_words(bench):
     await bench.add("dogs sleep")
     shortlist = await bench.shortlist("cat dog fish")
     assert [(dict(c.counts), c.length) for c in shortlist.candidates] == [
-        ({"cat": 2, "dog": 1}, 4),
-        ({"dog": 1}, 2),
+        ({"cat": 2, "dog": 1}, 7),  # three of them are the day it was kept
+        ({"dog": 1}, 5),
     ]
     assert shortlist.words.documents == 2
-    assert shortlist.words.mean_length == 3
+    assert shortlist.words.mean_length == 6
     assert dict(shortlist.words.frequencies) == {"cat": 1, "dog": 2}
 
 
@@ -156,14 +161,14 @@ async def test_returns_all_that_pass_the_filter(bench):
     wanted = [await bench.add(f"unrelated {number}", memory_type=MemoryType.PROCEDURAL) for number in range(3)]
     for number in range(40):
         await bench.add(f"chatter about the weather {number}")
-    assert await bench.found("weather", depth=5, memory_type=MemoryType.PROCEDURAL) == wanted
+    assert await bench.found("weather", depth=5, selection=Selection(MemoryType.PROCEDURAL)) == wanted
 
 
 async def test_each_leg_brings_its_own(bench):
     near = await bench.add("zebra stripes zebra stripes")
     worded = await bench.add("xylophone " + " ".join(f"filler{n}" for n in range(60)))
     padding = [await bench.add(f"noise {number}") for number in range(10)]
-    found = await bench.found("zebra stripes zebra stripes xylophone", depth=1)
+    found = await bench.found("zebra stripes zebra stripes xylophone", depth=1, newest=1)
     assert near in found
     assert worded in found
     assert padding[-1] in found
@@ -193,3 +198,54 @@ async def test_takes_any_text_literally(store, text):
 async def test_holds_the_longest_content(bench):
     memory = await bench.add("long " * 1600)
     assert await bench.found("long") == [memory]
+
+
+async def test_keeps_tags_metadata_and_expiry(bench):
+    memory = await bench.add(
+        "with everything",
+        tags=frozenset({"b", "a"}),
+        metadata={"deep": {"list": [1, 2.5, None, True, "\u2028'%s"]}},
+        expires_at=datetime(2027, 1, 1, tzinfo=UTC),
+        version=3,
+    )
+    assert await bench.found("everything") == [memory]
+
+
+async def test_what_has_expired_is_not_found(bench):
+    await bench.add("milk is in the fridge", expires_at=NOW)
+    fresh = await bench.add("milk is on the table", expires_at=NOW + timedelta(seconds=1))
+    shortlist = await bench.shortlist("milk")
+    assert [c.memory for c in shortlist.candidates] == [fresh]
+    assert shortlist.words.documents == 1
+
+
+ANA = {"name": "Ana", "age": 31, "home": {"city": "Oslo"}, "vip": True, "left": None, "pets": ["cat"], "ä%": "ß"}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {}, {"name": "Ana"}, {"age": 31.0}, {"home.city": "Oslo"}, {"vip": True}, {"vip": 1}, {"age": "31"},
+        {"name": {"ne": "Bo"}}, {"nickname": {"ne": "Bo"}}, {"age": {"gt": 30, "lte": 31}}, {"age": {"gt": 31}},
+        {"name": {"lt": "B"}}, {"name": {"gt": "a"}}, {"name": {"gt": 5}}, {"vip": {"gte": 0}}, {"age": {"lt": "x"}},
+        {"name": {"in": ["Bo", "Ana"]}}, {"name": {"in": []}}, {"left": None}, {"left": {"exists": True}},
+        {"nickname": {"exists": False}}, {"nickname": None}, {"pets": ["cat"]}, {"pets": ["dog"]}, {"pets.0": "cat"},
+        {"or": [{"age": 1}, {"vip": True}]}, {"or": []}, {"and": []}, {"not": {}},
+        {"and": [{"age": 31}, {"not": {"name": "Bo"}}]}, {"not": {"nickname": {"lt": 5}}}, {"ä%": "ß"},
+        {"'; DROP TABLE memories; --": {"ne": "%s %(x)s"}}, {"home": {"eq": {"city": "Oslo"}}}, {"name.0": "A"},
+        {"age": {"lt": 1e308}}, {"age": {"gt": -10**300}},
+    ],
+)  # fmt: skip
+async def test_reads_conditions_as_the_domain_does(bench, condition):
+    await bench.add("a person", metadata=ANA)
+    parsed = parse_filter(condition)
+    found = await bench.found("person", selection=Selection(metadata=parsed))
+    assert bool(found) == matches(parsed, ANA)
+
+
+async def test_selects_by_tags_and_time(bench):
+    first, second, third = [await bench.add(f"note {n}", tags=frozenset({"x", str(n)})) for n in range(3)]
+    assert await bench.found("note", selection=Selection(tags=frozenset({"x"}))) == [first, second, third]
+    assert await bench.found("note", selection=Selection(tags=frozenset({"x", "1"}))) == [second]
+    assert await bench.found("note", selection=Selection(since=second.created_at)) == [second, third]
+    assert await bench.found("note", selection=Selection(until=second.created_at)) == [first]

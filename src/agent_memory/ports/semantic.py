@@ -5,10 +5,13 @@ What cannot be reached raises `Unavailable`.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
+from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
+from agent_memory.domain.semantic.selection import Selection
 
 
 class MemoryStore(Protocol):
@@ -25,7 +28,8 @@ class MemoryStore(Protocol):
         """What may answer the search: the nearest by meaning, the best by words, the newest, and
         the neighbours in time of each; every candidate once, in order of position. Changes nothing.
 
-        Up to `depth` of each kind are eligible; whatever the filter, min(depth, all that pass it) come back.
+        Eligible are up to `depth` of the nearest and of the best, and up to `newest` of the newest; whatever the
+        filter, min(depth, all that pass it) come back.
         Only vectors of the search's own model are near; a memory of another model has similarity 0.
         """
         ...
@@ -36,6 +40,96 @@ class MemoryStore(Protocol):
 
     async def count(self, scope: Scope) -> int:
         """How many memories the scope holds; 0 for a scope nobody has written to."""
+        ...
+
+
+class MemoryArchive(Protocol):
+    """Looks after what a `MemoryStore` keeps, in the same place. Every verb is one commit: all of it, or nothing."""
+
+    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
+        """Keep many; True for each that is new, False for each whose id was known and is left as it was."""
+        ...
+
+    async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
+        """One memory of this agent, superseded or expired though it may be; None if there is none."""
+        ...
+
+    async def page(
+        self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
+    ) -> list[Memory]:
+        """The next memories that hold now and are selected, newest first, by (created_at, id)."""
+        ...
+
+    async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
+        """Put a new version in the place of version `expected`, which goes into the history; without an embedding
+        the vector stays. False: there is no such version (any more), nothing changed.
+        """
+        ...
+
+    async def history(self, memory_id: MemoryId, agent_id: str) -> list[Memory]:
+        """All versions, the newest first; none for a memory that this agent does not have."""
+        ...
+
+    async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
+        """Add the successor and mark the other as superseded by it when it was created; it stays, but is no longer
+        found. False: the successor's scope has no such memory, or it is superseded already; nothing changed.
+        """
+        ...
+
+    async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int: ...
+
+    async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
+        """Forget what `count_selected` counts; answers how many."""
+        ...
+
+    async def erase(self, user_id: str, agent_id: str | None, now: datetime) -> Receipt:
+        """Remove everything about a user, superseded, expired and former versions too, of one agent or of all."""
+        ...
+
+    async def inventory(self, scope: Scope, now: datetime) -> Inventory: ...
+
+    async def purge(self, now: datetime) -> int:
+        """Remove what has expired, everywhere; answers how many. May be repeated."""
+        ...
+
+    async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
+        """The next memories with their vectors, oldest first, superseded and expired ones too."""
+        ...
+
+
+class CondensingStore(Protocol):
+    """Finds what is due to be condensed, and puts one memory in the place of many: all of it, or nothing."""
+
+    async def crowded(self, more_than: int, now: datetime) -> list[Scope]:
+        """The scopes that hold more episodic memories than that."""
+        ...
+
+    async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
+        """The oldest episodic memories that the scope holds, oldest first."""
+        ...
+
+    async def stand_for(
+        self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
+    ) -> bool:
+        """Add the successor and mark every source as superseded by it; they stay, but are no longer found.
+
+        False: not all of them are held any more, perhaps because another worker was first; nothing changed.
+        """
+        ...
+
+    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
+        """Undo a supersession: what the memory stands for is held again, and the memory itself is gone.
+
+        Answers how many; 0: this agent has no such memory, or it stands for none, nothing changed.
+        """
+        ...
+
+
+class Condenser(Protocol):
+    """Makes one text of many memories. It may take long, but does not block the event loop."""
+
+    async def condense(self, memories: Sequence[Memory]) -> str:
+        """A text of at most 8000 characters that keeps what they tell."""
         ...
 
 

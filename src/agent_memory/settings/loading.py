@@ -39,6 +39,10 @@ VARIABLES: Mapping[str, str] = {
     "DB_MAX_POOL_SIZE": "database.max_pool_size",
     "DB_COMMAND_TIMEOUT": "database.command_timeout",
     "RECENCY_DECAY_DAYS": "memory.recency_decay_days",
+    "SUMMARIZATION_ENABLED": "memory.summarization_enabled",
+    "SUMMARIZATION_THRESHOLD": "memory.summarization_threshold",
+    "SUMMARIZATION_BATCH_SIZE": "memory.summarization_batch_size",
+    "SUMMARIZATION_INTERVAL_SECONDS": "memory.summarization_interval_seconds",
 }
 """Environment variable -> the key it sets."""
 
@@ -141,6 +145,10 @@ def _checked(settings: Settings) -> Settings:
     if database.min_pool_size > database.max_pool_size:
         least, most = database.min_pool_size, database.max_pool_size
         raise Misconfigured(f"DB_MIN_POOL_SIZE={least}: must not exceed DB_MAX_POOL_SIZE={most}")
+    memory = settings.memory
+    if memory.summarization_batch_size > memory.summarization_threshold:
+        batch, threshold = memory.summarization_batch_size, memory.summarization_threshold
+        raise Misconfigured(f"SUMMARIZATION_BATCH_SIZE={batch}: must not exceed SUMMARIZATION_THRESHOLD={threshold}")
     if not settings.data_dir.strip():
         raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")
     return settings

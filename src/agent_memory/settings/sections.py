@@ -55,9 +55,16 @@ class DatabaseSettings(_Section, frozen=True):
 
 
 class MemorySettings(_Section, frozen=True):
-    """How memories are ranked."""
+    """How memories are ranked, and whether and when the oldest of too many are condensed.
+
+    Condensing is off unless it is asked for: what was said stays found word by word.
+    """
 
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+    summarization_enabled: bool = False
+    summarization_threshold: Annotated[int, Meta(ge=2, le=1_000_000)] = 100
+    summarization_batch_size: Annotated[int, Meta(ge=2, le=1000)] = 50
+    summarization_interval_seconds: Annotated[float, Meta(gt=0, le=864_000)] = 300.0
 
 
 class Settings(_Section, frozen=True):

@@ -10,17 +10,19 @@ from operator import mul
 
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-from agent_memory.domain.semantic.words import bm25, word_counts
+from agent_memory.domain.semantic.words import bm25, memory_words
 
 
 @dataclass(frozen=True)
-class _Row:
+class Kept:
+    """A memory with all that searching needs of it."""
+
     memory: Memory
     embedding: Embedding
 
     @cached_property
     def words(self) -> Counter[str]:
-        return word_counts(self.memory.content)
+        return memory_words(self.memory)
 
     def candidate(self, position: int, search: Search) -> Candidate:
         return Candidate(
@@ -29,38 +31,38 @@ class _Row:
             similarity=_similarity(self.embedding, search.embedding),
             counts={word: self.words[word] for word in search.words if word in self.words},
             length=self.words.total(),
-            eligible=search.memory_type in {None, self.memory.memory_type},
+            eligible=search.selection.admits(self.memory),
         )
 
 
 class InMemoryMemoryStore:
     def __init__(self) -> None:
-        self._rows: dict[MemoryId, _Row] = {}
+        self.kept: dict[MemoryId, Kept] = {}
 
     async def add(self, memory: Memory, embedding: Embedding) -> None:
-        self._rows.setdefault(memory.id, _Row(memory, embedding))
+        self.kept.setdefault(memory.id, Kept(memory, embedding))
 
     async def shortlist(self, search: Search) -> Shortlist:
         rows = sorted(
-            (row for row in self._rows.values() if row.memory.scope == search.scope),
+            (r for r in self.kept.values() if r.memory.scope == search.scope and r.memory.holds(search.now)),
             key=lambda row: (row.memory.created_at, row.memory.id),
         )
         candidates = [row.candidate(position, search) for position, row in enumerate(rows)]
         words = _statistics(candidates)
-        wanted = _with_neighbours(_best(candidates, words, search.depth))
+        wanted = _with_neighbours(_best(candidates, words, search))
         return Shortlist(tuple(c for c in candidates if c.position in wanted), words)
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
-        row = self._rows.get(memory_id)
+        row = self.kept.get(memory_id)
         if row is None or row.memory.scope.agent_id != agent_id:
             return False
         if user_id not in {None, row.memory.scope.user_id}:
             return False
-        del self._rows[memory_id]
+        del self.kept[memory_id]
         return True
 
     async def count(self, scope: Scope) -> int:
-        return sum(row.memory.scope == scope for row in self._rows.values())
+        return sum(row.memory.scope == scope for row in self.kept.values())
 
 
 def _similarity(one: Embedding, other: Embedding) -> float:
@@ -79,11 +81,11 @@ def _statistics(candidates: list[Candidate]) -> WordStatistics:
     return WordStatistics(len(candidates), lengths / len(candidates) if candidates else 0.0, frequencies)
 
 
-def _best(candidates: list[Candidate], words: WordStatistics, depth: int) -> Iterable[int]:
+def _best(candidates: list[Candidate], words: WordStatistics, search: Search) -> Iterable[int]:
     eligible = [c for c in candidates if c.eligible]
-    yield from _top([(c.similarity, c.position) for c in eligible], depth)
-    yield from _top([(bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts], depth)
-    yield from (c.position for c in eligible[-depth:])
+    yield from _top([(c.similarity, c.position) for c in eligible], search.depth)
+    yield from _top([(bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts], search.depth)
+    yield from (c.position for c in eligible[len(eligible) - min(search.newest, len(eligible)) :])
 
 
 def _top(scored: list[tuple[float, int]], depth: int) -> Iterable[int]:
@@ -91,4 +93,4 @@ def _top(scored: list[tuple[float, int]], depth: int) -> Iterable[int]:
 
 
 def _with_neighbours(positions: Iterable[int]) -> set[int]:
-    return {position + step for position in positions for step in (-1, 0, 1)}
+    return {position + step for position in positions for step in (-2, -1, 0, 1, 2)}

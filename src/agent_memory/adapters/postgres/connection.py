@@ -120,6 +120,11 @@ async def _configure(command_timeout: float, connection: AsyncConnection) -> Non
     # A generic plan would take the same index for a scope of ten memories and for one of a million.
     await connection.execute("SET plan_cache_mode = force_custom_plan")
     await connection.execute("SET timezone = 'UTC'")
+    # Under a filter the vector index looks on until it has enough.
+    await connection.execute("SET hnsw.iterative_scan = relaxed_order")
+    await connection.execute("SET hnsw.ef_search = 200")
+    await connection.execute("SET ivfflat.iterative_scan = relaxed_order")
+    await connection.execute("SET ivfflat.probes = 10")
     await register_vector_async(connection)
 
 

@@ -1,74 +1,19 @@
-"""A `MemoryStore` in PostgreSQL: the SQL, and rows to memories and back.
+"""A `MemoryStore` in PostgreSQL: small scopes are read whole, large ones through their indexes."""
 
-Words travel as 32-bit hashes, which the database compares faster than text.
-"""
-
-from collections import Counter
-from datetime import datetime
 from typing import LiteralString
-from uuid import UUID
-from zlib import crc32
 
-import numpy as np
-from pgvector import HalfVector
 from psycopg import AsyncConnection
 
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
-from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-from agent_memory.domain.semantic.words import word_counts
+from agent_memory.adapters.postgres.large_scope import read_large
+from agent_memory.adapters.postgres.rows import ADD, row_of
+from agent_memory.adapters.postgres.sizes import Commonness, Sizes
+from agent_memory.adapters.postgres.whole_scope import read_whole
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.recall import Search, Shortlist
 
-_ADD: LiteralString = """
-INSERT INTO agent_memory.memories
-    (id, agent_id, user_id, content, memory_type, importance, created_at, embedding, embedding_model, words)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (id) DO NOTHING
-"""
-
-# One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
-_SHORTLIST: LiteralString = """
-WITH scope AS MATERIALIZED (
-    SELECT id,
-           row_number() OVER (ORDER BY created_at, id) AS position,
-           CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
-           CASE WHEN words && %(words)s
-                THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s))
-                ELSE '{}' END AS matched,
-           cardinality(words) AS length,
-           %(memory_type)s::text IS NULL OR memory_type = %(memory_type)s AS eligible
-    FROM agent_memory.memories
-    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
-), totals AS (
-    SELECT count(*) AS documents, coalesce(avg(length), 0)::float8 AS mean_length FROM scope
-), counts AS (
-    SELECT position, length, eligible, word, count(*) AS count
-    FROM scope, unnest(matched) AS word
-    GROUP BY position, length, eligible, word
-), frequencies AS (
-    SELECT word, count(*) AS frequency FROM counts GROUP BY word
-), by_words AS (
-    SELECT position
-    FROM counts JOIN frequencies USING (word), totals
-    WHERE eligible
-    GROUP BY position
-    ORDER BY sum(ln(1 + (documents - frequency + 0.5) / (frequency + 0.5))
-                 * count / (count + 0.9 * (0.6 + 0.4 * length / mean_length))) DESC
-    LIMIT %(depth)s
-), chosen AS (
-    (SELECT position FROM scope WHERE eligible ORDER BY similarity DESC LIMIT %(depth)s)
-    UNION (SELECT position FROM by_words)
-    UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(depth)s)
-)
-SELECT m.id, m.content, m.memory_type, m.importance, m.created_at,
-       s.position, s.similarity, s.matched, s.length, s.eligible,
-       documents, mean_length,
-       (SELECT array_agg(word ORDER BY word) FROM frequencies),
-       (SELECT array_agg(frequency ORDER BY word) FROM frequencies)
-FROM (SELECT DISTINCT position + step AS position FROM chosen, generate_series(-1, 1) AS step) AS wanted
-JOIN scope AS s USING (position)
-JOIN agent_memory.memories AS m USING (id), totals
-ORDER BY s.position
-"""
+# Memories of a scope: up to here reading all of them costs no more than asking the indexes.
+_WHOLE_UP_TO = 2000
 
 _REMOVE: LiteralString = """
 DELETE FROM agent_memory.memories
@@ -77,60 +22,32 @@ WHERE id = %(id)s AND agent_id = %(agent_id)s AND (%(user_id)s::text IS NULL OR 
 
 _COUNT: LiteralString = "SELECT count(*) FROM agent_memory.memories WHERE agent_id = %s AND user_id = %s"
 
-Row = tuple[
-    UUID,
-    str,
-    str,
-    float,
-    datetime,
-    int,
-    float,
-    list[int],
-    int,
-    bool,
-    int,
-    float,
-    list[int] | None,
-    list[int] | None,
-]
-
 
 class PostgresMemoryStore:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, whole_up_to: int = _WHOLE_UP_TO) -> None:
         self._database = database
+        self._whole_up_to = whole_up_to
+        self._sizes = Sizes(whole_up_to)
+        self._commonness = Commonness()
 
     async def add(self, memory: Memory, embedding: Embedding) -> None:
-        scope = memory.scope
-        row = [
-            memory.id, scope.agent_id, scope.user_id, memory.content, memory.memory_type.value,
-            memory.importance, memory.created_at, _half(embedding), embedding.model, _bag(memory.content),
-        ]  # fmt: skip
+        row = row_of(memory, embedding)
 
         async def work(connection: AsyncConnection) -> None:
-            await connection.execute(_ADD, row)
+            await connection.execute(ADD, row)
 
         await self._database.run(work)
 
     async def shortlist(self, search: Search) -> Shortlist:
-        words = {_hashed(word): word for word in search.words}
-        parameters = {
-            "agent_id": search.scope.agent_id,
-            "user_id": search.scope.user_id,
-            "model": search.embedding.model,
-            "vector": _half(search.embedding),
-            "words": list(words),
-            "memory_type": search.memory_type,
-            "depth": search.depth,
-        }
+        async def work(connection: AsyncConnection) -> Shortlist:
+            size = await self._sizes.of(connection, search.scope)
+            if size > self._whole_up_to:
+                found = await read_large(connection, search, size, await self._commonness.read(connection))
+                if found is not None:
+                    return found
+            return await read_whole(connection, search)
 
-        async def work(connection: AsyncConnection) -> list[Row]:
-            async with connection.cursor(binary=True) as cursor:
-                await cursor.execute(_SHORTLIST, parameters)
-                return await cursor.fetchall()
-
-        rows = await self._database.run(work)
-        candidates = tuple(_candidate(row, search.scope, words) for row in rows)
-        return Shortlist(candidates, _statistics(rows, words))
+        return await self._database.run(work)
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
         parameters = {"id": memory_id, "agent_id": agent_id, "user_id": user_id}
@@ -147,35 +64,3 @@ class PostgresMemoryStore:
             return int(count)
 
         return await self._database.run(work)
-
-
-def _half(embedding: Embedding) -> HalfVector:
-    return HalfVector(np.frombuffer(embedding.vector, dtype=np.float32))
-
-
-def _hashed(word: str) -> int:
-    return crc32(word.encode()) - 2**31  # PostgreSQL's integers have a sign
-
-
-def _bag(content: str) -> list[int]:
-    return sorted(_hashed(word) for word in word_counts(content).elements())
-
-
-def _candidate(row: Row, scope: Scope, words: dict[int, str]) -> Candidate:
-    id_, content, memory_type, importance, created_at, position, similarity, matched, length, eligible = row[:10]
-    return Candidate(
-        memory=Memory(MemoryId(id_), scope, content, created_at, MemoryType(memory_type), importance),
-        position=position,
-        similarity=similarity,
-        counts=Counter(words[word] for word in matched),
-        length=length,
-        eligible=eligible,
-    )
-
-
-def _statistics(rows: list[Row], words: dict[int, str]) -> WordStatistics:
-    if not rows:
-        return WordStatistics(0, 0.0, {})
-    documents, mean_length, found, frequencies = rows[0][10:]
-    known = zip(found or [], frequencies or [], strict=True)
-    return WordStatistics(documents, mean_length, {words[word]: frequency for word, frequency in known})

@@ -12,6 +12,7 @@ from typing import NewType
 from uuid import UUID
 
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.checks import Document, check_document, check_text
 
 MemoryId = NewType("MemoryId", UUID)
 
@@ -20,6 +21,8 @@ LONGEST_CONTENT = 8000
 LONGEST_QUERY = 2000
 MOST_RESULTS = 50
 GREATEST_IMPORTANCE = 2.0
+MOST_TAGS = 50
+LONGEST_TAG = 64
 
 
 class MemoryType(StrEnum):
@@ -50,12 +53,25 @@ class Memory:
     created_at: datetime
     memory_type: MemoryType = MemoryType.EPISODIC
     importance: float = 1.0
+    tags: frozenset[str] = frozenset()
+    metadata: Document = field(default_factory=dict, hash=False)
+    expires_at: datetime | None = None
+    version: int = 1
+    superseded_by: MemoryId | None = None
+    superseded_at: datetime | None = None
 
     def __post_init__(self) -> None:
         check_text("content", self.content, LONGEST_CONTENT)
         check_importance(self.importance)
-        if self.created_at.tzinfo is None:
-            raise InvalidInput("created_at", "needs a time zone")
+        check_tags(self.tags)
+        check_document("metadata", self.metadata)
+        for name, moment in (("created_at", self.created_at), ("expires_at", self.expires_at)):
+            if moment is not None and moment.tzinfo is None:
+                raise InvalidInput(name, "needs a time zone")
+
+    def holds(self, now: datetime) -> bool:
+        """Neither expired nor superseded."""
+        return self.superseded_at is None and (self.expires_at is None or self.expires_at > now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +82,11 @@ class Embedding:
     vector: "array[float]" = field(repr=False)
 
 
-def check_text(name: str, text: str, longest: int) -> None:
-    """Refuse what no store can hold: nothing, too much, NUL, and halves of UTF-16 pairs."""
-    if not 1 <= len(text) <= longest:
-        raise InvalidInput(name, f"must have 1 to {longest} characters, has {len(text)}")
-    if "\0" in text:
-        raise InvalidInput(name, f"has a NUL character at position {text.index(chr(0))}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput(name, f"has a lone surrogate at position {error.start}") from None
+def check_tags(tags: frozenset[str]) -> None:
+    if len(tags) > MOST_TAGS:
+        raise InvalidInput("tags", f"must be at most {MOST_TAGS}, are {len(tags)}")
+    for tag in tags:
+        check_text("tags", tag, LONGEST_TAG)
 
 
 def check_importance(importance: float) -> None:

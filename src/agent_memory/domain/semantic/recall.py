@@ -6,17 +6,18 @@ A store fills a `Shortlist` with measured signals; `scoring` turns it into `Reco
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.memory import (
     LONGEST_QUERY,
     MOST_RESULTS,
     Embedding,
     Memory,
-    MemoryType,
     Scope,
-    check_text,
 )
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Question:
     query: str
     top_k: int = 10
     alpha: float | None = None
-    memory_type: MemoryType | None = None
+    selection: Selection = EVERYTHING
 
     def __post_init__(self) -> None:
         check_text("query", self.query, LONGEST_QUERY)
@@ -39,13 +40,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A question as a store understands it: where, near what, with which words, how deep."""
+    """A question as a store understands it: where, near what, with which words, how deep, how many of the newest."""
 
     scope: Scope
     embedding: Embedding
     words: frozenset[str]
     depth: int
-    memory_type: MemoryType | None = None
+    now: datetime
+    newest: int = 0
+    selection: Selection = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,23 @@ weighing of meaning against recency that a caller asks for with `alpha`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import Protocol
 
-from agent_memory.domain.semantic.memory import Memory, MemoryId
-from agent_memory.domain.semantic.recall import Candidate, Recollection, Score, Shortlist
-from agent_memory.domain.semantic.words import bm25
+from agent_memory.domain.semantic.episodes import Surroundings, surroundings
+from agent_memory.domain.semantic.memory import MemoryId
+from agent_memory.domain.semantic.recall import Candidate, Question, Recollection, Score, Shortlist
+from agent_memory.domain.semantic.words import asks_for_the_present, bm25
 
 HALF_LIFE = timedelta(days=30)
 
 
 class ScoringPolicy(Protocol):
-    def rank(self, shortlist: Shortlist, now: datetime) -> list[Recollection]:
-        """The eligible candidates, best first; equal ones newest first. Changes nothing."""
+    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+        """The eligible candidates that answer best, at most `top_k`; equal ones newest first. Changes nothing."""
         ...
 
 
@@ -33,55 +35,66 @@ def recency(created_at: datetime, now: datetime, half_life: timedelta) -> float:
 class Blend:
     """alpha x cosine + (1 - alpha) x recency; alpha = 0 is newest first, alpha = 1 is meaning alone."""
 
-    alpha: float
+    alpha: float = 0.7
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, shortlist: Shortlist, now: datetime) -> list[Recollection]:
-        eligible = (c for c in shortlist.candidates if c.eligible)
-        return _ordered(Recollection(c.memory, self._score(c, now)) for c in eligible)
-
-    def _score(self, candidate: Candidate, now: datetime) -> Score:
-        memory = candidate.memory
-        fresh = recency(memory.created_at, now, self.half_life)
-        total = self.alpha * candidate.similarity + (1 - self.alpha) * fresh
-        return Score(total, candidate.similarity, 0.0, 0.0, fresh, memory.importance)
+    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+        alpha = self.alpha if question.alpha is None else question.alpha
+        candidates = shortlist.candidates
+        fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
+        totals = [alpha * c.similarity + (1 - alpha) * f for c, f in zip(candidates, fresh, strict=True)]
+        return [
+            Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.memory.importance))
+            for i, c in _best(candidates, totals, question.top_k)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """Meaning and words, each scaled to the best of the shortlist, and a share of what the neighbours in time
-    have of both. Age and importance then move that relevance by at most `nudge` each.
+    """A memory's own relevance is its meaning and its words, each scaled to the best of the shortlist.
+
+    To it come what the neighbours in time have of it, as far as the memory has some of its own, and what the
+    best of the episode has: an answer often stands beside the words that one asks with. Age and importance then
+    move the sum by at most `nudge` each. Age decides between memories that answer about equally well, and hardly
+    moves the rest; a query that asks for the present gives it more to say.
     """
 
-    meaning: float = 0.45
-    context: float = 0.3
+    meaning: float = 0.5
+    neighbours: float = 1.2
+    episode: float = 0.6
     nudge: float = 0.1
+    present_nudge: float = 0.3
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
         candidates = shortlist.candidates
-        meanings = _scaled([c.similarity for c in candidates])
         words = _scaled([bm25(c.counts, c.length, shortlist.words) for c in candidates])
-        own = {
-            c.position: self.meaning * meaning + (1 - self.meaning) * word
-            for c, meaning, word in zip(candidates, meanings, words, strict=True)
-        }
-        return _ordered(
-            Recollection(c.memory, self._score(c.memory, meaning, word, _lent(own, c.position), now))
-            for c, meaning, word in zip(candidates, meanings, words, strict=True)
-            if c.eligible
-        )
+        own = self._own(candidates, words)
+        context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
+        relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
+        fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
+        totals = self._nudged(question, candidates, relevance, fresh)
+        return [
+            Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.memory.importance))
+            for i, c in _best(candidates, totals, question.top_k)
+        ]
 
-    def _score(self, memory: Memory, meaning: float, word: float, lent: float, now: datetime) -> Score:
-        relevance = self.meaning * meaning + (1 - self.meaning) * word + self.context * lent
-        fresh = recency(memory.created_at, now, self.half_life)
-        total = relevance * (1 + self.nudge * (2 * fresh - 1)) * (1 + self.nudge * (memory.importance - 1))
-        return Score(total, meaning, word, lent, fresh, memory.importance)
+    def _own(self, candidates: Sequence[Candidate], words: list[float]) -> list[float]:
+        meanings = _scaled([c.similarity for c in candidates])
+        return [self.meaning * m + (1 - self.meaning) * w for m, w in zip(meanings, words, strict=True)]
 
+    def _context(self, own: float, around: Surroundings) -> float:
+        return self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
 
-def _lent(own: Mapping[int, float], position: int) -> float:
-    """What the memories just before and just after have of relevance; absent ones have none."""
-    return (own.get(position - 1, 0.0) + own.get(position + 1, 0.0)) / 2
+    def _nudged(
+        self, question: Question, candidates: Sequence[Candidate], relevance: list[float], fresh: list[float]
+    ) -> list[float]:
+        age, steepness = (self.present_nudge, 2) if asks_for_the_present(question.query) else (self.nudge, 4)
+        best = max(relevance, default=0.0) or 1.0
+        return [
+            r * (1 + age * (2 * f - 1) * (r / best) ** steepness) * (1 + self.nudge * (c.memory.importance - 1))
+            for c, r, f in zip(candidates, relevance, fresh, strict=True)
+        ]
 
 
 def _scaled(values: Sequence[float]) -> list[float]:
@@ -90,10 +103,12 @@ def _scaled(values: Sequence[float]) -> list[float]:
     return [max(value, 0.0) / best if best > 0 else 0.0 for value in values]
 
 
-def _ordered(recollections: Iterable[Recollection]) -> list[Recollection]:
-    return sorted(recollections, key=_merit, reverse=True)
+def _best(candidates: Sequence[Candidate], totals: Sequence[float], most: int) -> list[tuple[int, Candidate]]:
+    """The eligible candidates with the greatest totals, and their places; among equals the newest."""
 
+    def merit(place: int) -> tuple[float, datetime, MemoryId]:
+        memory = candidates[place].memory
+        return totals[place], memory.created_at, memory.id
 
-def _merit(recollection: Recollection) -> tuple[float, datetime, MemoryId]:
-    memory = recollection.memory
-    return recollection.score.total, memory.created_at, memory.id
+    eligible = (place for place, candidate in enumerate(candidates) if candidate.eligible)
+    return [(place, candidates[place]) for place in nlargest(most, eligible, key=merit)]

@@ -8,17 +8,23 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from agent_memory.domain.semantic.memory import Memory
 from agent_memory.domain.semantic.recall import WordStatistics
 from agent_memory.domain.semantic.stemming import stem
 
 # Saturation of repeated words, and how much length is held against a memory (Robertson & Zaragoza 2009).
 _SATURATION = 0.9
-_LENGTH_WEIGHT = 0.4
+_LENGTH_WEIGHT = 0.25
 
 _WORD = re.compile(r"[^\W_]+")
 # Kana, CJK ideographs, Thai, Lao, Khmer, Myanmar: written without spaces between words.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 
+_PRESENT = re.compile(r"\b(now|current|currently|nowadays|presently|today|latest|newest|at the moment|these days)\b")
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
 _STOP_WORDS = frozenset(
     _WORD.findall("""
     a about all am an and any are aren as at be because been before being but by can could couldn d
@@ -36,6 +42,12 @@ def word_counts(text: str) -> Counter[str]:
     return Counter(_searchable(text))
 
 
+def memory_words(memory: Memory) -> Counter[str]:
+    """The words a memory is found by: those of its content, and its day, as in "what happened in May 2023?"."""
+    day = memory.created_at
+    return word_counts(memory.content) + Counter([str(day.day), stem(_MONTHS[day.month - 1]), str(day.year)])
+
+
 def _searchable(text: str) -> list[str]:
     found: list[str] = []
     for word in _WORD.findall(text.casefold()):
@@ -50,8 +62,14 @@ def _pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
 
 
+def asks_for_the_present(query: str) -> bool:
+    return _PRESENT.search(query.casefold()) is not None
+
+
 def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> float:
     """The relevance of a memory by its words: rare words weigh more, repeats and long memories less."""
+    if not counts:
+        return 0.0
     relative_length = length / statistics.mean_length if statistics.mean_length else 1.0
     damping = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * relative_length)
     return sum(

@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
-from agent_memory.domain.semantic.recall import Candidate, Shortlist, WordStatistics
+from agent_memory.domain.semantic.recall import Candidate, Question, Shortlist, WordStatistics
 from agent_memory.domain.semantic.scoring import Blend, Fusion, recency
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -23,8 +23,9 @@ def candidate(number, similarity=0.5, *, age=0.0, importance=1.0, counts=None, e
     return Candidate(memory, position or 10 * number, similarity, counts or {}, 5, eligible)
 
 
-def ranked(policy, *candidates):
-    recollections = policy.rank(Shortlist(candidates, WORDS), NOW)
+def ranked(policy, *candidates, query="anything"):
+    question = Question(Scope("a", "u"), query, top_k=50)
+    recollections = policy.rank(question, Shortlist(candidates, WORDS), NOW)
     return [r.memory.id.int for r in recollections], [r.score for r in recollections]
 
 
@@ -80,7 +81,7 @@ def test_fusion_lends_relevance_to_neighbours_in_time():
         candidate(3, 0.3, position=6),
     )
     assert order == [2, 3, 1]
-    assert scores[1].context > 0 == scores[2].context
+    assert scores[1].context > scores[2].context
 
 
 def test_what_fails_the_filter_still_lends_context():
@@ -107,3 +108,15 @@ def test_age_and_importance_never_beat_clear_relevance():
         candidate(2, 0.4, importance=2),
     )
     assert order == [1, 2]
+
+
+def test_a_query_for_the_present_gives_age_more_to_say():
+    old, new = candidate(1, 0.9, age=5), candidate(2, 0.7, age=0)
+    assert ranked(Fusion(), old, new, query="Where does she live?")[0] == [1, 2]
+    assert ranked(Fusion(), old, new, query="Where does she live now?")[0] == [2, 1]
+
+
+def test_gives_no_more_than_asked():
+    question = Question(Scope("a", "u"), "anything", top_k=2)
+    shortlist = Shortlist(tuple(candidate(n) for n in range(1, 6)), WORDS)
+    assert len(Fusion().rank(question, shortlist, NOW)) == len(Blend().rank(question, shortlist, NOW)) == 2

@@ -1,8 +1,12 @@
+from datetime import UTC, datetime
+from uuid import uuid4
+
 import pytest
 
+from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import WordStatistics
 from agent_memory.domain.semantic.stemming import stem
-from agent_memory.domain.semantic.words import bm25, word_counts
+from agent_memory.domain.semantic.words import bm25, memory_words, word_counts
 
 STATISTICS = WordStatistics(documents=100, mean_length=10, frequencies={"common": 90, "rare": 1})
 
@@ -57,3 +61,9 @@ def test_long_memories_weigh_less():
 
 def test_no_words_no_score():
     assert bm25({}, 0, WordStatistics(0, 0.0, {})) == 0
+
+
+def test_a_memory_is_found_by_its_day():
+    day = datetime(2023, 5, 8, tzinfo=UTC)
+    memory = Memory(MemoryId(uuid4()), Scope("a", "u"), "We went out in May", day)
+    assert memory_words(memory) == {"went": 1, "mai": 2, "8": 1, "2023": 1}

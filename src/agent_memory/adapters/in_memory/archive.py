@@ -1,0 +1,112 @@
+"""A `MemoryArchive` over the same dictionary as the `MemoryStore`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept
+from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.selection import Selection
+
+
+class InMemoryMemoryArchive:
+    def __init__(self, store: InMemoryMemoryStore) -> None:
+        self._kept = store.kept
+        self._former: dict[MemoryId, list[Memory]] = {}
+
+    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
+        new = []
+        for memory, embedding in entries:
+            new.append(memory.id not in self._kept)
+            self._kept.setdefault(memory.id, Kept(memory, embedding))
+        return new
+
+    async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
+        kept = self._kept.get(memory_id)
+        if kept is None or kept.memory.scope.agent_id != agent_id:
+            return None
+        return kept.memory if user_id in {None, kept.memory.scope.user_id} else None
+
+    async def page(
+        self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
+    ) -> list[Memory]:
+        held = sorted(self._held(scope, selection, now), key=_place, reverse=True)
+        return [memory for memory in held if after is None or _place(memory) < (after.created_at, after.id)][:limit]
+
+    async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
+        present = self._kept.get(memory.id)
+        if present is None or present.memory.version != expected:
+            return False
+        self._former.setdefault(memory.id, []).insert(0, present.memory)
+        self._kept[memory.id] = Kept(memory, embedding or present.embedding)
+        return True
+
+    async def history(self, memory_id: MemoryId, agent_id: str) -> list[Memory]:
+        present = await self.get(memory_id, agent_id)
+        return [] if present is None else [present, *self._former.get(memory_id, [])]
+
+    async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
+        present = self._kept.get(memory_id)
+        if present is None or present.memory.scope != successor.scope or present.memory.superseded_at is not None:
+            return False
+        marked = replace(present.memory, superseded_by=successor.id, superseded_at=successor.created_at)
+        self._kept[memory_id] = Kept(marked, present.embedding)
+        self._kept[successor.id] = Kept(successor, embedding)
+        return True
+
+    async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
+        return len(self._held(scope, selection, now))
+
+    async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
+        return self._remove(self._held(scope, selection, now))
+
+    async def erase(self, user_id: str, agent_id: str | None, now: datetime) -> Receipt:
+        doomed = [
+            memory
+            for memory in self._memories()
+            if memory.scope.user_id == user_id and agent_id in {None, memory.scope.agent_id}
+        ]
+        versions = sum(len(self._former.get(memory.id, [])) for memory in doomed)
+        return Receipt(user_id, agent_id, self._remove(doomed), versions, now)
+
+    async def inventory(self, scope: Scope, now: datetime) -> Inventory:
+        everything = [memory for memory in self._memories() if memory.scope == scope]
+        held = [memory for memory in everything if memory.holds(now)]
+        superseded = sum(memory.superseded_at is not None for memory in everything)
+        return Inventory(
+            memories=len(held),
+            by_type=Counter(memory.memory_type for memory in held),
+            by_tag=Counter(tag for memory in held for tag in memory.tags),
+            characters=sum(len(memory.content) for memory in held),
+            oldest=min((memory.created_at for memory in held), default=None),
+            newest=max((memory.created_at for memory in held), default=None),
+            superseded=superseded,
+            expired=len(everything) - len(held) - superseded,
+        )
+
+    async def purge(self, now: datetime) -> int:
+        return self._remove([m for m in self._memories() if m.expires_at is not None and m.expires_at <= now])
+
+    async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
+        memories = sorted((memory for memory in self._memories() if memory.scope == scope), key=_place)
+        following = [m for m in memories if after is None or _place(m) > (after.created_at, after.id)]
+        return [(memory, self._kept[memory.id].embedding) for memory in following[:limit]]
+
+    def _memories(self) -> Iterator[Memory]:
+        return (kept.memory for kept in self._kept.values())
+
+    def _held(self, scope: Scope, selection: Selection, now: datetime) -> list[Memory]:
+        in_scope = (memory for memory in self._memories() if memory.scope == scope)
+        return [memory for memory in in_scope if memory.holds(now) and selection.admits(memory)]
+
+    def _remove(self, memories: list[Memory]) -> int:
+        for memory in memories:
+            del self._kept[memory.id]
+            self._former.pop(memory.id, None)
+        return len(memories)
+
+
+def _place(memory: Memory) -> tuple[datetime, MemoryId]:
+    return memory.created_at, memory.id

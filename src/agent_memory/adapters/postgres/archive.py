@@ -1,0 +1,215 @@
+"""A `MemoryArchive` in PostgreSQL, over the same table as the `MemoryStore`."""
+
+from array import array
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Composed
+from psycopg.types.json import Jsonb
+
+from agent_memory.adapters.postgres.conditions import Conditions
+from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.rows import ADD, COLUMNS, WIDTH, bag, half, memory_of, row_of
+from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.selection import Selection
+
+_HELD = SQL("""
+agent_id = %(agent_id)s AND user_id = %(user_id)s
+AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s) AND {selected}
+""")
+
+_GET = SQL("""
+SELECT {columns} FROM agent_memory.memories
+WHERE id = %(id)s AND agent_id = %(agent_id)s AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+""")
+
+_PAGE = SQL("""
+SELECT {columns} FROM agent_memory.memories
+WHERE {held} AND (%(moment)s::timestamptz IS NULL OR (created_at, id) < (%(moment)s, %(mark)s))
+ORDER BY created_at DESC, id DESC LIMIT %(limit)s
+""")
+
+# The row is locked before its version is read, so of two writers who expect the same version one finds it.
+_REPLACE: LiteralString = """
+WITH present AS (
+    SELECT * FROM agent_memory.memories WHERE id = %(id)s AND version = %(expected)s FOR UPDATE
+), kept AS (
+    INSERT INTO agent_memory.memory_versions
+        (memory_id, version, content, memory_type, importance, tags, metadata, expires_at)
+    SELECT id, version, content, memory_type, importance, tags, metadata, expires_at FROM present
+)
+UPDATE agent_memory.memories AS m
+SET content = %(content)s, memory_type = %(memory_type)s, importance = %(importance)s, tags = %(tags)s,
+    metadata = %(metadata)s, expires_at = %(expires_at)s, version = %(version)s, words = %(words)s,
+    embedding = coalesce(%(embedding)s::halfvec, m.embedding),
+    embedding_model = coalesce(%(embedding_model)s, m.embedding_model)
+FROM present WHERE m.id = present.id
+"""
+
+_HISTORY = SQL("""
+SELECT m.id, m.agent_id, m.user_id, v.content, m.created_at, v.memory_type, v.importance, v.tags, v.metadata,
+       v.expires_at, v.version, NULL::uuid, NULL::timestamptz
+FROM agent_memory.memory_versions AS v JOIN agent_memory.memories AS m ON m.id = v.memory_id
+WHERE m.id = %(id)s AND m.agent_id = %(agent_id)s
+UNION ALL
+SELECT {columns} FROM agent_memory.memories WHERE id = %(id)s AND agent_id = %(agent_id)s
+ORDER BY version DESC
+""")
+
+_SUPERSEDE: LiteralString = """
+UPDATE agent_memory.memories SET superseded_by = %s, superseded_at = %s
+WHERE id = %s AND agent_id = %s AND user_id = %s AND superseded_at IS NULL
+"""
+
+_ERASE: LiteralString = """
+WITH doomed AS (
+    SELECT id FROM agent_memory.memories
+    WHERE user_id = %(user_id)s AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
+    FOR UPDATE
+), versions AS (
+    SELECT count(*) AS number FROM agent_memory.memory_versions WHERE memory_id IN (SELECT id FROM doomed)
+), gone AS (
+    DELETE FROM agent_memory.memories WHERE id IN (SELECT id FROM doomed) RETURNING id
+)
+SELECT (SELECT count(*) FROM gone), number FROM versions
+"""
+
+_INVENTORY: LiteralString = """
+WITH scope AS (
+    SELECT *, superseded_at IS NOT NULL AS superseded,
+           superseded_at IS NULL AND coalesce(expires_at <= %(now)s, false) AS expired
+    FROM agent_memory.memories WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
+), held AS (
+    SELECT * FROM scope WHERE NOT superseded AND NOT expired
+)
+SELECT count(*), coalesce(sum(char_length(content)), 0)::bigint, min(created_at), max(created_at),
+       (SELECT coalesce(jsonb_object_agg(memory_type, number), '{}')
+        FROM (SELECT memory_type, count(*) AS number FROM held GROUP BY memory_type) AS types),
+       (SELECT coalesce(jsonb_object_agg(tag, number), '{}')
+        FROM (SELECT tag, count(*) AS number FROM held, unnest(tags) AS tag GROUP BY tag) AS tags),
+       (SELECT count(*) FROM scope WHERE superseded), (SELECT count(*) FROM scope WHERE expired)
+FROM held
+"""
+
+_ENTRIES = SQL("""
+SELECT {columns}, embedding, embedding_model FROM agent_memory.memories
+WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
+  AND (%(moment)s::timestamptz IS NULL OR (created_at, id) > (%(moment)s, %(mark)s))
+ORDER BY created_at, id LIMIT %(limit)s
+""")
+
+_NAMED = SQL(COLUMNS)
+
+
+class PostgresMemoryArchive:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
+        rows = [row_of(memory, embedding) for memory, embedding in entries]
+
+        async def work(connection: AsyncConnection) -> list[bool]:
+            async with connection.transaction(), connection.cursor() as cursor:
+                await cursor.executemany(ADD + " RETURNING true", rows, returning=True)
+                return [bool(await results.fetchall()) async for results in cursor.results()]
+
+        return await self._database.run(work)
+
+    async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
+        parameters = {"id": memory_id, "agent_id": agent_id, "user_id": user_id}
+        rows = await self._rows(_GET.format(columns=_NAMED), parameters)
+        return memory_of(rows[0]) if rows else None
+
+    async def page(
+        self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
+    ) -> list[Memory]:
+        held, parameters = _held(scope, selection, now)
+        rows = await self._rows(_PAGE.format(columns=_NAMED, held=held), parameters | _place(after, limit))
+        return [memory_of(row) for row in rows]
+
+    async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
+        parameters = {
+            "id": memory.id, "expected": expected, "content": memory.content, "version": memory.version,
+            "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
+            "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at, "words": bag(memory),
+            "embedding": None if embedding is None else half(embedding),
+            "embedding_model": None if embedding is None else embedding.model,
+        }  # fmt: skip
+        return await self._changed(SQL(_REPLACE), parameters) > 0
+
+    async def history(self, memory_id: MemoryId, agent_id: str) -> list[Memory]:
+        rows = await self._rows(_HISTORY.format(columns=_NAMED), {"id": memory_id, "agent_id": agent_id})
+        return [memory_of(row) for row in rows]
+
+    async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
+        scope, row = successor.scope, row_of(successor, embedding)
+        mark = [successor.id, successor.created_at, memory_id, scope.agent_id, scope.user_id]
+
+        async def work(connection: AsyncConnection) -> bool:
+            async with connection.transaction():
+                marked = (await connection.execute(_SUPERSEDE, mark)).rowcount > 0
+                if marked:
+                    await connection.execute(ADD, row)
+                return marked
+
+        return await self._database.run(work)
+
+    async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
+        held, parameters = _held(scope, selection, now)
+        [[count]] = await self._rows(
+            SQL("SELECT count(*) FROM agent_memory.memories WHERE {}").format(held), parameters
+        )
+        return int(count)
+
+    async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
+        held, parameters = _held(scope, selection, now)
+        return await self._changed(SQL("DELETE FROM agent_memory.memories WHERE {}").format(held), parameters)
+
+    async def erase(self, user_id: str, agent_id: str | None, now: datetime) -> Receipt:
+        [[memories, versions]] = await self._rows(SQL(_ERASE), {"user_id": user_id, "agent_id": agent_id})
+        return Receipt(user_id, agent_id, memories, versions, now)
+
+    async def inventory(self, scope: Scope, now: datetime) -> Inventory:
+        parameters = {"agent_id": scope.agent_id, "user_id": scope.user_id, "now": now}
+        [[memories, characters, oldest, newest, types, tags, superseded, expired]] = await self._rows(
+            SQL(_INVENTORY), parameters
+        )
+        by_type = {MemoryType(name): number for name, number in types.items()}
+        return Inventory(memories, by_type, tags, characters, oldest, newest, superseded, expired)
+
+    async def purge(self, now: datetime) -> int:
+        expired = SQL("DELETE FROM agent_memory.memories WHERE expires_at <= %(now)s")
+        return await self._changed(expired, {"now": now})
+
+    async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
+        parameters = {"agent_id": scope.agent_id, "user_id": scope.user_id} | _place(after, limit)
+        rows = await self._rows(_ENTRIES.format(columns=_NAMED), parameters)
+        return [(memory_of(row[:WIDTH]), Embedding(row[-1], array("f", row[-2].to_list()))) for row in rows]
+
+    async def _rows(self, query: SQL | Composed, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        async def work(connection: AsyncConnection) -> list[tuple[Any, ...]]:
+            return await (await connection.execute(query, parameters)).fetchall()
+
+        return await self._database.run(work)
+
+    async def _changed(self, query: SQL | Composed, parameters: dict[str, Any]) -> int:
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(query, parameters)).rowcount
+
+        return await self._database.run(work)
+
+
+def _held(scope: Scope, selection: Selection, now: datetime) -> tuple[Composed, dict[str, Any]]:
+    conditions = Conditions()
+    held = _HELD.format(selected=conditions.selected(selection))
+    named = {"agent_id": scope.agent_id, "user_id": scope.user_id, "now": now}
+    return held, conditions.parameters | named
+
+
+def _place(after: Mark | None, limit: int) -> dict[str, Any]:
+    if after is None:
+        return {"moment": None, "mark": None, "limit": limit}
+    return {"moment": after.created_at, "mark": after.id, "limit": limit}

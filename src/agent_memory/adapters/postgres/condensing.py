@@ -1,0 +1,89 @@
+"""A `CondensingStore` in PostgreSQL: sources are superseded by what stands for them, in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import LiteralString
+
+from psycopg import AsyncConnection, Rollback
+from psycopg.sql import SQL
+
+from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.rows import ADD, COLUMNS, memory_of, row_of
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+
+_CROWDED: LiteralString = """
+SELECT agent_id, user_id FROM agent_memory.memories
+WHERE memory_type = 'episodic' AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %s)
+GROUP BY agent_id, user_id HAVING count(*) > %s
+"""
+
+_OLDEST = SQL("""
+SELECT {columns} FROM agent_memory.memories
+WHERE agent_id = %s AND user_id = %s AND memory_type = 'episodic'
+  AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %s)
+ORDER BY created_at, id LIMIT %s
+""")
+
+_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%s, hashtextextended(%s, 0)))"
+
+_SUPERSEDE: LiteralString = """
+UPDATE agent_memory.memories SET superseded_by = %s, superseded_at = %s
+WHERE id = ANY(%s) AND agent_id = %s AND user_id = %s AND superseded_at IS NULL
+"""
+
+_RESTORE: LiteralString = """
+UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL
+WHERE superseded_by = %(id)s AND agent_id = %(agent_id)s
+"""
+
+_REMOVE: LiteralString = "DELETE FROM agent_memory.memories WHERE id = %(id)s AND agent_id = %(agent_id)s"
+
+
+class PostgresCondensingStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def crowded(self, more_than: int, now: datetime) -> list[Scope]:
+        async def work(connection: AsyncConnection) -> list[Scope]:
+            rows = await (await connection.execute(_CROWDED, [now, more_than])).fetchall()
+            return [Scope(*row) for row in rows]
+
+        return await self._database.run(work)
+
+    async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
+        query = _OLDEST.format(columns=SQL(COLUMNS))
+
+        async def work(connection: AsyncConnection) -> list[Memory]:
+            cursor = await connection.execute(query, [scope.agent_id, scope.user_id, now, limit])
+            return [memory_of(row) for row in await cursor.fetchall()]
+
+        return await self._database.run(work)
+
+    async def stand_for(
+        self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
+    ) -> bool:
+        scope, row = successor.scope, row_of(successor, embedding)
+        mark = [successor.id, now, list(sources), scope.agent_id, scope.user_id]
+
+        async def work(connection: AsyncConnection) -> bool:
+            async with connection.transaction() as transaction:
+                await connection.execute(_LOCK, [scope.agent_id, scope.user_id])
+                whole = (await connection.execute(_SUPERSEDE, mark)).rowcount == len(sources)
+                if not whole:
+                    raise Rollback(transaction)
+                await connection.execute(ADD, row)
+            return whole
+
+        return await self._database.run(work)
+
+    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
+        named = {"id": memory_id, "agent_id": agent_id}
+
+        async def work(connection: AsyncConnection) -> int:
+            async with connection.transaction():
+                restored = (await connection.execute(_RESTORE, named)).rowcount
+                if restored:
+                    await connection.execute(_REMOVE, named)
+                return restored
+
+        return await self._database.run(work)

@@ -1,0 +1,73 @@
+"""A `Selection` as SQL that means the same as its `admits` does: every part says yes or no, never NULL."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import assert_never
+
+from psycopg.sql import SQL, Composable, Placeholder
+from psycopg.types.json import Jsonb
+
+from agent_memory.domain.semantic.filters import Compares, Equals, Every, Exists, Filter, Not, Order, Some
+from agent_memory.domain.semantic.selection import Selection
+
+_SIGNS = {
+    Order.LESS: SQL("<"), Order.AT_MOST: SQL("<="), Order.GREATER: SQL(">"), Order.AT_LEAST: SQL(">="),
+}  # fmt: skip
+
+
+class Conditions:
+    """Collects the values of the conditions that it writes, each under a name of its own."""
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, object] = {}
+        self._names = (f"c{number}" for number in count())
+
+    def selected(self, selection: Selection) -> Composable:
+        return SQL(" AND ").join([SQL("true"), *self._parts(selection)])
+
+    def _parts(self, selection: Selection) -> Iterator[Composable]:
+        if selection.memory_type is not None:
+            yield SQL("memory_type = {}").format(self._value(selection.memory_type.value))
+        if selection.tags:
+            yield SQL("tags @> {}").format(self._value(sorted(selection.tags)))
+        if selection.since is not None:
+            yield SQL("created_at >= {}").format(self._value(selection.since))
+        if selection.until is not None:
+            yield SQL("created_at < {}").format(self._value(selection.until))
+        if selection.metadata is not None:
+            yield self._matching(selection.metadata)
+
+    def _matching(self, condition: Filter) -> Composable:
+        match condition:
+            case Equals(path, value):
+                return SQL("coalesce({} = {}, false)").format(self._found(path), self._value(Jsonb(value)))
+            case Compares():
+                return self._comparing(condition)
+            case Exists(path):
+                return SQL("{} IS NOT NULL").format(self._found(path))
+            case Every(parts):
+                return SQL("({})").format(SQL(" AND ").join([SQL("true"), *map(self._matching, parts)]))
+            case Some(parts):
+                return SQL("({})").format(SQL(" OR ").join([SQL("false"), *map(self._matching, parts)]))
+            case Not(part):
+                return SQL("NOT {}").format(self._matching(part))
+            case _:
+                assert_never(condition)
+
+    def _comparing(self, condition: Compares) -> Composable:
+        # Within one type jsonb orders numbers by value; texts it orders by the database's collation, so not those.
+        found, sign, value = self._found(condition.path), _SIGNS[condition.order], condition.value
+        if isinstance(value, str):
+            text = SQL("metadata #>> {}").format(self._value(list(condition.path)))
+            holds = SQL('({}) COLLATE "C" {} {}').format(text, sign, self._value(value))
+            return SQL("(CASE jsonb_typeof({}) WHEN 'string' THEN {} ELSE false END)").format(found, holds)
+        holds = SQL("{} {} {}").format(found, sign, self._value(Jsonb(value)))
+        return SQL("(CASE jsonb_typeof({}) WHEN 'number' THEN {} ELSE false END)").format(found, holds)
+
+    def _found(self, path: tuple[str, ...]) -> Composable:
+        return SQL("(metadata #> {})").format(self._value(list(path)))
+
+    def _value(self, value: object) -> Placeholder:
+        name = next(self._names)
+        self.parameters[name] = value
+        return Placeholder(name)

@@ -1,0 +1,102 @@
+"""Indexes that pay only for large scopes, built when there is one: beside the traffic, by one worker of many.
+
+Every insertion into a vector index costs milliseconds, so it waits until a scope is large enough to need one.
+"""
+
+from enum import StrEnum
+from typing import LiteralString
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Composed, Identifier, Literal
+
+from agent_memory.adapters.postgres.connection import Database
+
+_LARGE = 5000  # memories in one scope
+_LOCK = 0x696E646578
+
+_log = structlog.get_logger(__name__)
+
+_LARGEST: LiteralString = """
+SELECT coalesce(max(size), 0) FROM (SELECT count(*) AS size FROM agent_memory.memories GROUP BY agent_id, user_id) AS s
+"""
+_DIMENSIONS: LiteralString = """
+SELECT embedding_dimension FROM agent_memory.memories GROUP BY embedding_dimension HAVING count(*) >= %s
+"""
+_STATE: LiteralString = """
+SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)
+"""
+
+
+class VectorIndex(StrEnum):
+    HNSW = "hnsw"
+    IVFFLAT = "ivfflat"
+
+
+_OPTIONS = {
+    VectorIndex.HNSW: SQL("WITH (m = 16, ef_construction = 64)"),
+    VectorIndex.IVFFLAT: SQL("WITH (lists = 100)"),
+}
+
+
+class Indexing:
+    def __init__(self, database: Database, kind: VectorIndex = VectorIndex.HNSW, large: int = _LARGE) -> None:
+        self._database = database
+        self._kind = kind
+        self._large = large
+
+    async def tend(self) -> list[str]:
+        """Build what is missing; the names of what was built. May be repeated, by many workers."""
+        return await self._database.run(self._tend)
+
+    async def _tend(self, connection: AsyncConnection) -> list[str]:
+        [[locked]] = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])).fetchall()
+        if not locked:
+            return []
+        try:
+            [[largest]] = await (await connection.execute(_LARGEST)).fetchall()
+            if largest < self._large:
+                return []
+            rows = await (await connection.execute(_DIMENSIONS, [self._large])).fetchall()
+            wanted = [self._vectors(dimension) for (dimension,) in rows] + [_words()]
+            return [name for name, statement in wanted if await _build(connection, name, statement)]
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+    def _vectors(self, dimension: int) -> tuple[str, Composed]:
+        name = f"memories_{self._kind}_{dimension}"
+        statement = SQL("""
+            CREATE INDEX CONCURRENTLY {name} ON agent_memory.memories
+            USING {kind} ((embedding::halfvec({dimension})) halfvec_cosine_ops) {options}
+            WHERE embedding_dimension = {dimension}
+        """).format(
+            name=Identifier(name),
+            kind=Identifier(self._kind),
+            dimension=Literal(dimension),
+            options=_OPTIONS[self._kind],
+        )
+        return name, statement
+
+
+def _words() -> tuple[str, Composed]:
+    name = "memories_by_word"
+    statement = SQL("CREATE INDEX CONCURRENTLY {} ON agent_memory.memories USING gin (words)")
+    return name, statement.format(Identifier(name))
+
+
+async def _build(connection: AsyncConnection, name: str, statement: Composed) -> bool:
+    """An index whose building was interrupted stays behind, of no use to anybody: it is built again."""
+    qualified = f"agent_memory.{name}"
+    states = await (await connection.execute(_STATE, [qualified])).fetchall()
+    if states == [(True,)]:
+        return False
+    if states:
+        await connection.execute(SQL("DROP INDEX CONCURRENTLY agent_memory.{}").format(Identifier(name)))
+    _log.info("building an index", index=name)
+    await connection.execute("SET maintenance_work_mem = '256MB'")
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.execute("RESET maintenance_work_mem")
+    await connection.execute("ANALYZE agent_memory.memories")
+    return True

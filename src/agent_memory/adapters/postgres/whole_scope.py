@@ -1,0 +1,98 @@
+"""The shortlist of a scope that is small enough to be read whole: exact, in one statement."""
+
+from collections import Counter
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL
+
+from agent_memory.adapters.postgres.conditions import Conditions
+from agent_memory.adapters.postgres.rows import COLUMNS, WIDTH, half, hashed, memory_of
+from agent_memory.domain.semantic.memory import Memory
+from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
+
+# One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
+_SHORTLIST = SQL("""
+WITH scope AS MATERIALIZED (
+    SELECT {columns},
+           row_number() OVER (ORDER BY created_at, id) AS position,
+           CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
+           CASE WHEN words && %(words)s
+                THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END AS matched,
+           cardinality(words) AS length,
+           {selected} AS eligible
+    FROM agent_memory.memories
+    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
+      AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
+), totals AS (
+    SELECT count(*) AS documents, avg(length)::float8 AS mean_length FROM scope
+), counts AS (
+    SELECT position, length, eligible, word, count(*)::float8 AS count
+    FROM scope, unnest(matched) AS word
+    GROUP BY position, length, eligible, word
+), frequencies AS (
+    SELECT word, count(*)::float8 AS frequency FROM counts GROUP BY word
+), by_words AS (
+    SELECT position
+    FROM counts JOIN frequencies USING (word), totals
+    WHERE eligible
+    GROUP BY position
+    ORDER BY sum(ln((documents + 1) / (frequency + 0.5::float8)) * count
+                 / (count + 0.9::float8 * (0.75::float8 + 0.25::float8 * length / mean_length))) DESC
+    LIMIT %(depth)s
+), chosen AS (
+    (SELECT position FROM scope WHERE eligible ORDER BY similarity DESC LIMIT %(depth)s)
+    UNION (SELECT position FROM by_words)
+    UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(newest)s)
+)
+SELECT {columns}, position, similarity, matched, length, eligible,
+       documents, mean_length,
+       ARRAY(SELECT word FROM frequencies ORDER BY word), ARRAY(SELECT frequency FROM frequencies ORDER BY word)
+FROM scope, totals
+WHERE position IN (SELECT position + step FROM chosen, generate_series(-2, 2) AS step)
+ORDER BY position
+""")
+
+# position, similarity, matched, length, eligible; then of the whole scope: documents, mean length, words, frequencies
+Signals = tuple[int, float, list[int] | None, int, bool, int, float, list[int], list[float]]
+
+
+async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
+    words = {hashed(word): word for word in search.words}
+    conditions = Conditions()
+    query = _SHORTLIST.format(columns=SQL(COLUMNS), selected=conditions.selected(search.selection))
+    parameters = conditions.parameters | parameters_of(search)
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(query, parameters)
+        rows: list[tuple[Any, ...]] = await cursor.fetchall()
+    signals: list[Signals] = [row[WIDTH:] for row in rows]
+    memories = [memory_of(row[:WIDTH]) for row in rows]
+    candidates = tuple(_candidate(*pair, words) for pair in zip(memories, signals, strict=True))
+    return Shortlist(candidates, _statistics(signals, words))
+
+
+def parameters_of(search: Search) -> dict[str, object]:
+    return {
+        "agent_id": search.scope.agent_id,
+        "user_id": search.scope.user_id,
+        "now": search.now,
+        "model": search.embedding.model,
+        "vector": half(search.embedding),
+        "words": [hashed(word) for word in search.words],
+        "depth": search.depth,
+        "newest": search.newest,
+    }
+
+
+def _candidate(memory: Memory, signals: Signals, words: dict[int, str]) -> Candidate:
+    position, similarity, matched, length, eligible, *_ = signals
+    counts = Counter([words[word] for word in matched]) if matched else {}
+    return Candidate(memory, position, similarity, counts, length, eligible)
+
+
+def _statistics(signals: list[Signals], words: dict[int, str]) -> WordStatistics:
+    if not signals:
+        return WordStatistics(0, 0.0, {})
+    *_, documents, mean_length, found, frequencies = signals[0]
+    known = zip(found, frequencies, strict=True)
+    return WordStatistics(documents, mean_length, {words[word]: int(frequency) for word, frequency in known})

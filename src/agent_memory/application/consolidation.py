@@ -1,0 +1,66 @@
+"""Condensing what has become too much, in the background and reversibly: the sources stay, marked and linked."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from agent_memory.domain.errors import NotFound
+from agent_memory.domain.semantic.condensing import condense
+from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope, parse_memory_id
+from agent_memory.domain.semantic.retention import Retention, standing_for
+from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder
+
+
+class ExtractiveCondenser:
+    """Chooses among the sentences; no model, no network."""
+
+    async def condense(self, memories: Sequence[Memory]) -> str:
+        return await asyncio.to_thread(condense, memories)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Consolidation:
+    """May run in many workers at once: whoever comes second finds the work done and changes nothing."""
+
+    def __init__(
+        self,
+        store: CondensingStore,
+        embedder: Embedder,
+        condenser: Condenser | None = None,
+        retention: Retention | None = None,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._condenser = condenser or ExtractiveCondenser()
+        self._retention = retention or Retention()
+        self._clock = clock
+
+    async def run_once(self) -> list[Memory]:
+        """Condense one batch of every scope that has too much; the memories that stand for what was condensed."""
+        crowded = await self._store.crowded(self._retention.threshold, self._clock())
+        made = [await self.condense(scope) for scope in crowded]
+        return [memory for memory in made if memory is not None]
+
+    async def condense(self, scope: Scope) -> Memory | None:
+        """Condense the oldest batch of one scope; None: there was too little, or another worker was first."""
+        sources = await self._store.oldest(scope, self._retention.batch, self._clock())
+        if len(sources) < self._retention.batch:
+            return None
+        content = await self._condenser.condense(sources)
+        memory = standing_for(sources, content, MemoryId(uuid4()))
+        [embedding] = await self._embedder.embed([content])
+        ids = [source.id for source in sources]
+        done = await self._store.stand_for(ids, memory, embedding, self._clock())
+        return memory if done else None
+
+    async def restore(self, memory_id: MemoryId | str, *, agent_id: str) -> int:
+        """Bring back what a memory stands for, in its place; answers how many."""
+        restored = await self._store.restore(parse_memory_id(memory_id), agent_id)
+        if not restored:
+            raise NotFound("condensed memory", str(memory_id))
+        return restored

@@ -1,0 +1,165 @@
+"""Looking after memories: get, list, revise, supersede, keep many, forget many, erase, count up, expire."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict, Unpack
+from uuid import uuid4
+
+from agent_memory.domain.errors import AgentMemoryError, Conflict, InvalidInput, NotFound
+from agent_memory.domain.semantic.checks import Document, check_text
+from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt
+from agent_memory.domain.semantic.memory import (
+    LONGEST_NAME,
+    Memory,
+    MemoryId,
+    MemoryType,
+    Scope,
+    parse_memory_id,
+    parse_memory_type,
+)
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.ports.semantic import Embedder, MemoryArchive
+
+MOST_LISTED = 200
+MOST_KEPT_AT_ONCE = 500
+
+
+class Fields(TypedDict, total=False):
+    """What can be said of a memory, and said anew."""
+
+    content: str
+    memory_type: MemoryType | str
+    importance: float
+    tags: Iterable[str]
+    metadata: Document
+    expires_at: datetime | None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MemoryKeeping:
+    """One for the whole application, over the same place as its `SemanticMemory`; holds no state of its own."""
+
+    def __init__(self, archive: MemoryArchive, embedder: Embedder, clock: Callable[[], datetime] = _now) -> None:
+        self._archive = archive
+        self._embedder = embedder
+        self._clock = clock
+
+    async def get(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> Memory:
+        memory = await self._archive.get(parse_memory_id(memory_id), agent_id, user_id)
+        if memory is None:
+            raise NotFound("memory", str(memory_id))
+        return memory
+
+    async def list(
+        self,
+        *,
+        agent_id: str,
+        user_id: str,
+        selection: Selection = EVERYTHING,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        """What holds now, newest first, page by page."""
+        if not 1 <= limit <= MOST_LISTED:
+            raise InvalidInput("limit", f"must be 1 to {MOST_LISTED}, is {limit}")
+        after = None if cursor is None else Mark.read(cursor)
+        scope = Scope(agent_id, user_id)
+        # One more than asked tells whether anything follows.
+        found = await self._archive.page(scope, selection, self._clock(), after, limit + 1)
+        page = found[:limit]
+        return Page(tuple(page), Mark.after(page[-1]).cursor() if len(found) > limit else None)
+
+    async def revise(
+        self, memory_id: MemoryId | str, *, agent_id: str, version: int | None = None, **fields: Unpack[Fields]
+    ) -> Memory:
+        """Say some of it anew; what it said before stays in its history. With `version`, only if it is at that."""
+        present = await self.get(memory_id, agent_id=agent_id)
+        if version not in {None, present.version}:
+            raise Conflict(f"memory {present.id} is at version {present.version}, not {version}")
+        revised = replace(_said(present, fields), version=present.version + 1)
+        # The vector is of the content alone; a change of anything else needs none.
+        embedding = None
+        if revised.content != present.content:
+            [embedding] = await self._embedder.embed([revised.content])
+        if not await self._archive.replace(revised, embedding, present.version):
+            raise Conflict(f"memory {present.id} is no longer at version {present.version}")
+        return revised
+
+    async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:
+        """All it ever said, the newest version first."""
+        versions = await self._archive.history(parse_memory_id(memory_id), agent_id)
+        if not versions:
+            raise NotFound("memory", str(memory_id))
+        return versions
+
+    async def supersede(self, memory_id: MemoryId | str, *, agent_id: str, **fields: Unpack[Fields]) -> Memory:
+        """Remember what holds now in place of what held until now; that stays, marked, and is no longer recalled."""
+        former = await self.get(memory_id, agent_id=agent_id)
+        said = _said(former, fields)
+        successor = replace(
+            said, id=MemoryId(uuid4()), created_at=self._clock(), version=1, superseded_by=None, superseded_at=None
+        )
+        [embedding] = await self._embedder.embed([successor.content])
+        if not await self._archive.supersede(former.id, successor, embedding):
+            raise Conflict(f"memory {former.id} is superseded already")
+        return successor
+
+    async def remember_many(
+        self, *, agent_id: str, user_id: str, memories: Sequence[Fields]
+    ) -> Sequence[Memory | AgentMemoryError]:
+        """Keep all that can be kept, in one commit; for each of the others, in its place, what is wrong with it."""
+        if not 1 <= len(memories) <= MOST_KEPT_AT_ONCE:
+            raise InvalidInput("memories", f"must be 1 to {MOST_KEPT_AT_ONCE}, are {len(memories)}")
+        scope, now = Scope(agent_id, user_id), self._clock()
+        # A microsecond apart, they keep the order in which they were told.
+        moments = (now + timedelta(microseconds=number) for number in range(len(memories)))
+        outcomes = [_new(scope, moment, fields) for moment, fields in zip(moments, memories, strict=True)]
+        sound = [outcome for outcome in outcomes if isinstance(outcome, Memory)]
+        embeddings = await self._embedder.embed([memory.content for memory in sound])
+        await self._archive.add_many(list(zip(sound, embeddings, strict=True)))
+        return outcomes
+
+    async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
+        """Forget all that is selected; a dry run only counts them."""
+        scope = Scope(agent_id, user_id)
+        verb = self._archive.count_selected if dry_run else self._archive.remove_selected
+        return await verb(scope, selection, self._clock())
+
+    async def erase_user(self, user_id: str, *, agent_id: str | None = None) -> Receipt:
+        """Remove everything about a user for good, of one agent or of all, and say what it was."""
+        check_text("user_id", user_id, LONGEST_NAME)
+        if agent_id is not None:
+            check_text("agent_id", agent_id, LONGEST_NAME)
+        return await self._archive.erase(user_id, agent_id, self._clock())
+
+    async def inventory(self, *, agent_id: str, user_id: str) -> Inventory:
+        return await self._archive.inventory(Scope(agent_id, user_id), self._clock())
+
+    async def purge(self) -> int:
+        """Remove what has expired; it was not to be found before either."""
+        return await self._archive.purge(self._clock())
+
+
+def _said(memory: Memory, fields: Fields) -> Memory:
+    return replace(
+        memory,
+        content=fields.get("content", memory.content),
+        memory_type=parse_memory_type(fields.get("memory_type", memory.memory_type)),
+        importance=fields.get("importance", memory.importance),
+        tags=frozenset(fields.get("tags", memory.tags)),
+        metadata=fields.get("metadata", memory.metadata),
+        expires_at=fields.get("expires_at", memory.expires_at),
+    )
+
+
+def _new(scope: Scope, now: datetime, fields: Fields) -> Memory | AgentMemoryError:
+    try:
+        if "content" not in fields:
+            return InvalidInput("content", "is missing")
+        return _said(Memory(MemoryId(uuid4()), scope, fields["content"], now), fields)
+    except InvalidInput as error:
+        return error

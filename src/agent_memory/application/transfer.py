@@ -1,0 +1,75 @@
+"""Memories out of one place and into another, line by line, with ids, times and vectors kept."""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass, field
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.jsonl import entry_of, line_of
+from agent_memory.domain.semantic.keeping import Mark
+from agent_memory.domain.semantic.memory import Embedding, Memory, Scope
+from agent_memory.ports.semantic import Embedder, MemoryArchive
+
+_AT_ONCE = 200
+_MOST_REFUSALS = 1000
+
+
+@dataclass(slots=True)
+class Arrival:
+    """What an import did: lines kept, lines known already, and which were refused and why."""
+
+    kept: int = 0
+    known: int = 0
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+
+class Transfer:
+    def __init__(self, archive: MemoryArchive, embedder: Embedder) -> None:
+        self._archive = archive
+        self._embedder = embedder
+
+    async def export(self, *, agent_id: str, user_id: str) -> AsyncIterator[str]:
+        """Every memory of the scope as a line, oldest first, superseded ones too; reads as it is read from."""
+        scope, mark = Scope(agent_id, user_id), None
+        while entries := await self._archive.entries(scope, mark, _AT_ONCE):
+            for memory, embedding in entries:
+                yield line_of(memory, embedding)
+            mark = Mark.after(entries[-1][0])
+
+    async def load(self, lines: AsyncIterable[str]) -> Arrival:
+        """Keep every line that can be kept, in commits of many; may be repeated, for known ids stay as they are."""
+        arrival = Arrival()
+        waiting: list[tuple[Memory, Embedding | None]] = []
+        number = 0
+        async for line in lines:
+            number += 1
+            if line.strip():
+                self._take(line, number, waiting, arrival)
+            if len(waiting) >= _AT_ONCE:
+                await self._keep(waiting, arrival)
+                waiting = []
+        await self._keep(waiting, arrival)
+        return arrival
+
+    def _take(self, line: str, number: int, waiting: list[tuple[Memory, Embedding | None]], arrival: Arrival) -> None:
+        try:
+            waiting.append(entry_of(line))
+        except InvalidInput as error:
+            if len(arrival.refused) >= _MOST_REFUSALS:
+                raise InvalidInput("lines", f"more than {_MOST_REFUSALS} are no memories, the last {error}") from None
+            arrival.refused.append((number, str(error)))
+
+    async def _keep(self, entries: list[tuple[Memory, Embedding | None]], arrival: Arrival) -> None:
+        """A vector of our own model is taken as it comes; for the others the text is embedded anew."""
+        strangers = [memory.content for memory, embedding in entries if not self._is_ours(embedding)]
+        made = iter(await self._embedder.embed(strangers))
+        sound = [(m, e if e is not None and self._is_ours(e) else next(made)) for m, e in entries]
+        new = await self._archive.add_many(sound)
+        arrival.kept += sum(new)
+        arrival.known += len(new) - sum(new)
+
+    def _is_ours(self, embedding: Embedding | None) -> bool:
+        return (
+            embedding is not None
+            and embedding.model == self._embedder.model
+            and len(embedding.vector) == self._embedder.dimension
+        )

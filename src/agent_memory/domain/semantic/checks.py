@@ -1,0 +1,65 @@
+"""What no store can hold, said early: texts and documents out of bounds, named by their field."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from agent_memory.domain.errors import InvalidInput
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+Document = Mapping[str, Json]
+
+DEEPEST_DOCUMENT = 16
+LARGEST_DOCUMENT = 16_384  # characters of all its keys and texts, and eight for everything else
+
+
+def check_text(name: str, text: str, longest: int) -> None:
+    if not 1 <= len(text) <= longest:
+        raise InvalidInput(name, f"must have 1 to {longest} characters, has {len(text)}")
+    _check_characters(name, text)
+
+
+def _check_characters(name: str, text: str) -> None:
+    """No database keeps NUL, and no encoding half of a UTF-16 pair."""
+    if "\0" in text:
+        raise InvalidInput(name, f"has a NUL character at position {text.index(chr(0))}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(name, f"has a lone surrogate at position {error.start}") from None
+
+
+def check_document(name: str, document: Document) -> None:
+    """Refuse what is no JSON object, or is too deep or too large; not by recursion, so that depth costs nothing."""
+    if not isinstance(document, Mapping):
+        raise InvalidInput(name, "must be an object")
+    size, depth = 0, 0
+    level: list[Json] = [document]
+    while level:
+        depth += 1
+        if depth > DEEPEST_DOCUMENT:
+            raise InvalidInput(name, f"must be at most {DEEPEST_DOCUMENT} levels deep")
+        size += sum(_size(name, value) for value in level)
+        if size > LARGEST_DOCUMENT:
+            raise InvalidInput(name, f"must have at most {LARGEST_DOCUMENT} characters")
+        level = [inner for value in level for inner in _inside(name, value)]
+
+
+def _size(name: str, value: Json) -> int:
+    if isinstance(value, str):
+        _check_characters(name, value)
+        return len(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(name, f"has a number that is none: {value}")
+    return 8
+
+
+def _inside(name: str, value: Json) -> Sequence[Json]:
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise InvalidInput(name, "must have texts for keys")
+        return [*value.keys(), *value.values()]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return value
+    if value is None or isinstance(value, str | int | float):
+        return ()
+    raise InvalidInput(name, f"holds a {type(value).__name__}, which is no JSON")

@@ -1,0 +1,51 @@
+"""Memories that were made in one go, such as the turns of a talk, and what they lend each other.
+
+It knows times and positions only; what relevance is, and what is made of the loan, is `scoring`'s matter.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from agent_memory.domain.semantic.recall import Candidate
+
+_LONGEST_PAUSE = timedelta(hours=1)
+# What stands just before lends more than what stands just after: an answer follows its question.
+_LENDERS = {-2: 0.6, -1: 1.2, 1: 0.8, 2: 0.4}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The mean relevance of the neighbours, and the best of the whole episode, the memory itself included."""
+
+    neighbours: float
+    episode: float
+
+
+def surroundings(candidates: Sequence[Candidate], relevance: Sequence[float]) -> list[Surroundings]:
+    """For each candidate, in their order of position, what stands around it; one that is alone has itself."""
+    found: list[Surroundings] = []
+    for start, end in _episodes(candidates):
+        by_position = {candidates[i].position: relevance[i] for i in range(start, end)}
+        best = max(by_position.values())
+        found += [Surroundings(_lent(by_position, position), best) for position in by_position]
+    return found
+
+
+def _episodes(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for i in range(1, len(candidates) + 1):
+        if i == len(candidates) or _pause(candidates[i - 1], candidates[i]) > _LONGEST_PAUSE:
+            yield start, i
+            start = i
+
+
+def _pause(one: Candidate, next_one: Candidate) -> timedelta:
+    return next_one.memory.created_at - one.memory.created_at
+
+
+def _lent(by_position: dict[int, float], position: int) -> float:
+    lenders = [(share, position + step) for step, share in _LENDERS.items() if position + step in by_position]
+    if not lenders:
+        return by_position[position]
+    return sum(share * by_position[place] for share, place in lenders) / sum(share for share, _ in lenders)

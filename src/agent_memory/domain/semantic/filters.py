@@ -1,0 +1,160 @@
+"""Conditions on a memory's metadata: a small language, as values that any store can read.
+
+    {"city": "Oslo"}   {"age": {"gte": 18, "lt": 65}}   {"city": {"in": ["Oslo", "Lima"]}}   {"pet": {"exists": true}}
+    {"and": [...]}     {"or": [...]}                    {"not": {...}}                     {"pets.0": {"ne": "Rex"}}
+
+Numbers compare with numbers and texts with texts, by code point; what cannot be compared does not match.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import ge, gt, le, lt
+from typing import Any
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.checks import Document, Json, check_document
+
+
+class Order(StrEnum):
+    LESS = "lt"
+    AT_MOST = "lte"
+    GREATER = "gt"
+    AT_LEAST = "gte"
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    path: tuple[str, ...]
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Compares:
+    path: tuple[str, ...]
+    order: Order
+    value: str | float
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    parts: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    parts: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: "Filter"
+
+
+Filter = Equals | Compares | Exists | Every | Some | Not
+
+_ORDERS: Mapping[Order, Callable[[Any, Any], bool]] = {
+    Order.LESS: lt, Order.AT_MOST: le, Order.GREATER: gt, Order.AT_LEAST: ge,
+}  # fmt: skip
+_ABSENT = object()
+
+
+def parse_filter(document: Document) -> Filter:
+    check_document("filter", document)
+    return _every([_clause(key, value) for key, value in document.items()])
+
+
+def matches(condition: Filter, document: Document) -> bool:
+    match condition:
+        case Equals(path, value):
+            return _same(_found(document, path), value)
+        case Compares(path, order, value):
+            found = _found(document, path)
+            return _comparable(found, value) and _ORDERS[order](found, value)
+        case Exists(path):
+            return _found(document, path) is not _ABSENT
+        case Every(parts):
+            return all(matches(part, document) for part in parts)
+        case Some(parts):
+            return any(matches(part, document) for part in parts)
+        case Not(part):
+            return not matches(part, document)
+
+
+def _clause(key: str, value: Json) -> Filter:
+    if key in {"and", "or"}:
+        parts = tuple(_clause_of(part) for part in _listed(key, value))
+        return Every(parts) if key == "and" else Some(parts)
+    if key == "not":
+        return Not(_clause_of(value))
+    path = tuple(key.split("."))
+    if not isinstance(value, Mapping):
+        return Equals(path, value)
+    if not value:
+        raise InvalidInput("filter", f"{key!r} has no condition")
+    return _every([_condition(path, name, operand) for name, operand in value.items()])
+
+
+def _clause_of(value: Json) -> Filter:
+    if not isinstance(value, Mapping):
+        raise InvalidInput("filter", "'and', 'or' and 'not' take conditions, which are objects")
+    return _every([_clause(key, inner) for key, inner in value.items()])
+
+
+def _condition(path: tuple[str, ...], name: str, operand: Json) -> Filter:
+    match name:
+        case "eq":
+            return Equals(path, operand)
+        case "ne":
+            return Not(Equals(path, operand))
+        case "in":
+            return Some(tuple(Equals(path, value) for value in _listed(name, operand)))
+        case "exists" if isinstance(operand, bool):
+            return Exists(path) if operand else Not(Exists(path))
+        case "lt" | "lte" | "gt" | "gte" if isinstance(operand, str | int | float) and not isinstance(operand, bool):
+            return Compares(path, Order(name), operand)
+    raise InvalidInput("filter", f"{name!r} is no condition for {'.'.join(path)!r}, or not with this value")
+
+
+def _listed(name: str, value: Json) -> Sequence[Json]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidInput("filter", f"{name!r} takes a list")
+    return value
+
+
+def _every(parts: list[Filter]) -> Filter:
+    return parts[0] if len(parts) == 1 else Every(tuple(parts))
+
+
+def _found(document: Json, path: tuple[str, ...]) -> object:
+    found: object = document
+    for step in path:
+        if isinstance(found, Mapping) and step in found:
+            found = found[step]
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return _ABSENT
+    return found
+
+
+def _comparable(one: object, other: object) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return False
+    return isinstance(one, str) == isinstance(other, str) and isinstance(one, str | int | float)
+
+
+def _same(one: object, other: object) -> bool:
+    """As JSON has it: 1 is 1.0, but true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other

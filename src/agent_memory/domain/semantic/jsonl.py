@@ -1,0 +1,100 @@
+"""A memory as one line of JSON, with its id, times and vector, and back: what export writes and import reads."""
+
+import base64
+import binascii
+import json
+import sys
+from array import array
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import (
+    Embedding,
+    Memory,
+    Scope,
+    parse_memory_id,
+    parse_memory_type,
+)
+
+
+def line_of(memory: Memory, embedding: Embedding) -> str:
+    return json.dumps(
+        {
+            "id": str(memory.id),
+            "agent_id": memory.scope.agent_id,
+            "user_id": memory.scope.user_id,
+            "content": memory.content,
+            "created_at": memory.created_at.isoformat(),
+            "memory_type": memory.memory_type,
+            "importance": memory.importance,
+            "tags": sorted(memory.tags),
+            "metadata": memory.metadata,
+            "expires_at": _written(memory.expires_at),
+            "version": memory.version,
+            "superseded_by": None if memory.superseded_by is None else str(memory.superseded_by),
+            "superseded_at": _written(memory.superseded_at),
+            "embedding_model": embedding.model,
+            "embedding": base64.b64encode(_little_endian(embedding.vector)).decode(),
+        },
+        ensure_ascii=False,
+    )
+
+
+def entry_of(line: str) -> tuple[Memory, Embedding | None]:
+    """The memory, and its vector if the line has one; what is missing has its default, but id, scope and content."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        raise InvalidInput("line", "is not JSON") from None
+    if not isinstance(fields, dict):
+        raise InvalidInput("line", "is not a JSON object")
+    try:
+        return _memory(fields), _embedding(fields)
+    except KeyError as missing:
+        raise InvalidInput(str(missing.args[0]), "is missing") from None
+    except (TypeError, ValueError, AttributeError, binascii.Error) as error:
+        raise InvalidInput("line", f"has a field of the wrong kind: {error}") from None
+
+
+def _memory(fields: Mapping[str, Any]) -> Memory:
+    superseded_by = fields.get("superseded_by")
+    return Memory(
+        id=parse_memory_id(fields["id"]),
+        scope=Scope(fields["agent_id"], fields["user_id"]),
+        content=fields["content"],
+        created_at=datetime.fromisoformat(fields["created_at"]),
+        memory_type=parse_memory_type(fields.get("memory_type", "episodic")),
+        importance=float(fields.get("importance", 1.0)),
+        tags=frozenset(fields.get("tags", ())),
+        metadata=fields.get("metadata", {}),
+        expires_at=_read(fields.get("expires_at")),
+        version=int(fields.get("version", 1)),
+        superseded_by=None if superseded_by is None else parse_memory_id(superseded_by),
+        superseded_at=_read(fields.get("superseded_at")),
+    )
+
+
+def _embedding(fields: Mapping[str, Any]) -> Embedding | None:
+    if not fields.get("embedding"):
+        return None
+    vector = array("f", base64.b64decode(fields["embedding"], validate=True))
+    if sys.byteorder == "big":
+        vector.byteswap()
+    return Embedding(str(fields["embedding_model"]), vector)
+
+
+def _little_endian(vector: "array[float]") -> bytes:
+    copy = array("f", vector)
+    if sys.byteorder == "big":
+        copy.byteswap()
+    return copy.tobytes()
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _read(moment: str | None) -> datetime | None:
+    return None if moment is None else datetime.fromisoformat(moment)

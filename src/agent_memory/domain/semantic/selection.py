@@ -1,0 +1,33 @@
+"""Which memories of a scope are meant: by type, tags, metadata and time. One way to say it for every verb."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent_memory.domain.semantic.filters import Filter, matches
+from agent_memory.domain.semantic.memory import Memory, MemoryType, check_tags
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Everything, as long as nothing is said. `since` is included, `until` is not."""
+
+    memory_type: MemoryType | None = None
+    tags: frozenset[str] = frozenset()  # all of them
+    metadata: Filter | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_tags(self.tags)
+
+    def admits(self, memory: Memory) -> bool:
+        return (
+            self.memory_type in {None, memory.memory_type}
+            and self.tags <= memory.tags
+            and (self.since is None or memory.created_at >= self.since)
+            and (self.until is None or memory.created_at < self.until)
+            and (self.metadata is None or matches(self.metadata, memory.metadata))
+        )
+
+
+EVERYTHING = Selection()

@@ -1,0 +1,22 @@
+"""What rate limiting needs of the world: a place where all workers count together.
+
+Every promise here is held by `tests/contracts/` on every adapter.
+"""
+
+from typing import Protocol
+
+from agent_memory.domain.limits import Admission, Limit
+
+
+class RateLimiter(Protocol):
+    async def admit(self, key: str, limit: Limit) -> Admission:
+        """Let one call of this key pass, unless `limit.calls` have passed in the window that ends now.
+
+        Exact however many ask at once, in however many processes. A call that is refused is not counted, so that
+        asking too early costs nothing. One key has one limit.
+        """
+        ...
+
+    async def purge(self, limit: Limit) -> int:
+        """Forget the keys that have not passed within the limit's window; answers how many. Changes no answer."""
+        ...

@@ -1,0 +1,126 @@
+"""What every `CondensingStore` promises, and consolidation on top of it."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
+from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.application.consolidation import Consolidation
+from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.domain.errors import NotFound
+from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.retention import Retention
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+class Bench:
+    def __init__(self, store, condensing) -> None:
+        self.store, self.condensing = store, condensing
+        self.scope = Scope(f"agent-{uuid4()}", "user")
+        self.embedder = HashingEmbedder()
+        self.memory = SemanticMemory(store, self.embedder, clock=lambda: NOW)
+
+    def consolidation(self, threshold=6, batch=4) -> Consolidation:
+        return Consolidation(self.condensing, self.embedder, retention=Retention(threshold, batch), clock=lambda: NOW)
+
+    async def tell(self, number: int, **fields) -> list[Memory]:
+        told = []
+        for hour in range(number):
+            content = f"The code of door {hour} is {hour * 77}."
+            memory = Memory(MemoryId(uuid4()), self.scope, content, START + timedelta(hours=hour), **fields)
+            [embedding] = await self.embedder.embed([content])
+            await self.store.add(memory, embedding)
+            told.append(memory)
+        return told
+
+    async def known(self) -> set[str]:
+        found = await self.memory.recall(
+            agent_id=self.scope.agent_id, user_id="user", query="What is the code of the door?", top_k=50
+        )
+        return {recollection.memory.content for recollection in found}
+
+
+@pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.integration)])
+async def bench(request):
+    if request.param == "in_memory":
+        store = InMemoryMemoryStore()
+        yield Bench(store, InMemoryCondensingStore(store))
+    else:
+        async with connection.opened(request.getfixturevalue("conninfo"), 4, 8) as database:
+            yield Bench(PostgresMemoryStore(database), PostgresCondensingStore(database))
+
+
+async def test_finds_the_scopes_that_have_too_much(bench):
+    await bench.tell(3)
+    assert bench.scope in await bench.condensing.crowded(2, NOW)
+    assert bench.scope not in await bench.condensing.crowded(3, NOW)
+
+
+async def test_only_held_episodic_memories_are_too_much(bench):
+    await bench.tell(3, memory_type=MemoryType.SEMANTIC)
+    await bench.tell(3, expires_at=NOW)
+    assert bench.scope not in await bench.condensing.crowded(0, NOW)
+    assert await bench.condensing.oldest(bench.scope, 10, NOW) == []
+
+
+async def test_gives_the_oldest_first(bench):
+    told = await bench.tell(5)
+    assert await bench.condensing.oldest(bench.scope, 3, NOW) == told[:3]
+
+
+async def test_the_oldest_become_one_that_tells_what_they_told(bench):
+    told = await bench.tell(7)
+    made = await bench.consolidation().condense(bench.scope)
+    assert made.content == "\n".join(memory.content for memory in told[:4])
+    assert await bench.known() == {made.content, *(memory.content for memory in told[4:])}
+    assert await bench.store.count(bench.scope) == 8
+
+
+async def test_too_little_is_left_alone(bench):
+    await bench.tell(3)
+    assert await bench.consolidation().condense(bench.scope) is None
+    assert len(await bench.known()) == 3
+
+
+async def test_a_run_condenses_what_is_crowded_until_nothing_is(bench):
+    await bench.tell(7)
+    consolidation = bench.consolidation()
+    assert bench.scope in {memory.scope for memory in await consolidation.run_once()}
+    assert bench.scope not in {memory.scope for memory in await consolidation.run_once()}
+
+
+async def test_of_many_workers_one_condenses(bench):
+    await bench.tell(7)
+    made = await asyncio.gather(*(bench.consolidation().condense(bench.scope) for _ in range(6)))
+    assert sum(memory is not None for memory in made) == 1
+    assert await bench.store.count(bench.scope) == 8
+
+
+async def test_what_was_condensed_can_be_brought_back(bench):
+    told = await bench.tell(7)
+    made = await bench.consolidation().condense(bench.scope)
+    with pytest.raises(NotFound):
+        await bench.consolidation().restore(made.id, agent_id="another")
+    assert await bench.consolidation().restore(made.id, agent_id=bench.scope.agent_id) == 4
+    assert await bench.known() == {memory.content for memory in told}
+    with pytest.raises(NotFound):
+        await bench.consolidation().restore(made.id, agent_id=bench.scope.agent_id)
+
+
+async def test_nothing_changes_when_a_source_is_gone(bench):
+    told = await bench.tell(4)
+    await bench.store.remove(told[0].id, bench.scope.agent_id)
+    successor = Memory(MemoryId(uuid4()), bench.scope, "all", START)
+    [embedding] = await bench.embedder.embed(["all"])
+    ids = [memory.id for memory in told]
+    assert not await bench.condensing.stand_for(ids, successor, embedding, NOW)
+    assert await bench.known() == {memory.content for memory in told[1:]}

@@ -1,0 +1,216 @@
+"""What every `MemoryArchive` promises."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
+from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.domain.semantic.keeping import Mark
+from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.recall import Search
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.domain.semantic.words import word_counts
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@asynccontextmanager
+async def opened(kind, request):
+    if kind == "in_memory":
+        store = InMemoryMemoryStore()
+        yield store, InMemoryMemoryArchive(store)
+    else:
+        async with connection.opened(request.getfixturevalue("conninfo"), 1, 4) as database:
+            yield PostgresMemoryStore(database), PostgresMemoryArchive(database)
+
+
+class Bench:
+    def __init__(self, store, archive) -> None:
+        self.store, self.archive = store, archive
+        self.scope = Scope(f"agent-{uuid4()}", f"user-{uuid4()}")
+        self.embedder = HashingEmbedder()
+
+    def memory(self, content="a memory", hour=0, **fields) -> Memory:
+        scope = fields.pop("scope", self.scope)
+        return Memory(MemoryId(uuid4()), scope, content, START + hour * HOUR, **fields)
+
+    async def entry(self, memory: Memory):
+        [embedding] = await self.embedder.embed([memory.content])
+        return memory, embedding
+
+    async def keep(self, *memories: Memory) -> None:
+        assert all(await self.archive.add_many([await self.entry(memory) for memory in memories]))
+
+    async def page(self, selection=EVERYTHING, after=None, limit=100):
+        return await self.archive.page(self.scope, selection, NOW, after, limit)
+
+    async def found(self, query: str) -> list[Memory]:
+        [embedding] = await self.embedder.embed([query])
+        search = Search(self.scope, embedding, frozenset(word_counts(query)), 50, NOW)
+        return [c.memory for c in (await self.store.shortlist(search)).candidates]
+
+
+@pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.integration)])
+async def bench(request):
+    async with opened(request.param, request) as parts:
+        yield Bench(*parts)
+
+
+async def test_keeps_many_and_tells_which_are_new(bench):
+    one, two, three = [await bench.entry(bench.memory(hour=n)) for n in range(3)]
+    assert await bench.archive.add_many([one, two]) == [True, True]
+    assert await bench.archive.add_many([two, three, three]) == [False, True, False]
+    assert await bench.store.count(bench.scope) == 3
+    assert await bench.archive.add_many([]) == []
+
+
+async def test_gets_one_memory_of_its_agent(bench):
+    memory = bench.memory(tags=frozenset({"x"}), metadata={"a": 1}, expires_at=START)
+    await bench.keep(memory)
+    assert await bench.archive.get(memory.id, bench.scope.agent_id) == memory
+    assert await bench.archive.get(memory.id, bench.scope.agent_id, bench.scope.user_id) == memory
+    assert await bench.archive.get(memory.id, bench.scope.agent_id, "another") is None
+    assert await bench.archive.get(memory.id, "another") is None
+    assert await bench.archive.get(MemoryId(uuid4()), bench.scope.agent_id) is None
+
+
+async def test_lists_page_by_page_newest_first(bench):
+    memories = [bench.memory(f"number {n}", hour=n // 2) for n in range(7)]  # pairs share their time
+    await bench.keep(*memories)
+    pages, after = [], None
+    while page := await bench.page(after=after, limit=3):
+        pages.append(page)
+        after = Mark.after(page[-1])
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [memory for page in pages for memory in page] == sorted(
+        memories, key=lambda m: (m.created_at, m.id), reverse=True
+    )
+
+
+async def test_lists_what_is_selected_and_holds(bench):
+    wanted = bench.memory("a", tags=frozenset({"x"}))
+    await bench.keep(wanted, bench.memory("b"), bench.memory("c", tags=frozenset({"x"}), expires_at=START))
+    assert await bench.page(Selection(tags=frozenset({"x"}))) == [wanted]
+
+
+async def test_replaces_and_remembers_what_was(bench):
+    first = bench.memory("She lives in Oslo", tags=frozenset({"home"}), metadata={"sure": True})
+    await bench.keep(first)
+    second = replace(first, content="She lives in Lima", version=2, importance=2.0, metadata={})
+    assert await bench.archive.replace(*await bench.entry(second), expected=1)
+    assert await bench.archive.get(first.id, bench.scope.agent_id) == second
+    assert await bench.archive.history(first.id, bench.scope.agent_id) == [second, first]
+    assert await bench.archive.history(first.id, "another") == []
+    [entry] = await bench.archive.entries(bench.scope, None, 10)
+    assert entry[1].vector == pytest.approx((await bench.entry(second))[1].vector, abs=1e-3)
+
+
+async def test_replaces_without_a_new_vector(bench):
+    first = bench.memory("She lives in Oslo")
+    await bench.keep(first)
+    assert await bench.archive.replace(replace(first, version=2, tags=frozenset({"x"})), None, expected=1)
+    [(second, embedding)] = await bench.archive.entries(bench.scope, None, 10)
+    assert second.tags == {"x"}
+    assert embedding.vector == pytest.approx((await bench.entry(first))[1].vector, abs=1e-3)
+
+
+async def test_of_many_who_replace_one_version_one_succeeds(bench):
+    memory = bench.memory()
+    await bench.keep(memory)
+    tries = [bench.archive.replace(replace(memory, version=2, importance=n / 10), None, 1) for n in range(8)]
+    assert sorted(await asyncio.gather(*tries)) == [False] * 7 + [True]
+    assert len(await bench.archive.history(memory.id, bench.scope.agent_id)) == 2
+
+
+async def test_what_is_superseded_stays_but_is_not_found(bench):
+    old = bench.memory("She lives in Oslo")
+    await bench.keep(old)
+    new = bench.memory("She lives in Lima", hour=5)
+    assert await bench.archive.supersede(old.id, *await bench.entry(new))
+    marked = await bench.archive.get(old.id, bench.scope.agent_id)
+    assert (marked.superseded_by, marked.superseded_at) == (new.id, new.created_at)
+    assert await bench.found("Where does she live?") == [new]
+    assert await bench.page() == [new]
+    assert len(await bench.archive.entries(bench.scope, None, 10)) == 2
+
+
+async def test_supersedes_once_and_within_its_scope(bench):
+    old, foreign = bench.memory(), bench.memory(scope=Scope(bench.scope.agent_id, "another"))
+    await bench.keep(old)
+    assert not await bench.archive.supersede(old.id, *await bench.entry(foreign))
+    tries = [bench.archive.supersede(old.id, *await bench.entry(bench.memory(hour=n))) for n in range(1, 6)]
+    assert sorted(await asyncio.gather(*tries)) == [False] * 4 + [True]
+    assert await bench.store.count(bench.scope) == 2
+
+
+async def test_forgets_what_is_selected(bench):
+    kept, *gone = [bench.memory(f"note {n}", hour=n, memory_type=MemoryType.SEMANTIC) for n in range(4)]
+    await bench.keep(kept, *gone, bench.memory("of another type"))
+    selection = Selection(MemoryType.SEMANTIC, since=gone[0].created_at)
+    assert await bench.archive.count_selected(bench.scope, selection, NOW) == 3
+    assert await bench.archive.remove_selected(bench.scope, selection, NOW) == 3
+    assert await bench.archive.count_selected(bench.scope, selection, NOW) == 0
+    assert await bench.store.count(bench.scope) == 2
+
+
+async def test_erases_a_user_of_one_agent_or_of_all(bench):
+    elsewhere = Scope(f"agent-{uuid4()}", bench.scope.user_id)
+    memory = bench.memory()
+    await bench.keep(memory, bench.memory(expires_at=START), bench.memory(scope=elsewhere))
+    await bench.archive.replace(replace(memory, version=2), None, 1)
+    receipt = await bench.archive.erase(bench.scope.user_id, bench.scope.agent_id, NOW)
+    assert (receipt.memories, receipt.versions, receipt.erased_at) == (2, 1, NOW)
+    assert await bench.store.count(elsewhere) == 1
+    assert (await bench.archive.erase(bench.scope.user_id, None, NOW)).memories == 1
+    assert (await bench.archive.erase(bench.scope.user_id, None, NOW)).memories == 0
+
+
+async def test_takes_an_inventory(bench):
+    old = bench.memory("äbc")
+    await bench.keep(
+        old,
+        bench.memory("de", hour=1, tags=frozenset({"x", "y"}), memory_type=MemoryType.SEMANTIC),
+        bench.memory("f", hour=2, tags=frozenset({"x"})),
+        bench.memory("expired", expires_at=NOW),
+    )
+    await bench.archive.supersede(old.id, *await bench.entry(bench.memory("ghi", hour=3)))
+    inventory = await bench.archive.inventory(bench.scope, NOW)
+    assert inventory.memories == 3
+    assert dict(inventory.by_type) == {MemoryType.SEMANTIC: 1, MemoryType.EPISODIC: 2}
+    assert dict(inventory.by_tag) == {"x": 2, "y": 1}
+    assert (inventory.characters, inventory.superseded, inventory.expired) == (6, 1, 1)
+    assert (inventory.oldest, inventory.newest) == (START + HOUR, START + 3 * HOUR)
+
+
+async def test_an_empty_scope_has_an_empty_inventory(bench):
+    inventory = await bench.archive.inventory(bench.scope, NOW)
+    assert (inventory.memories, inventory.oldest, dict(inventory.by_type)) == (0, None, {})
+
+
+async def test_purges_what_has_expired(bench):
+    await bench.keep(bench.memory(expires_at=NOW), bench.memory(expires_at=NOW + HOUR), bench.memory())
+    assert await bench.archive.purge(NOW) >= 1
+    assert await bench.store.count(bench.scope) == 2
+
+
+async def test_gives_everything_with_its_vectors_oldest_first(bench):
+    memories = [bench.memory(f"number {n}", hour=n) for n in range(5)]
+    await bench.keep(*memories)
+    first = await bench.archive.entries(bench.scope, None, 3)
+    rest = await bench.archive.entries(bench.scope, Mark.after(first[-1][0]), 3)
+    assert [memory for memory, _ in first + rest] == memories
+    for memory, embedding in first + rest:
+        expected = (await bench.entry(memory))[1]
+        assert embedding.model == expected.model
+        assert embedding.vector == pytest.approx(expected.vector, abs=1e-3)

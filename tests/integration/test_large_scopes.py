@@ -1,0 +1,152 @@
+"""What is found through the indexes of a large scope, held against reading the scope whole."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
+from agent_memory.adapters.postgres.indexing import Indexing, VectorIndex
+from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
+from agent_memory.domain.semantic.recall import Search
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.domain.semantic.words import word_counts
+
+pytestmark = pytest.mark.integration
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+LARGE, SMALL = Scope("agent", "large"), Scope("agent", "small")
+SIZE = 1200
+WORDS = (
+    "boat", "tea", "train", "music", "garden", "rain", "money", "phone", "doctor", "holiday", "cat", "dog",
+    "bread", "work", "school", "football", "paint",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def own(conninfo):
+    name = f"large_{uuid4().hex}"
+    with psycopg.connect(conninfo, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+    return conninfo.replace("dbname=postgres", f"dbname={name}")
+
+
+@pytest.fixture
+async def database(own):
+    async with connection.opened(own, 1, 4) as opened:
+        archive = PostgresMemoryArchive(opened)
+        if not await archive.entries(LARGE, None, 1):
+            await archive.add_many(await entries(LARGE, SIZE) + await entries(SMALL, 30))
+            assert set(await Indexing(opened, large=1000).tend()) == {"memories_hnsw_384", "memories_by_word"}
+        yield opened
+
+
+async def entries(scope, size):
+    dice = random.Random(str(scope))
+    memories = [
+        Memory(
+            MemoryId(uuid4()), scope, f"Note {n}: {' '.join(dice.choices(WORDS, k=6))}", START + timedelta(hours=n),
+            tags=frozenset({"rare"} if n % 100 == 7 else {"common"}),
+        )
+        for n in range(size)
+    ]  # fmt: skip
+    return list(zip(memories, await HashingEmbedder().embed([m.content for m in memories]), strict=True))
+
+
+async def ask(database, query, whole_up_to, *, scope=LARGE, depth=10, selection=EVERYTHING, newest=0):
+    [embedding] = await HashingEmbedder().embed([query])
+    search = Search(scope, embedding, frozenset(word_counts(query)), depth, NOW, newest, selection)
+    return await PostgresMemoryStore(database, whole_up_to).shortlist(search)
+
+
+def nearest(shortlist, number):
+    eligible = [c for c in shortlist.candidates if c.eligible]
+    return [c.memory for c in sorted(eligible, key=lambda c: -c.similarity)[:number]]
+
+
+QUERIES = [" ".join(random.Random(n).choices(WORDS, k=3)) for n in range(20)]
+
+
+async def test_finds_what_reading_all_finds(database):
+    same = 0
+    for query in QUERIES:
+        exact, found = await ask(database, query, 10**6), await ask(database, query, 100)
+        same += len(set(nearest(exact, 10)) & set(nearest(found, 10)))
+    assert same >= 0.99 * 10 * len(QUERIES)
+
+
+async def test_measures_as_reading_all_does(database):
+    exact = {c.memory.id: c for c in (await ask(database, "boat tea 77", 10**6)).candidates}
+    found = await ask(database, "boat tea 77", 100)
+    for candidate in found.candidates:
+        other = exact.get(candidate.memory.id)
+        if other is not None:
+            assert candidate.similarity == pytest.approx(other.similarity)
+            assert (dict(candidate.counts), candidate.length) == (dict(other.counts), other.length)
+    assert found.words.documents == SIZE
+
+
+async def test_finds_a_rare_word(database):
+    found = await ask(database, "77", 100)
+    assert any(c.memory.content.startswith("Note 77:") for c in found.candidates)
+
+
+async def test_brings_neighbours_with_their_places(database):
+    found = await ask(database, "77", 100)
+    places = {c.memory.content.split(":")[0]: c.position for c in found.candidates}
+    assert [places[f"Note {n}"] - places["Note 77"] for n in (75, 76, 77, 78, 79)] == [-2, -1, 0, 1, 2]
+    order = [c.memory.created_at for c in found.candidates]
+    assert order == sorted(order)
+    for one, other in zip(found.candidates, found.candidates[1:], strict=False):
+        adjacent = other.memory.created_at - one.memory.created_at == timedelta(hours=1)
+        assert adjacent == (other.position == one.position + 1)
+
+
+@pytest.mark.parametrize("depth", [5, 10, 20])
+async def test_returns_as_many_as_pass_the_filter(database, depth):
+    found = await ask(database, "boat", 100, depth=depth, selection=Selection(tags=frozenset({"rare"})))
+    eligible = [c for c in found.candidates if c.eligible]
+    assert len(eligible) >= min(depth, 12)
+    assert all("rare" in c.memory.tags for c in eligible)
+
+
+async def test_finds_nothing_where_nothing_passes(database):
+    found = await ask(database, "boat", 100, selection=Selection(tags=frozenset({"absent"})))
+    assert not any(c.eligible for c in found.candidates)
+
+
+async def test_brings_the_newest_when_asked(database):
+    found = await ask(database, "boat", 100, newest=3)
+    assert [c.memory.content.split(":")[0] for c in found.candidates[-3:]] == [f"Note {SIZE - n}" for n in (3, 2, 1)]
+
+
+async def test_a_small_scope_beside_a_large_one_loses_nothing(database):
+    for query in QUERIES:
+        exact = nearest(await ask(database, query, 10**6, scope=SMALL, depth=30), 30)
+        assert len(exact) == 30
+        assert nearest(await ask(database, query, 10, scope=SMALL, depth=30), 30) == exact
+
+
+async def test_what_is_built_is_not_built_again(database):
+    assert await Indexing(database, large=1000).tend() == []
+
+
+async def test_builds_another_kind_when_asked(database):
+    assert await Indexing(database, VectorIndex.IVFFLAT, large=1000).tend() == ["memories_ivfflat_384"]
+
+
+async def test_an_index_left_half_built_is_built_again(database, own):
+    with psycopg.connect(own, autocommit=True) as server:
+        server.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'agent_memory.memories_by_word'::regclass"
+        )
+    assert await Indexing(database, large=1000).tend() == ["memories_by_word"]
+
+
+async def test_no_index_is_built_for_small_scopes(database):
+    assert await Indexing(database, large=10**6).tend() == []

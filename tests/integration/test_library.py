@@ -1,0 +1,52 @@
+"""Semantic memory as a library: opened by `bootstrap`, without a server and without a language model."""
+
+import asyncio
+
+import pytest
+
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.bootstrap import bootstrap
+from agent_memory.settings import MemorySettings, Settings
+
+WHO = {"agent_id": "agent", "user_id": "user"}
+
+
+@pytest.mark.integration
+async def test_what_is_kept_is_there_the_next_time(tmp_path):
+    settings = Settings(data_dir=str(tmp_path))
+    async with bootstrap(settings, conversation=None) as application:
+        await application.memory.remember(**WHO, content="She lives in Oslo", tags=["home"])
+    async with bootstrap(settings, conversation=None) as application:
+        [found] = await application.memory.recall(**WHO, query="Where is her home town?")
+        assert found.memory.tags == {"home"}
+        assert (await application.keeping.inventory(**WHO)).memories == 1
+        assert len([line async for line in application.transfer.export(**WHO)]) == 1
+
+
+@pytest.mark.integration
+async def test_condenses_in_the_background_when_asked_to(tmp_path):
+    memory = MemorySettings(
+        summarization_enabled=True,
+        summarization_threshold=3,
+        summarization_batch_size=3,
+        summarization_interval_seconds=0.05,
+    )
+    settings = Settings(data_dir=str(tmp_path), memory=memory)
+    async with bootstrap(settings, conversation=None, embedder=HashingEmbedder()) as application:
+        for number in range(4):
+            await application.memory.remember(**WHO, content=f"The code of door {number} is {number * 77}.")
+        async with asyncio.timeout(20):
+            while (await application.keeping.inventory(**WHO)).superseded < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        [condensed, _] = await application.memory.recall(**WHO, query="code of door 2")
+        assert "The code of door 2 is 154." in condensed.memory.content
+
+
+async def test_every_part_may_be_replaced():
+    store = InMemoryMemoryStore()
+    parts = {"memory_store": store, "memory_archive": InMemoryMemoryArchive(store), "embedder": HashingEmbedder()}
+    async with bootstrap(Settings(), conversation=None, **parts) as application:
+        await application.memory.remember(**WHO, content="She lives in Oslo")
+        assert len((await application.keeping.list(**WHO)).memories) == 1

@@ -1,0 +1,146 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
+from agent_memory.domain.semantic.memory import Memory, MemoryType
+from agent_memory.domain.semantic.selection import Selection
+
+WHO = {"agent_id": "agent", "user_id": "user"}
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        store, embedder = InMemoryMemoryStore(), HashingEmbedder()
+        self.memory = SemanticMemory(store, embedder, clock=self.clock)
+        self.keeping = MemoryKeeping(InMemoryMemoryArchive(store), embedder, clock=self.clock)
+
+    def clock(self) -> datetime:
+        self.now += timedelta(minutes=1)
+        return self.now
+
+    async def tell(self, *contents, **fields) -> list[Memory]:
+        return [await self.memory.remember(**WHO, content=content, **fields) for content in contents]
+
+    async def recalled(self, query, **options) -> list[str]:
+        return [r.memory.content for r in await self.memory.recall(**WHO, query=query, **options)]
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+async def test_gets_what_was_remembered(world):
+    [memory] = await world.tell("She lives in Oslo", tags=["home"], metadata={"sure": True})
+    assert await world.keeping.get(str(memory.id), agent_id="agent") == memory
+    with pytest.raises(NotFound):
+        await world.keeping.get(memory.id, agent_id="another")
+
+
+async def test_lists_newest_first_until_nothing_follows(world):
+    told = await world.tell(*(f"number {n}" for n in range(5)))
+    first = await world.keeping.list(**WHO, limit=3)
+    last = await world.keeping.list(**WHO, limit=3, cursor=first.cursor)
+    assert [*first.memories, *last.memories] == told[::-1]
+    assert last.cursor is None
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "äöü", "AAAA", "MjAyNi0wMS0wMSAxMjM="])
+async def test_refuses_a_cursor_it_did_not_give(world, cursor):
+    with pytest.raises(InvalidInput, match="cursor"):
+        await world.keeping.list(**WHO, cursor=cursor)
+
+
+async def test_a_revision_is_found_and_the_former_is_history(world):
+    [memory] = await world.tell("She lives in Oslo", importance=1.5)
+    revised = await world.keeping.revise(memory.id, agent_id="agent", content="She lives in Lima", version=1)
+    assert (revised.version, revised.importance, revised.created_at) == (2, 1.5, memory.created_at)
+    assert await world.recalled("Lima") == ["She lives in Lima"]
+    assert await world.keeping.history(memory.id, agent_id="agent") == [revised, memory]
+
+
+async def test_a_revision_of_another_version_is_a_conflict(world):
+    [memory] = await world.tell("She lives in Oslo")
+    await world.keeping.revise(memory.id, agent_id="agent", importance=2)
+    with pytest.raises(Conflict, match="version 2, not 1"):
+        await world.keeping.revise(memory.id, agent_id="agent", importance=0, version=1)
+
+
+async def test_a_refused_revision_changes_nothing(world):
+    [memory] = await world.tell("She lives in Oslo")
+    for fields in ({"content": ""}, {"importance": 3}, {"memory_type": "odd"}, {"metadata": {"a": "\0"}}):
+        with pytest.raises(InvalidInput):
+            await world.keeping.revise(memory.id, agent_id="agent", **fields)
+    assert await world.keeping.get(memory.id, agent_id="agent") == memory
+
+
+async def test_what_is_superseded_is_kept_and_not_recalled(world):
+    [old] = await world.tell("She lives in Oslo", tags=["home"])
+    new = await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Lima")
+    assert new.tags == {"home"}
+    assert await world.recalled("Where does she live?") == ["She lives in Lima"]
+    assert (await world.keeping.get(old.id, agent_id="agent")).superseded_by == new.id
+    with pytest.raises(Conflict):
+        await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Rome")
+
+
+async def test_keeps_many_and_says_what_is_wrong_with_the_others(world):
+    one, two, three, four = await world.keeping.remember_many(
+        **WHO,
+        memories=[
+            {"content": "first", "tags": ["x"]},
+            {"content": ""},
+            {"content": "third", "memory_type": "semantic"},
+            {"importance": 1},
+        ],
+    )
+    assert (one.tags, three.memory_type) == ({"x"}, MemoryType.SEMANTIC)
+    assert (two.field, four.field) == ("content", "content")
+    assert [m.content for m in (await world.keeping.list(**WHO)).memories] == ["third", "first"]
+
+
+async def test_a_dry_run_forgets_nothing(world):
+    await world.tell("a", "b", tags=["x"])
+    await world.tell("c")
+    selection = Selection(tags=frozenset({"x"}))
+    assert await world.keeping.forget_selected(**WHO, selection=selection, dry_run=True) == 2
+    assert await world.keeping.forget_selected(**WHO, selection=selection) == 2
+    assert await world.memory.count(**WHO) == 1
+
+
+async def test_erases_a_user(world):
+    await world.tell("a", "b")
+    receipt = await world.keeping.erase_user("user")
+    assert (receipt.memories, receipt.user_id) == (2, "user")
+    assert await world.memory.count(**WHO) == 0
+
+
+async def test_what_has_expired_is_gone_for_all_verbs(world):
+    await world.tell("milk in the fridge", expires_at=world.now + timedelta(minutes=3))
+    assert await world.recalled("milk") == ["milk in the fridge"]
+    world.now += timedelta(hours=1)
+    assert await world.recalled("milk") == []
+    assert (await world.keeping.list(**WHO)).memories == ()
+    assert (await world.keeping.inventory(**WHO)).expired == 1
+    assert await world.keeping.purge() == 1
+    assert await world.memory.count(**WHO) == 0
+
+
+@pytest.mark.parametrize("limit", [0, 201])
+async def test_refuses_pages_out_of_bounds(world, limit):
+    with pytest.raises(InvalidInput, match="limit"):
+        await world.keeping.list(**WHO, limit=limit)
+
+
+async def test_refuses_too_many_at_once(world):
+    with pytest.raises(InvalidInput, match="memories"):
+        await world.keeping.remember_many(**WHO, memories=[])
+    with pytest.raises(InvalidInput, match="memories"):
+        await world.keeping.remember_many(**WHO, memories=[{"content": "x"}] * 501)

@@ -1,0 +1,109 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.application.transfer import Transfer
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+
+SCOPE = Scope("agent", "user")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def place(embedder=None):
+    archive = InMemoryMemoryArchive(InMemoryMemoryStore())
+    return archive, Transfer(archive, embedder or HashingEmbedder())
+
+
+async def stream(lines):
+    for line in lines:
+        yield line
+
+
+async def exported(transfer):
+    return [line async for line in transfer.export(agent_id="agent", user_id="user")]
+
+
+async def filled(number=3):
+    archive, transfer = place()
+    memories = [
+        Memory(
+            MemoryId(uuid4()), SCOPE, f"nümber {n}\n", START + n * timedelta(microseconds=1), MemoryType.SEMANTIC,
+            importance=0.5, tags=frozenset({"b", "a"}), metadata={"n": [n, None]}, expires_at=START,
+        )
+        for n in range(number)
+    ]  # fmt: skip
+    memories[0] = replace(memories[0], superseded_by=memories[1].id, superseded_at=START, version=4)
+    embeddings = await HashingEmbedder().embed([memory.content for memory in memories])
+    await archive.add_many(list(zip(memories, embeddings, strict=True)))
+    return archive, transfer
+
+
+async def test_what_goes_out_comes_in_unchanged():
+    source, out = await filled(450)  # more than one commit of each
+    target, into = place()
+    arrival = await into.load(stream(await exported(out)))
+    assert (arrival.kept, arrival.known, arrival.refused) == (450, 0, [])
+    assert await target.entries(SCOPE, None, 1000) == await source.entries(SCOPE, None, 1000)
+
+
+async def test_coming_in_twice_changes_nothing():
+    _, out = await filled()
+    lines = await exported(out)
+    _, into = place()
+    await into.load(stream(lines))
+    arrival = await into.load(stream(lines))
+    assert (arrival.kept, arrival.known) == (0, 3)
+
+
+async def test_vectors_of_another_model_are_made_anew():
+    _, out = await filled()
+    target, into = place(HashingEmbedder(16))
+    await into.load(stream(await exported(out)))
+    entries = await target.entries(SCOPE, None, 10)
+    assert {(embedding.model, len(embedding.vector)) for _, embedding in entries} == {("hashing-16", 16)}
+
+
+async def test_a_line_needs_no_more_than_id_scope_content_and_time():
+    bare = {
+        "id": str(uuid4()),
+        "agent_id": "agent",
+        "user_id": "user",
+        "content": "x",
+        "created_at": "2026-01-01T00:00Z",
+    }
+    target, into = place()
+    assert (await into.load(stream([json.dumps(bare), "", "\n"]))).kept == 1
+    [(memory, _)] = await target.entries(SCOPE, None, 10)
+    assert (memory.content, memory.memory_type, memory.version) == ("x", MemoryType.EPISODIC, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"id": "x"}, "memory_id"), ({"content": ""}, "content"), ({"content": 5}, "wrong kind"),
+        ({"created_at": "yesterday"}, "wrong kind"), ({"created_at": "2026-01-01"}, "time zone"),
+        ({"importance": 9}, "importance"), ({"memory_type": "odd"}, "memory_type"), ({"tags": [5]}, "wrong kind"),
+        ({"metadata": []}, "metadata"), ({"embedding": "!"}, "wrong kind"), ({"embedding": "AAA="}, "wrong kind"),
+    ],
+)  # fmt: skip
+async def test_a_line_that_is_no_memory_is_refused_by_its_number(change, says):
+    _, out = await filled(2)
+    good, other = await exported(out)
+    _, into = place()
+    arrival = await into.load(stream([good, json.dumps(json.loads(other) | change), "nonsense", "[]"]))
+    assert arrival.kept == 1
+    assert [number for number, _ in arrival.refused] == [2, 3, 4]
+    assert says in arrival.refused[0][1]
+
+
+async def test_gives_up_on_a_file_of_something_else():
+    _, into = place()
+    with pytest.raises(InvalidInput, match="more than 1000"):
+        await into.load(stream(["nonsense"] * 1001))

@@ -1,0 +1,80 @@
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from agent_memory.domain.errors import Misconfigured
+from agent_memory.domain.semantic.condensing import condense
+from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.retention import Retention, standing_for
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def told(*contents, **fields):
+    return [
+        Memory(MemoryId(uuid4()), Scope("a", "u"), content, START + timedelta(hours=hour), **fields)
+        for hour, content in enumerate(contents)
+    ]
+
+
+def test_fifty_facts_stay_fifty():
+    facts = [f"The password of account {n} is secret{n * 7}." for n in range(50)]
+    assert condense(told(*facts)).splitlines() == facts
+
+
+def test_what_is_said_twice_is_said_once():
+    text = condense(told("Ana lives in Oslo.", "It rains.", "Ana lives in OSLO!", "it rains"))
+    assert text == "Ana lives in Oslo.\nIt rains."
+
+
+def test_short_and_foreign_sentences_count():
+    sentences = ["No.", "Sí.", "彼は東京に住んでいます。", "Он живёт в Москве.", "💥"]
+    assert condense(told(*sentences)).splitlines() == sentences
+
+
+def test_the_order_of_time_is_kept():
+    memories = told("First.", "Second.", "Third.")
+    assert condense(memories[::-1]) == "First.\nSecond.\nThird."
+
+
+def test_facts_outlast_small_talk():
+    talk = [f"Well you know it was really quite nice and so on and so forth again {'la ' * n}" for n in range(60)]
+    facts = ["Her flight BA117 leaves on 3 May.", "Dr Novak prescribed Ibuprofen."]
+    text = condense(told(*(f"{line}. {fact}" for line, fact in zip(talk, facts, strict=False)), *talk), longest=300)
+    assert all(fact in text for fact in facts)
+
+
+def test_every_memory_keeps_a_sentence_while_there_is_room():
+    long = " ".join(f"Fact {n} about Berlin is number {n * 13}." for n in range(200))
+    text = condense(told(long, "She likes tea.", "He is ill."), longest=1000)
+    assert "She likes tea." in text
+    assert "He is ill." in text
+    assert len(text) <= 1000
+
+
+def test_the_worst_that_fits_takes_less_than_a_second():
+    dice = random.Random(1)
+    words = ["".join(dice.choices("abcdefghij", k=dice.randint(1, 9))) for _ in range(5000)]
+    shapes = ["x" * 8000, "a." * 4000, "東" * 8000, "1 " * 4000, " ".join(dice.choices(words, k=1200))[:8000]]
+    memories = told(*(shapes[n % 5][: 8000 - n] for n in range(50)))
+    started = time.perf_counter()
+    text = condense(memories)
+    assert time.perf_counter() - started < 1
+    assert 0 < len(text) <= 8000
+
+
+def test_what_stands_for_memories_is_as_old_and_important_as_they_are():
+    sources = told("a", "b", importance=0.5)
+    memory = standing_for(sources, "a b", MemoryId(uuid4()))
+    assert memory.created_at == sources[-1].created_at
+    assert (memory.importance, memory.memory_type) == (0.5, MemoryType.SEMANTIC)
+    assert memory.metadata["condensed"]["memories"] == 2
+
+
+@pytest.mark.parametrize(("threshold", "batch"), [(100, 101), (100, 1), (1, 1)])
+def test_a_batch_is_2_to_the_threshold(threshold, batch):
+    with pytest.raises(Misconfigured):
+        Retention(threshold, batch)

@@ -1,0 +1,55 @@
+import pytest
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.filters import matches, parse_filter
+
+ANA = {"name": "Ana", "age": 31, "home": {"city": "Oslo"}, "vip": True, "left": None, "pets": ["cat"]}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {}, {"name": "Ana"}, {"name": "Ana", "age": 31}, {"age": 31.0}, {"home.city": "Oslo"}, {"vip": True},
+        {"name": {"ne": "Bo"}}, {"nickname": {"ne": "Bo"}}, {"age": {"gt": 30, "lte": 31}}, {"name": {"lt": "B"}},
+        {"name": {"in": ["Bo", "Ana"]}}, {"left": None}, {"left": {"exists": True}},
+        {"nickname": {"exists": False}}, {"pets": ["cat"]}, {"pets.0": "cat"}, {"or": [{"age": 1}, {"vip": True}]},
+        {"and": [{"age": 31}, {"not": {"name": "Bo"}}]}, {"home": {"eq": {"city": "Oslo"}}},
+    ],
+)  # fmt: skip
+def test_matches(condition):
+    assert matches(parse_filter(condition), ANA)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"name": "ana"}, {"name": "Ana", "age": 30}, {"vip": 1}, {"age": "31"}, {"age": {"gt": "30"}},
+        {"name": {"gt": 5}}, {"vip": {"gte": 0}}, {"nickname": None}, {"nickname": {"lt": 5}},
+        {"home.city.street": "x"}, {"or": []}, {"name": {"in": []}}, {"pets": ["dog"]}, {"pets.1": "cat"},
+        {"name.0": "A"}, {"not": {}},
+    ],
+)  # fmt: skip
+def test_does_not_match(condition):
+    assert not matches(parse_filter(condition), ANA)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"and": {}}, {"or": "x"}, {"not": 5}, {"and": [5]}, {"age": {"near": 3}}, {"age": {"lt": None}},
+        {"age": {"lt": True}}, {"age": {"exists": "yes"}}, {"age": {"in": "abc"}}, {"age": {}}, {"a": float("nan")},
+        {"a": "\0"}, {"a": "\ud800"}, {"a": "x" * 20_000},
+    ],
+)  # fmt: skip
+def test_refuses_what_it_does_not_understand(condition):
+    with pytest.raises(InvalidInput) as refusal:
+        parse_filter(condition)
+    assert refusal.value.field == "filter"
+
+
+def test_refuses_ten_thousand_levels():
+    deep: dict = {}
+    for _ in range(10_000):
+        deep = {"not": deep}
+    with pytest.raises(InvalidInput, match="levels deep"):
+        parse_filter(deep)
