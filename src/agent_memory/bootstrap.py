@@ -174,7 +174,8 @@ async def _open_conversation(
         writer = WriteBehind(store, wake)
         writer.start()
         pool, index = BlockPool(settings.cache.budget_mb << 20), PrefixIndex(spec.block_tokens, spec.reach)
-        scheduler = Scheduler(spec, pool, index, chunk=plan.prefill_chunk)
+        turns = settings.model.max_batch_size
+        scheduler = Scheduler(spec, pool, index, max_turns=turns, chunk=plan.prefill_chunk)
         return Engine(runtime, TieredBlocks(store, writer), scheduler)
 
     thread = EngineThread(open_engine)
