@@ -158,6 +158,30 @@ def test_a_turn_that_can_never_fit_is_refused_with_the_numbers():
         scheduler().submit(turn(max_tokens=100_000))
 
 
+def test_the_next_turn_waits_until_the_last_is_put_away():
+    desk, one = scheduler(), turn(tokens=6, max_tokens=1)
+    begin(desk, one)
+    desk.absorb(read(desk), Sampled((7,)))
+    desk.submit(Turn(TurnId("next"), ROOT, [*range(6), 7, 8, 9], 1))
+    desk.submit(Turn(TurnId("other"), ROOT, [9, 9, 9], 1))
+    while not isinstance(step := desk.plan(), Restore):
+        desk.absorb(step, Kept() if isinstance(step, Save) else None)
+    assert step.turn.id == "other"
+    while TurnId("next") not in desk.running:
+        desk.absorb(step, Kept() if isinstance(step, Save) else Restored() if isinstance(step, Restore) else None)
+        step = desk.plan()
+        if isinstance(step, Decode):
+            desk.fail(step.turns, RuntimeError())
+    assert step.length == 7
+
+
+def test_a_turn_that_begins_like_one_being_read_waits_for_it():
+    desk = scheduler(chunk=4)
+    begin(desk, turn("a", tokens=20))
+    desk.submit(turn("b", tokens=20))
+    assert isinstance(desk.plan(), Prefill)
+
+
 def test_a_turn_waits_until_there_is_room():
     needs = scheduler()._needs(turn())
     desk = scheduler(capacity=needs + 10)
