@@ -8,7 +8,9 @@ from agent_memory.domain.errors import InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, Namespace, pack
 from agent_memory.domain.kv.pool import BlockPool
 from agent_memory.domain.kv.prefix import PrefixIndex
-from agent_memory.domain.kv.scheduler import (
+from agent_memory.domain.kv.scheduler import Scheduler
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.steps import (
     Decode,
     Failed,
     Finished,
@@ -22,10 +24,8 @@ from agent_memory.domain.kv.scheduler import (
     Said,
     Sampled,
     Save,
-    Scheduler,
     Started,
 )
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
 from agent_memory.domain.kv.turn import Turn, TurnId
 
 SPEC = CacheSpec((Layer(LayerKind.FULL, 1, 64, 64),), Precision(16), block_tokens=4)
