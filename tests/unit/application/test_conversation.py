@@ -163,7 +163,7 @@ async def test_leaving_early_ends_the_turn(desk):
 async def test_a_closed_thread_takes_no_turns(desk):
     conversation, _, thread = desk
     await thread.close(grace=0)
-    with pytest.raises(Unavailable, match="shutting down"):
+    with pytest.raises(Unavailable, match="takes no more turns"):
         await collect(conversation, prompt("too late"))
 
 
@@ -173,3 +173,17 @@ async def test_what_opening_raises_comes_out_of_start():
 
     with pytest.raises(Misconfigured, match="there is no folder"):
         await EngineThread(refuse).start()
+
+
+async def test_an_empty_prompt_is_refused(desk):
+    with pytest.raises(InvalidInput, match="nothing in them"):
+        await collect(desk[0], prompt(""))
+
+
+async def test_an_engine_that_ends_leaves_nobody_waiting(desk):
+    conversation, _, thread = desk
+    thread._engine.scheduler.plan = lambda: 1 / 0
+    with pytest.raises(GenerationFailed, match="ZeroDivisionError"):
+        await collect(conversation, prompt("hello"))
+    with pytest.raises(Unavailable, match="takes no more turns"):
+        await collect(conversation, prompt("hello again"))
