@@ -1,6 +1,7 @@
 """Conversation and engine thread, on the toy model: text in, text out, and every way in which a turn can end."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -38,9 +39,17 @@ class Letters:
 
 
 class FailingRuntime(ToyRuntime):
+    """It fails, or waits, when told to."""
+
     failing = False
 
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.free = threading.Event()
+        self.free.set()
+
     def decode(self, feeds):
+        assert self.free.wait(10)
         if self.failing:
             raise RuntimeError("the device is lost")
         return super().decode(feeds)
@@ -136,8 +145,12 @@ async def test_many_at_once_answer_as_if_alone(desk):
 
 
 async def test_a_full_queue_is_overloaded(desk):
-    slow = [prompt("ab" * 30 + letter, max_tokens=3000) for letter in "abcdefgh"]
-    results = await asyncio.gather(*(collect(desk[0], one) for one in slow), return_exceptions=True)
+    conversation, runtime, _ = desk
+    runtime.free.clear()
+    asked = [asyncio.create_task(collect(conversation, prompt("ab" * 30 + letter))) for letter in "abcdefgh"]
+    await asyncio.sleep(0.3)  # all have asked, and nothing has moved
+    runtime.free.set()
+    results = await asyncio.gather(*asked, return_exceptions=True)
     assert any(isinstance(result, Overloaded) for result in results)
 
 
