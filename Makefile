@@ -20,7 +20,7 @@ test: $(VENV)/.installed-dev  ## Run every test: unit, contracts, integration, e
 	$(BIN)/python -m pytest $(ARGS)
 
 unit: $(VENV)/.installed-dev  ## Run the tests that need no database, no model, no process
-	$(BIN)/python -m pytest -m "not integration" $(ARGS)
+	$(BIN)/python -m pytest tests/unit tests/contracts -m "not integration" $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Lint, formatting, types, layers
 	$(BIN)/ruff check

@@ -26,8 +26,8 @@ def uncached(weights: str, window: int, prompt: tuple[int, ...], count: int) -> 
     runtime = ToyRuntime(vocabulary=VOCABULARY, window=window, weights=weights)
     turn = TurnId("alone")
     runtime.open(turn, Sampling(temperature=0), [])
-    token = runtime.prefill(turn, prompt, sample=True)
-    answer = [token]
+    runtime.prefill(turn, prompt[:-1])
+    answer = runtime.decode([(turn, prompt[-1])])
     while len(answer) < count:
         answer += runtime.decode([(turn, answer[-1])])
     return tuple(answer)
@@ -69,7 +69,7 @@ class World:
         spec = self.runtime.spec
         scheduler = Scheduler(
             spec,
-            BlockPool(self.dice.choice([2_000, 3_000, 50_000])),
+            BlockPool(self.dice.choice([1_500, 2_500, 50_000])),
             PrefixIndex(spec.block_tokens, spec.reach),
             max_turns=self.dice.choice([1, 2, 4]),
             chunk=self.dice.choice([4, 8]),

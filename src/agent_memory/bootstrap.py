@@ -43,7 +43,6 @@ from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
-from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
@@ -107,15 +106,13 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             conversation = await _open_conversation(stack, settings, plan, runs_on)
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
-        half_life = timedelta(days=settings.memory.recency_decay_days)
         yield Application(
             settings=settings,
             plan=plan,
             memory=SemanticMemory(
                 MeasuredMemoryStore(store, registry),
                 embedder,
-                Fusion(half_life=half_life),
-                Blend(half_life=half_life),
+                half_life=timedelta(days=settings.memory.recency_decay_days),
             ),
             keeping=MemoryKeeping(archive, embedder) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
@@ -134,7 +131,8 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, runs_on: dic
     else:
         conninfo = database.url
         runs_on["database"] = "the PostgreSQL of DATABASE_URL"
-    opening = connection.opened(conninfo, database.min_pool_size, database.max_pool_size)
+    least, most, timeout = database.min_pool_size, database.max_pool_size, database.command_timeout
+    opening = connection.opened(conninfo, least, most, timeout)
     return await stack.enter_async_context(opening)
 
 

@@ -59,3 +59,17 @@ def test_the_end_of_the_system_prompt_is_marked(tokenizer):
     (mark,) = one.marks
     assert one.tokens[:mark] == two.tokens[:mark]
     assert tokenizer.render([Message("user", "Hello.")]).marks == ()
+
+
+def test_answers_are_told_to_the_token(tokenizer):
+    said = "Grüße, yes 🗼\n  and so on"
+    messages = [Message("system", "Be brief."), Message("user", "Hello."), Message("assistant", said)]
+    asked = tokenizer.render(messages[:2]).tokens
+    rendered = tokenizer.render(
+        [*messages, Message("user", "Go on."), Message("assistant", "On."), Message("user", "?")]
+    )
+    (start, end), (second, _) = rendered.answers
+    assert rendered.tokens[:start] == asked
+    stream = tokenizer.stream()
+    assert "".join(map(stream.add, rendered.tokens[start:end])) + stream.finish() == said
+    assert second > end

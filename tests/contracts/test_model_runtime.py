@@ -41,7 +41,9 @@ def runtime(request, tmp_path):
 def answer(runtime, turn, prompt, count=5, pieces=()):
     runtime.open(turn, GREEDY, pieces)
     done = sum(piece.length for piece in pieces)
-    said = [runtime.prefill(turn, prompt[done:], sample=True)]
+    if prompt[done:-1]:
+        runtime.prefill(turn, prompt[done:-1])
+    said = runtime.decode([(turn, prompt[-1])])
     while len(said) < count:
         said += runtime.decode([(turn, said[-1])])
     return said
@@ -78,9 +80,34 @@ def test_chunks_do_not_change_the_answer(runtime):
     prompt = prompt_for(runtime)
     whole = answer(runtime, ONE, prompt)
     runtime.open(TWO, GREEDY, [])
-    assert runtime.prefill(TWO, prompt[:5], sample=False) is None
-    runtime.prefill(TWO, prompt[5:-2], sample=False)
-    assert runtime.prefill(TWO, prompt[-2:], sample=True) == whole[0]
+    runtime.prefill(TWO, prompt[:5])
+    runtime.prefill(TWO, prompt[5:-1])
+    assert runtime.decode([(TWO, prompt[-1])]) == whole[:1]
+
+
+def test_rewinding_goes_back_to_where_the_turn_began_to_speak(runtime):
+    prompt = prompt_for(runtime)
+    said = answer(runtime, ONE, prompt, count=9)
+    runtime.rewind(ONE)
+    assert runtime.decode([(ONE, prompt[-1])]) == said[:1]
+    runtime.rewind(ONE)
+    runtime.prefill(ONE, [prompt[-1], *said[:3]])
+    follow = runtime.decode([(ONE, said[3])])
+    assert follow == answer(runtime, TWO, [*prompt, *said[:4]], count=1)
+
+
+def test_rewinding_one_of_many_leaves_the_others(runtime):
+    prompt = prompt_for(runtime)
+    expected = answer(runtime, ONE, prompt, count=6)
+    for turn in (ONE, TWO):
+        runtime.open(turn, GREEDY, [])
+        runtime.prefill(turn, prompt[:-1])
+    said = runtime.decode([(ONE, prompt[-1]), (TWO, prompt[-1])])
+    said = runtime.decode([(ONE, said[0]), (TWO, said[1])])
+    runtime.rewind(ONE)
+    runtime.prefill(ONE, [prompt[-1]])
+    assert runtime.decode([(TWO, said[1])]) == expected[2:3]
+    assert runtime.decode([(ONE, expected[0])]) == expected[1:2]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2])
@@ -88,7 +115,7 @@ def test_what_was_read_restores_the_turn(runtime, cut):
     prompt = prompt_for(runtime)
     expected = answer(runtime, ONE, [*prompt, 9])
     runtime.open(ONE, GREEDY, [])
-    runtime.prefill(ONE, prompt, sample=False)
+    runtime.prefill(ONE, prompt)
     pieces = pieces_of(runtime, ONE, prompt, cut)
     assert answer(runtime, TWO, [*prompt, 9], pieces=pieces) == expected
 
@@ -99,7 +126,8 @@ def test_turns_do_not_touch_each_other(runtime):
     said = {}
     for turn, prompt in prompts.items():
         runtime.open(turn, GREEDY, [])
-        said[turn] = [runtime.prefill(turn, prompt, sample=True)]
+        runtime.prefill(turn, prompt[:-1])
+        said[turn] = runtime.decode([(turn, prompt[-1])])
     for _ in range(2):
         for turn, token in zip(said, runtime.decode([(t, said[t][-1]) for t in said]), strict=True):
             said[turn].append(token)
@@ -112,7 +140,7 @@ def test_a_payload_that_does_not_fit_is_refused_and_opens_nothing(runtime):
     with pytest.raises(CorruptBlock):
         runtime.open(ONE, GREEDY, [Piece(block, len(block), wrong, wrong)])
     with pytest.raises(KeyError):
-        runtime.prefill(ONE, [1], sample=True)
+        runtime.prefill(ONE, [1])
 
 
 def test_close_may_be_repeated(runtime):
@@ -130,7 +158,7 @@ def test_a_turn_that_is_open_is_begun_anew(runtime):
 def test_the_payload_costs_what_the_spec_says(runtime):
     prompt = prompt_for(runtime)
     runtime.open(ONE, GREEDY, [])
-    runtime.prefill(ONE, prompt, sample=False)
+    runtime.prefill(ONE, prompt)
     block = blocks_of(runtime, prompt)[0]
     read = runtime.read(ONE, block, parts(runtime))
     assert read[Part.LASTING].nbytes == runtime.spec.lasting_bytes(len(block))

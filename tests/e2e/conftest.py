@@ -8,6 +8,7 @@ import sys
 import threading
 
 import pytest
+from models import make_model
 
 COMMAND = [sys.executable, "-m", "agent_memory.entrypoints.cli", "serve"]
 PATIENCE = 120
@@ -65,10 +66,21 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def start():
+def model(tmp_path_factory):
+    """A small language model with random weights."""
+    return make_model(tmp_path_factory.mktemp("language") / "random-llama", "llama")
+
+
+@pytest.fixture(scope="session")
+def start(models_dir, model):
+    """Starts a server; the embedding model, which takes seconds to prepare, is shared between them."""
     servers = []
 
     def begin(data_dir, *options, **environ) -> Server:
+        if "--model" not in options:
+            options = (*options, "--model", str(model))
+        if data_dir.is_dir() and not (data_dir / "models").exists():
+            (data_dir / "models").symlink_to(models_dir)
         servers.append(Server(data_dir, *options, **environ))
         return servers[-1]
 

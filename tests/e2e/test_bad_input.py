@@ -26,7 +26,7 @@ def test_a_port_in_use(start, tmp_path):
         port = other.getsockname()[1]
         told = refusal(start, tmp_path, "--port", str(port))
     assert told == f"agent-memory: cannot listen on 127.0.0.1:{port}: Address already in use"
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "postgres").exists()
 
 
 def test_a_missing_model_folder(start, tmp_path):

@@ -151,6 +151,7 @@ class Conversation:
             sampling,
             self._tokenizer.stop_tokens,
             marks=rendered.marks,
+            answers=rendered.answers,
         )
 
     def close(self) -> None:

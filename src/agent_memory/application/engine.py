@@ -23,6 +23,7 @@ from agent_memory.domain.kv.scheduler import (
     Restore,
     Restored,
     Retire,
+    Rewind,
     Sampled,
     Save,
     Scheduler,
@@ -107,6 +108,9 @@ class Engine:
                 return self._decode(step)
             case Save():
                 return self._save(step)
+            case Rewind(turn):
+                self._runtime.rewind(turn.id)
+                return None
             case Retire(turn):
                 self._runtime.close(turn.id)
                 return None
@@ -151,13 +155,13 @@ class Engine:
     def _prefill(self, step: Prefill) -> Outcome:
         started = time.perf_counter()
         tokens = step.turn.tokens[step.start : step.stop]
-        token = self._runtime.prefill(step.turn.id, tokens, sample=step.last)
-        self._count(prefill_seconds_total=time.perf_counter() - started, generated_tokens_total=int(step.last))
-        return Sampled() if token is None else Sampled((token,))
+        self._runtime.prefill(step.turn.id, tokens)
+        self._count(prefill_seconds_total=time.perf_counter() - started)
+        return None
 
     def _decode(self, step: Decode) -> Outcome:
         started = time.perf_counter()
-        tokens = self._runtime.decode([(turn.id, turn.tokens[-1]) for turn in step.turns])
+        tokens = self._runtime.decode([(turn.id, turn.tokens[turn.position]) for turn in step.turns])
         self._count(decode_seconds_total=time.perf_counter() - started, generated_tokens_total=len(tokens))
         return Sampled(tuple(tokens))
 
@@ -177,7 +181,7 @@ class Engine:
         match step:
             case Decode(turns):
                 failed = turns
-            case Restore() | Prefill() | Save() | Retire():
+            case Restore() | Prefill() | Rewind() | Save() | Retire():
                 failed = (step.turn,)
             case Idle():
                 failed = ()

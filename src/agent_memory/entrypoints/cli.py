@@ -16,6 +16,7 @@ from agent_memory.settings import load_settings
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPTION_KEYS = {
     "host": "server.host",
     "port": "server.port",
@@ -23,6 +24,14 @@ _OPTION_KEYS = {
     "data_dir": "data_dir",
     "log_level": "server.log_level",
 }
+
+# What a newcomer may try; the README shows the answers.
+_REMEMBER = '{"agent_id": "guide", "user_id": "ada", "content": "Ada moved to Lisbon in spring."}'
+_SEARCH = '{"agent_id": "guide", "user_id": "ada", "query": "Where does Ada live?"}'
+_CHAT = (
+    '{"messages": [{"role": "user", "content": "I live in Lisbon these days."}, '
+    '{"role": "assistant", "content": "Good to know."}, {"role": "user", "content": "Where do I live?"}]}'
+)
 
 
 @cli.command()
@@ -36,15 +45,14 @@ def serve(
     settings: Annotated[Path | None, typer.Option(help="A settings file (TOML)")] = None,
 ) -> None:
     """Start the server. Everything else is set by environment variables or the settings file."""
-    given = {"host": host, "port": port, "model": model, "data_dir": data_dir}
-    given["log_level"] = log_level.upper() if log_level else None
+    given = {"host": host, "port": port, "model": model, "data_dir": data_dir, "log_level": log_level}
     options = {
         _OPTION_KEYS[name]: (f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None
     }
     try:
         loaded = load_settings(os.environ, options, settings)
         configure_logs(loaded.server.log_level)
-        serve_forever(loaded, _announce)
+        serve_forever(loaded, announce)
     except AgentMemoryError as error:
         typer.echo(f"agent-memory: {error}", err=True)
         raise typer.Exit(2) from None
@@ -60,22 +68,21 @@ def main() -> None:
     cli()
 
 
-def _announce(application: Application, url: str) -> None:
+def announce(application: Application, url: str) -> None:
     width = max(map(len, application.runs_on), default=0)
     lines = ["", f"agent_memory {VERSION} is ready at {url}", ""]
     lines += [f"  {name:<{width}}  {what}" for name, what in application.runs_on.items()]
+    if application.settings.server.host not in _LOOPBACK:
+        lines += ["", "Whoever reaches this address can read and change everything: there are no keys yet."]
     lines += ["", "Try it:", "", *_commands(application, url), ""]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
 def _commands(application: Application, url: str) -> list[str]:
-    remember = '{"agent_id": "guide", "user_id": "ada", "content": "Ada moved to Lisbon in spring."}'
-    search = '{"agent_id": "guide", "user_id": "ada", "query": "Where does Ada live?"}'
-    commands = [f"  curl {url}/v1/memories -d '{remember}'", f"  curl {url}/v1/memories/search -d '{search}'"]
+    commands = [f"  curl {url}/v1/memories -d '{_REMEMBER}'", f"  curl {url}/v1/memories/search -d '{_SEARCH}'"]
     if application.conversation is not None:
-        chat = '{"messages": [{"role": "user", "content": "Hello!"}]}'
-        commands.append(f"  curl {url}/v1/chat/completions -d '{chat}'")
+        commands.append(f"  curl {url}/v1/chat/completions -d '{_CHAT}'")
     return [*commands, f"  open {url}/docs"]
 
 

@@ -59,10 +59,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """`marks` are positions that other conversations may share, such as the end of the system prompt."""
+    """`marks` are positions that other conversations may share, such as the end of the system prompt; `answers` are
+    where the assistant's messages begin and end, as far as that can be told to the token.
+    """
 
     tokens: list[int]
     marks: tuple[int, ...] = ()
+    answers: tuple[tuple[int, int], ...] = ()
 
 
 class ModelRuntime(Protocol):
@@ -86,17 +89,23 @@ class ModelRuntime(Protocol):
         """
         ...
 
-    def prefill(self, turn: TurnId, tokens: Sequence[int], *, sample: bool) -> int | None:
-        """Append tokens to the turn's cache; with `sample`, say the token that follows."""
+    def prefill(self, turn: TurnId, tokens: Sequence[int]) -> None:
+        """Append tokens to the turn's cache."""
         ...
 
     def decode(self, feeds: Sequence[tuple[TurnId, int]]) -> list[int]:
-        """Append one token to each turn's cache and say the ones that follow, in the same order."""
+        """Append one token to each turn's cache and say the ones that follow, in the same order. Each turn's first
+        decode since it was opened or prefilled is where it begins to speak.
+        """
+        ...
+
+    def rewind(self, turn: TurnId) -> None:
+        """Go back to where the turn last began to speak."""
         ...
 
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
-        """The turn's cache over the block's tokens. Only tokens since the last block read, or restored whole, can be
-        read; what lies before the block is let go.
+        """The turn's cache over the block's tokens. Only what was restored or prefilled can be read, since the last
+        block that was read or restored whole; what lies before the block is let go.
         """
         ...
 

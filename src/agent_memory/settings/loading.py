@@ -47,6 +47,7 @@ VARIABLES: Mapping[str, str] = {
 """Environment variable -> the key it sets."""
 
 _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
+_SECRET = ("database.url",)  # may hold a password, which no message repeats
 
 
 def load_settings(
@@ -90,9 +91,8 @@ class _Tree:
         at = self._values.setdefault(section, {}) if section else self._values
         if not isinstance(at, dict):
             raise Misconfigured(f"{section} in {self._file}: must be a table")
-        listed = key == "server.cors_origins" and isinstance(value, str)
-        at[name] = [part.strip() for part in str(value).split(",") if part.strip()] if listed else value
-        self._givers[key] = f"{giver}={value}"
+        at[name] = _as_written(key, value)
+        self._givers[key] = giver if key in _SECRET else f"{giver}={value}"
 
     def settings(self) -> Settings:
         try:
@@ -111,6 +111,13 @@ class _Tree:
         if reason.startswith("Invalid enum value"):
             return f"{giver}: must be one of {_choices(key)}"
         return f"{giver}: {reason[:1].lower()}{reason[1:].replace('`', '')}"
+
+
+def _as_written(key: str, value: object) -> object:
+    """A list is written with commas, a level in any case."""
+    if key == "server.cors_origins":
+        return [part.strip() for part in str(value).split(",") if part.strip()]
+    return str(value).upper() if key == "server.log_level" else value
 
 
 def _choices(key: str) -> str:

@@ -126,26 +126,8 @@ async def test_a_long_wait_is_filled_with_comments(client, conversation, monkeyp
     assert events(answer.text)[1]["choices"][0]["delta"]["content"] == "late"
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_the_reply_is_closed_when_the_client_leaves(app, conversation, stream):
-    conversation.script = ["begin", 60.0, "never"]
-    body = json.dumps(HELLO | {"stream": stream}).encode()
-    begun = asyncio.Event()
-    incoming = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def receive():
-        if message := next(incoming, None):
-            return message
-        if stream:
-            await begun.wait()
-        else:
-            await asyncio.sleep(0.05)
-        return {"type": "http.disconnect"}
-
-    async def send(message):
-        if b"begin" in message.get("body", b""):
-            begun.set()
-
+def post_to(app, body, receive, send):
+    """One request, spoken to the application directly."""
     scope = {
         "type": "http",
         "method": "POST",
@@ -160,8 +142,51 @@ async def test_the_reply_is_closed_when_the_client_leaves(app, conversation, str
         "root_path": "",
         "asgi": {"version": "3.0"},
     }
+    incoming = iter([{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}])
+
+    async def receive_body_first():
+        return next(incoming, None) or await receive()
+
+    return app(scope, receive_body_first, send)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_reply_is_closed_when_the_client_leaves(app, conversation, stream):
+    conversation.script = ["begin", 60.0, "never"]
+    begun = asyncio.Event()
+
+    async def receive():
+        if stream:
+            await begun.wait()
+        else:
+            await asyncio.sleep(0.05)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        if b"begin" in message.get("body", b""):
+            begun.set()
+
     async with asyncio.timeout(5):
-        await app(scope, receive, send)
+        await post_to(app, HELLO | {"stream": stream}, receive, send)
+    assert conversation.closed == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_is_told_when_the_server_ends(app, conversation, stream):
+    conversation.script = ["begin", 60.0, "never"]
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    never = asyncio.Event()
+    answering = asyncio.create_task(post_to(app, HELLO | {"stream": stream}, never.wait, send))
+    await asyncio.sleep(0.1)
+    answering.cancel()
+    await answering
+    assert sent[0]["status"] == (200 if stream else 503)
+    assert b"the server is shutting down" in b"".join(message.get("body", b"") for message in sent)
+    assert not sent[-1].get("more_body")
     assert conversation.closed == 1
 
 

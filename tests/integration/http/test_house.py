@@ -100,6 +100,7 @@ async def test_metrics_count_by_route_template(client):
     requests = "agent_memory_http_requests_total"
     assert f'{requests}{{method="DELETE",route="/v1/memories/{{memory_id}}",status="422"}} 2.0' in told
     assert f'{requests}{{method="other",route="unmatched",status="404"}} 1.0' in told
+    assert 'agent_memory_http_first_byte_seconds_count{method="DELETE",route="/v1/memories/{memory_id}"} 2.0' in told
     assert "nowhere" not in told
 
 
@@ -129,3 +130,12 @@ async def test_the_documents_need_no_other_host(client):
     assert {"/v1/chat/completions", "/v1/memories", "/metrics"} <= document["paths"].keys()
     remember = document["components"]["schemas"]["RememberRequest"]["properties"]
     assert remember["content"]["maxLength"] == 8000
+
+
+async def test_the_log_tells_of_requests_and_never_what_they_say(client, caplog):
+    caplog.set_level("DEBUG")
+    await client.post("/v1/memories", json=ADA | {"content": "a secret"})
+    await client.post("/v1/memories/search", json=ADA | {"query": "a secret"})
+    await client.post(CHAT, json={"messages": [{"role": "user", "content": "a secret"}]})
+    assert "POST /v1/memories 201" in caplog.text
+    assert "secret" not in caplog.text

@@ -27,9 +27,10 @@ class Bench:
         scheduler = Scheduler(spec, BlockPool(pool), PrefixIndex(spec.block_tokens, spec.reach), **settings)
         self.engine = Engine(runtime, TieredBlocks(self.store, self.writer), scheduler)
 
-    def submit(self, tokens, count=16, tenant="tenant", sampling=None, marks=()):
+    def submit(self, tokens, count=16, *, tenant="tenant", sampling=None, marks=(), answers=()):
         root = self.engine.namespace(tenant).root
-        turn = Turn(TurnId(f"t{next(NAMES)}"), root, list(tokens), count, sampling or Sampling(0), marks=marks)
+        name, sampling = TurnId(f"t{next(NAMES)}"), sampling or Sampling(0)
+        turn = Turn(name, root, list(tokens), count, sampling, marks=marks, answers=answers)
         self.engine.submit(turn)
         return turn.id
 

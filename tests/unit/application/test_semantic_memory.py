@@ -114,3 +114,11 @@ async def test_forget_refuses_what_is_no_id(memory, wrong):
     with pytest.raises(InvalidInput) as refusal:
         await memory.forget(wrong, agent_id="agent")
     assert refusal.value.field == "memory_id"
+
+
+async def test_the_half_life_counts_where_the_caller_weighs_recency_too(clock):
+    memory = SemanticMemory(InMemoryMemoryStore(), HashingEmbedder(), clock=clock, half_life=timedelta(days=1))
+    await memory.remember(**WHO, content="something")
+    clock.passes(days=1)
+    [found] = await memory.recall(**WHO, query="something", alpha=0)
+    assert found.score.total == pytest.approx(0.5)

@@ -28,12 +28,15 @@ class ByteChatTokenizer:
 
     def render(self, messages: Sequence[Message]) -> Rendered:
         tokens: list[int] = []
-        marks = []
+        marks, answers = [], []
         for message in messages:
+            if message.role == "assistant":
+                start = len(tokens) + 1 + len(b"assistant\n")
+                answers.append((start, start + len(message.content.encode())))
             tokens += [BEGIN, *f"{message.role}\n{message.content}".encode(), END]
             if message.role == "system":
                 marks.append(len(tokens))
-        return Rendered([*tokens, BEGIN, *b"assistant\n"], tuple(marks[:1]))
+        return Rendered([*tokens, BEGIN, *b"assistant\n"], tuple(marks[:1]), tuple(answers))
 
     def stream(self) -> ByteTextStream:
         return ByteTextStream()

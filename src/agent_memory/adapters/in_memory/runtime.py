@@ -29,6 +29,7 @@ class _Cache:
     full: list[bytes] = field(default_factory=list)
     window: list[bytes] = field(default_factory=list)
     window_start: int = 0
+    spoken_from: int | None = None
 
 
 class ToyRuntime:
@@ -74,15 +75,24 @@ class ToyRuntime:
             raise CorruptBlock(f"{len(data)} bytes for {len(piece.block)} tokens")
         return [data[i * ENTRY_BYTES : (i + 1) * ENTRY_BYTES] for i in range(piece.length)]
 
-    def prefill(self, turn: TurnId, tokens: Sequence[int], *, sample: bool) -> int | None:
+    def prefill(self, turn: TurnId, tokens: Sequence[int]) -> None:
         cache = self._caches[turn]
         for token in tokens:
             self._append(cache, token)
-        return self._say(cache) if sample else None
+        cache.spoken_from = None
+
+    def rewind(self, turn: TurnId) -> None:
+        cache = self._caches[turn]
+        if cache.spoken_from is not None:
+            del cache.full[cache.spoken_from :]
+            del cache.window[max(0, cache.spoken_from - cache.window_start) :]
 
     def decode(self, feeds: Sequence[tuple[TurnId, int]]) -> list[int]:
         for turn, token in feeds:
-            self._append(self._caches[turn], token)
+            cache = self._caches[turn]
+            if cache.spoken_from is None:
+                cache.spoken_from = len(cache.full)
+            self._append(cache, token)
         return [self._say(self._caches[turn]) for turn, _ in feeds]
 
     def _append(self, cache: _Cache, token: int) -> None:

@@ -5,19 +5,40 @@ from dataclasses import dataclass
 
 from agent_memory.adapters.mlx.caches import LayerCache
 from agent_memory.adapters.mlx.codec import Codec
-from agent_memory.adapters.mlx.tape import BatchTape, Tape
+from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.kv.turn import Sampling, TurnId
 
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A turn and its caches. While it is in a batch, only the tapes of its own are true, once they are settled."""
+    """A turn and its caches. While it is in a batch, they are as they were when it joined."""
 
     id: TurnId
     caches: list[LayerCache]
     tapes: list[Tape]
     sampling: Sampling
     position: int
+    spoken_from: int | None = None
+
+    def listen(self) -> None:
+        """What comes is read: rounded, and taped."""
+        self.spoken_from = None
+        for cache, tape in zip(self.caches, self.tapes, strict=True):
+            cache.tape = tape
+
+    def speak(self) -> None:
+        """What comes is spoken, until a rewind."""
+        if self.spoken_from is None:
+            self.spoken_from = self.position
+            for cache in self.caches:
+                cache.mark()
+                cache.tape = None
+
+    def rewind(self) -> None:
+        if self.spoken_from is not None:
+            self.position = self.spoken_from
+            for cache in self.caches:
+                cache.rewind()
 
 
 class DecodeBatch:
@@ -26,7 +47,6 @@ class DecodeBatch:
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._layers: list[LayerCache] = []
-        self._tapes: list[BatchTape] = []
         self.members: list[Running] = []
 
     def gather(self, wanted: Sequence[Running]) -> list[LayerCache]:
@@ -39,13 +59,7 @@ class DecodeBatch:
         if turn in self.members:
             self._regroup([member for member in self.members if member is not turn])
 
-    def settle(self) -> None:
-        """Bring the members' own tapes up to date."""
-        for tape in self._tapes:
-            tape.settle()
-
     def _regroup(self, wanted: Sequence[Running]) -> None:
-        self.settle()
         stay = [member for member in self.members if member in wanted] if len(wanted) > 1 else []
         rows = [self.members.index(member) for member in stay]
         for row, member in enumerate(self.members):
@@ -58,11 +72,6 @@ class DecodeBatch:
         else:
             self._layers = [self._merged(join, number) for number in range(len(join[0].caches))] if join else []
         self.members = [*stay, *join]
-        self._tapes = [
-            BatchTape([member.tapes[number] for member in self.members]) for number in range(len(self._layers))
-        ]
-        for layer, tape in zip(self._layers, self._tapes, strict=True):
-            layer.tape = tape
 
     def _change(self, rows: list[int], join: list[Running]) -> None:
         for number, layer in enumerate(self._layers):
@@ -73,4 +82,4 @@ class DecodeBatch:
 
     def _merged(self, members: Sequence[Running], number: int) -> LayerCache:
         inners = [member.caches[number].inner for member in members]
-        return LayerCache(type(inners[0]).merge(inners), self._codec, BatchTape([]))
+        return LayerCache(type(inners[0]).merge(inners), self._codec)

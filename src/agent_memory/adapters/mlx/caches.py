@@ -1,6 +1,7 @@
 """One layer's cache: mlx-lm's own, given keys and values as the store will give them back, and a tape of them.
 
-Attention computes over the expanded copy in the inner cache; the packed form on the tape is what is kept.
+Attention computes over the expanded copy in the inner cache; the packed form on the tape is what is kept. What is being
+spoken is neither rounded nor taped: it is read again, both rounded and taped, when the answer is complete.
 """
 
 from typing import Any
@@ -9,17 +10,18 @@ import mlx.core as mx
 from mlx_lm.models.cache import KVCache, RotatingKVCache
 
 from agent_memory.adapters.mlx.codec import Codec, Packed, cut, tokens
-from agent_memory.adapters.mlx.tape import BatchTape, Tape
+from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.kv.spec import Layer, LayerKind
 
 
 class LayerCache:
     """Speaks the part of mlx-lm's cache protocol that models use. `inner` serves one turn or a batch of them."""
 
-    def __init__(self, inner: Any, codec: Codec, tape: Tape | BatchTape) -> None:
+    def __init__(self, inner: Any, codec: Codec, tape: Tape | None = None) -> None:
         self.inner = inner
         self.tape = tape
         self._codec = codec
+        self._mark: tuple[Any, ...] = ()
 
     @property
     def offset(self) -> Any:
@@ -29,13 +31,32 @@ class LayerCache:
         return self.inner.make_mask(*args, **kwargs)
 
     def update_and_fetch(self, keys: mx.array, values: mx.array) -> Any:
+        if self.tape is None:
+            return self.inner.update_and_fetch(keys, values)
         packed_keys, packed_values = self._codec.pack(keys), self._codec.pack(values)
         self.tape.record(packed_keys, packed_values)
         return self.inner.update_and_fetch(self._codec.unpack(packed_keys), self._codec.unpack(packed_values))
 
     def arrays(self) -> list[mx.array]:
         """Everything that a step has to compute."""
-        return [self.inner.keys, self.inner.values, *self.tape.latest()]
+        return [self.inner.keys, self.inner.values, *(self.tape.latest() if self.tape else ())]
+
+    def mark(self) -> None:
+        """Remember this place. What a layer keeps for ever is only cut back; a ring has to be kept as it is."""
+        inner = self.inner
+        if isinstance(inner, RotatingKVCache):
+            keys, values, *place = inner.state
+            # A slice is an array of its own: writing to the ring copies it. A ring may be empty yet.
+            self._mark = (keys if keys is None else keys[:], values if values is None else values[:], *place)
+        else:
+            self._mark = (inner.offset,)
+
+    def rewind(self) -> None:
+        """Back to the mark."""
+        if isinstance(self.inner, RotatingKVCache):
+            self.inner.state = self._mark
+        else:
+            self.inner.offset = self._mark[0]
 
 
 def empty(layer: Layer, codec: Codec, tape: Tape) -> LayerCache:
@@ -50,11 +71,10 @@ def restored(layer: Layer, codec: Codec, tape: Tape, *, keys: Packed, values: Pa
     inner = _inner(layer)
     have, held = tokens(keys), min(length, layer.window or length)
     assert have >= held, f"{held} tokens from {have}"
-    inner.keys = codec.unpack(cut(keys, have - held, have))
-    inner.values = codec.unpack(cut(values, have - held, have))
-    inner.offset = length
-    if layer.kind is LayerKind.WINDOW:
-        inner._idx = held  # noqa: SLF001  # where the ring is written next: mlx-lm has no other way to fill one
+    held_keys = codec.unpack(cut(keys, have - held, have))
+    held_values = codec.unpack(cut(values, have - held, have))
+    # offset; of a ring also: keep nothing for ever, its size, and where it is written next
+    inner.state = (held_keys, held_values, length, *((0, layer.window, held) if layer.window else ()))
     return LayerCache(inner, codec, tape)
 
 

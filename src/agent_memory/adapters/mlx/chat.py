@@ -63,26 +63,49 @@ class MlxChatTokenizer:
 
     def render(self, messages: Sequence[Message]) -> Rendered:
         try:
-            tokens = self._apply(messages, speak=True)
+            text = self._apply(messages, speak=True)
+            marks = self._system_end(messages, text)
+            answers = self._answers(messages, text)
         except TemplateError as error:
             raise InvalidInput("messages", f"the model's chat template refuses them: {error}") from error
-        return Rendered(tokens, self._system_end(messages, tokens))
+        tokens, starts = self._encode(text)
+        return Rendered(
+            tokens,
+            tuple(starts[mark] for mark in marks if mark in starts),
+            tuple((starts[a], starts[b]) for a, b in answers if a in starts and b in starts),
+        )
 
-    def _system_end(self, messages: Sequence[Message], tokens: list[int]) -> tuple[int, ...]:
-        """Where the system prompt ends, if the template renders it alone as it does in company."""
-        system = [m for m in messages[:1] if m.role == "system"]
-        if not system:
-            return ()
+    def _encode(self, text: str) -> tuple[list[int], dict[int, int]]:
+        """Tokens, and for each character that begins a token which one. Slow tokenizers do not tell."""
+        if not self._tokenizer.is_fast:
+            return list(self._tokenizer.encode(text, add_special_tokens=False)), {}
+        encoded = self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+        return list(encoded.ids), {start: i for i, (start, _) in reversed(list(enumerate(encoded.offsets)))}
+
+    def _system_end(self, messages: Sequence[Message], text: str) -> list[int]:
+        """The character where the system prompt ends, if the template renders it alone as it does in company."""
+        if not messages or messages[0].role != "system":
+            return []
         with suppress(TemplateError):
-            alone = self._apply(system, speak=False)
-            end = next((i for i, (a, b) in enumerate(zip(alone, tokens, strict=False)) if a != b), len(alone))
-            return (min(end, len(tokens)),) if end else ()
-        return ()
+            alone = self._apply(messages[:1], speak=False)
+            return [len(alone)] if text.startswith(alone) else []
+        return []
 
-    def _apply(self, messages: Sequence[Message], *, speak: bool) -> list[int]:
+    def _answers(self, messages: Sequence[Message], text: str) -> list[tuple[int, int]]:
+        """The characters where each answer begins, as the model was asked for it, and ends."""
+        found = []
+        for number, message in enumerate(messages):
+            if message.role == "assistant":
+                asked = self._apply(messages[:number], speak=True) if number else ""
+                said = next((s for s in (message.content, message.content.strip()) if text.startswith(asked + s)), "")
+                if said:
+                    found.append((len(asked), len(asked) + len(said)))
+        return found
+
+    def _apply(self, messages: Sequence[Message], *, speak: bool) -> str:
         plain = [{"role": message.role, "content": message.content} for message in messages]
         extra = {} if self._template is None else {"chat_template": self._template}
-        return list(self._tokenizer.apply_chat_template(plain, tokenize=True, add_generation_prompt=speak, **extra))
+        return str(self._tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=speak, **extra))
 
     def stream(self) -> MlxTextStream:
         return MlxTextStream(self._tokenizer)

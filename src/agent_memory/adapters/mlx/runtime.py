@@ -48,21 +48,25 @@ class MlxRuntime:
         self.close(turn)
         self._turns[turn] = Running(turn, caches, tapes, sampling, length)
 
-    def prefill(self, turn: TurnId, tokens: Sequence[int], *, sample: bool) -> int | None:
+    def prefill(self, turn: TurnId, tokens: Sequence[int]) -> None:
         running = self._turns[turn]
         self._batch.leave(running)
-        # Only the token before the answer needs logits, and over a long chunk they would cost more than the layers.
-        body = tokens[:-1] if sample else tokens
-        if body:
-            self._model(mx.array([body]), cache=running.caches)
-            mx.eval([cache.arrays() for cache in running.caches])
-            mx.clear_cache()
-            running.position += len(body)
-        return self._step([running], running.caches, [tokens[-1]])[0] if sample else None
+        running.listen()
+        self._model(mx.array([list(tokens)]), cache=running.caches)
+        mx.eval([cache.arrays() for cache in running.caches])
+        mx.clear_cache()
+        running.position += len(tokens)
+
+    def rewind(self, turn: TurnId) -> None:
+        running = self._turns[turn]
+        self._batch.leave(running)
+        running.rewind()
 
     def decode(self, feeds: Sequence[tuple[TurnId, int]]) -> list[int]:
         token_of = dict(feeds)
         turns = [self._turns[turn] for turn, _ in feeds]
+        for running in turns:
+            running.speak()
         if len(turns) == 1:
             self._batch.leave(turns[0])
             return self._step(turns, turns[0].caches, list(token_of.values()))
@@ -84,7 +88,6 @@ class MlxRuntime:
 
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
         wanted = frozenset(parts)
-        self._batch.settle()
         arrays: dict[Part, dict[str, mx.array]] = {part: {} for part in wanted}
         for number, (layer, tape) in enumerate(zip(self._spec.layers, self._turns[turn].tapes, strict=True)):
             keys, values = tape.read(block.start, block.end)

@@ -33,31 +33,3 @@ class Tape:
     def latest(self) -> list[mx.array]:
         """What must be computed with each step, lest the graph behind it grow."""
         return [array for packed in (*self._keys[-1:], *self._values[-1:]) for array in packed]
-
-
-class BatchTape:
-    """Several turns that decode together, one layer: rows are told apart only when somebody reads one."""
-
-    def __init__(self, rows: list[Tape]) -> None:
-        self._rows = rows
-        self._keys: list[Packed] = []
-        self._values: list[Packed] = []
-
-    def record(self, keys: Packed, values: Packed) -> None:
-        self._keys.append(keys)
-        self._values.append(values)
-
-    def settle(self) -> None:
-        """Give every row what is its own."""
-        if self._keys:
-            keys, values = join(self._keys), join(self._values)
-            for i, row in enumerate(self._rows):
-                row.record(_row(keys, i), _row(values, i))
-            self._keys, self._values = [], []
-
-    def latest(self) -> list[mx.array]:
-        return [array for packed in (*self._keys[-1:], *self._values[-1:]) for array in packed]
-
-
-def _row(packed: Packed, i: int) -> Packed:
-    return tuple(array[i : i + 1] for array in packed)

@@ -5,6 +5,7 @@ Works the same for the embedded server and for any other PostgreSQL 15 or later 
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -65,8 +66,10 @@ class Database:
 
 
 @asynccontextmanager
-async def opened(conninfo: str, min_size: int = 5, max_size: int = 20) -> AsyncIterator[Database]:
-    """A migrated database for as long as the context lasts."""
+async def opened(
+    conninfo: str, min_size: int = 5, max_size: int = 20, command_timeout: float = 10.0
+) -> AsyncIterator[Database]:
+    """A migrated database for as long as the context lasts. No statement may take longer than the timeout."""
     await _prepare(conninfo)
     pool = AsyncConnectionPool(
         conninfo,
@@ -74,7 +77,7 @@ async def opened(conninfo: str, min_size: int = 5, max_size: int = 20) -> AsyncI
         max_size=max_size,
         timeout=_PATIENCE,
         open=False,
-        configure=_configure,
+        configure=partial(_configure, command_timeout),
         kwargs={"autocommit": True, "application_name": "agent_memory"},
     )
     async with pool:
@@ -112,7 +115,8 @@ async def _connect_and_migrate(conninfo: str) -> None:
             raise Misconfigured(f"the database needs pgvector 0.8 or later: {_first_line(error)}") from error
 
 
-async def _configure(connection: AsyncConnection) -> None:
+async def _configure(command_timeout: float, connection: AsyncConnection) -> None:
+    await connection.execute(f"SET statement_timeout = {command_timeout * 1000:.0f}")
     # A generic plan would take the same index for a scope of ten memories and for one of a million.
     await connection.execute("SET plan_cache_mode = force_custom_plan")
     await connection.execute("SET timezone = 'UTC'")

@@ -19,6 +19,7 @@ import time
 from typing import Any
 
 _KEEP_CAPABILITIES, _AMBIENT, _AMBIENT_RAISE = 8, 47, 2  # prctl
+_SET_SECURE_BITS, _NO_FIXUP = 28, 4  # prctl
 _CAPABILITY_VERSION = 0x20080522
 _DAC_OVERRIDE = 1  # lets an ordinary user pass root's 0700 home, and nothing that root could not do before
 
@@ -103,6 +104,9 @@ def become(name: str) -> None:
     user = pwd.getpwnam(name)
     if sys.platform == "linux":
         _call("prctl", _KEEP_CAPABILITIES, 1, 0, 0, 0)
+        # Without it access(2), by which PostgreSQL looks for its programs, takes no notice of capabilities.
+        with contextlib.suppress(OSError):
+            _call("prctl", _SET_SECURE_BITS, _NO_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)

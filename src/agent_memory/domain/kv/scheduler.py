@@ -32,19 +32,17 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
-    """Read tokens `start` to `stop`; where they are the last, the model says the next one."""
+    """Read tokens `start` to `stop`."""
 
     turn: Turn
     start: int
     stop: int
 
-    @property
-    def last(self) -> bool:
-        return self.stop == len(self.turn.tokens)
-
 
 @dataclass(frozen=True, slots=True)
 class Decode:
+    """Feed each turn its token at `position`, and let it say the next; the prompt's last token is the first one fed."""
+
     turns: tuple[Turn, ...]
 
 
@@ -58,6 +56,13 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewind:
+    """Go back to before the last token of the prompt; the answer will be read again, or is not kept."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
 class Retire:
     turn: Turn
 
@@ -67,7 +72,7 @@ class Idle:
     pass
 
 
-Step = Restore | Prefill | Decode | Save | Retire | Idle
+Step = Restore | Prefill | Decode | Rewind | Save | Retire | Idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +91,9 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """One token for each turn of the step; none after a prefill that was not the last."""
+    """One token for each turn of the step."""
 
-    tokens: tuple[int, ...] = ()
+    tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,7 @@ class Scheduler:
         """Put a running turn's cache away and queue it again, first; it resumes where it stopped."""
         turn = self.running.get(turn_id)
         if turn is not None and turn.finish is None:
-            turn.phase = Phase.ENDING
+            turn.put_away()
 
     # --- plan ---
 
@@ -199,14 +204,15 @@ class Scheduler:
                 ends = self._ends(turn)
                 local = tuple(b for b in blocks if worth_local(b, ends, self.spec.reach))
                 return Save(turn, tuple(blocks), local)
+            if turn.phase is Phase.SPOKEN:
+                return Rewind(turn)
             if turn.phase is Phase.ENDING:
                 return Retire(turn)
         return None
 
     def _ends(self, turn: Turn) -> tuple[int, ...]:
         """Where this conversation is likely to be taken up again, as far as one can tell now."""
-        answering = (turn.position,) if turn.position > turn.prompt_tokens or turn.phase is Phase.ENDING else ()
-        return (turn.prompt_tokens, *turn.marks, *answering)
+        return (turn.prompt_tokens, *turn.marks, *((turn.rereads,) if turn.finish else ()))
 
     def _admit(self) -> Step | None:
         for turn in self.running.values():
@@ -225,17 +231,23 @@ class Scheduler:
         return self._restore(turn)
 
     def _restore(self, turn: Turn) -> Restore:
-        limit = len(turn.tokens) - 1  # the model has to read one token to say the next
-        match = self.index.match(turn.root, pack(turn.tokens), limit)
+        limit = turn.prompt_tokens - 1  # the model has to read one token to say the next
+        tokens = pack(turn.tokens[: turn.prompt_tokens])
+        match = self.index.match(turn.root, tokens, limit)
+        for start, end in turn.answers:
+            if start < match.length < end:  # an answer is one piece: another answer's beginning is not this one's
+                match = self.index.match(turn.root, tokens, start)
         local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
         return Restore(turn, match.blocks, local if self.spec.reach else (), match.length)
 
     def _compute(self) -> Step | None:
-        prefilling = next((t for t in self.running.values() if t.phase is Phase.PREFILLING), None)
+        reading = (t for t in self.running.values() if t.phase in (Phase.PREFILLING, Phase.REREADING))
+        prefilling = min(reading, key=lambda turn: turn.phase is Phase.PREFILLING, default=None)
         decoding = tuple(t for t in self.running.values() if t.phase is Phase.DECODING)
         if prefilling is not None and (self._decoded_last or not decoding):
-            stop = (prefilling.position // self.chunk + 1) * self.chunk
-            return Prefill(prefilling, prefilling.position, min(stop, len(prefilling.tokens)))
+            end = prefilling.rereads if prefilling.phase is Phase.REREADING else prefilling.prompt_tokens - 1
+            stop = prefilling.next_stop(self.chunk, end)
+            return Prefill(prefilling, prefilling.position, stop)
         return Decode(decoding) if decoding else None
 
     # --- absorb ---
@@ -248,16 +260,16 @@ class Scheduler:
                 return []
             case Restore(), Restored(promoted):
                 return self._restored(step, promoted)
-            case Prefill(), Sampled(tokens):
+            case Prefill(turn, _, stop), _:
                 self._decoded_last = False
-                step.turn.position = step.stop
-                return self._said(step.turn, tokens[0]) if tokens else []
+                self._read(turn, stop)
+                return []
+            case Rewind(turn), _:
+                turn.position = turn.prompt_tokens - 1
+                turn.phase = Phase.REREADING  # the prompt's last token at least
+                return []
             case Decode(), Sampled(tokens):
-                self._decoded_last = True
-                for turn in step.turns:
-                    turn.position += 1
-                pairs = zip(step.turns, tokens, strict=True)
-                return [event for turn, token in pairs for event in self._said(turn, token)]
+                return self._spoken(step, tokens)
             case Save(), Kept(sizes):
                 self._kept(step, dict(sizes))
                 return []
@@ -266,8 +278,7 @@ class Scheduler:
                 return []
             case Idle(), _:
                 return []
-            case _:
-                raise AssertionError(f"{outcome} is no outcome of {step}")
+        raise AssertionError(f"{outcome} is no outcome of {step}")
 
     def _restored(self, step: Restore, promoted: tuple[tuple[PartKey, int], ...]) -> list[Event]:
         for key, nbytes in promoted:
@@ -278,8 +289,8 @@ class Scheduler:
             if key in self.pool:
                 self.pool.touch(key)
         turn = step.turn
-        turn.position = step.length
         turn.phase = Phase.PREFILLING
+        self._read(turn, step.length)
         turn.chain = [block for block in step.blocks if block.end <= step.length and self._whole(block)]
         if turn.cached_tokens is not None:
             return []  # it was preempted: the client has heard already
@@ -289,8 +300,24 @@ class Scheduler:
     def _whole(self, block: CacheBlock) -> bool:
         return len(block) == self.spec.block_tokens
 
+    def _read(self, turn: Turn, position: int) -> None:
+        turn.position = position
+        if turn.phase is Phase.PREFILLING and position == turn.prompt_tokens - 1:
+            turn.phase = Phase.DECODING
+        elif turn.phase is Phase.REREADING and position == turn.rereads:
+            turn.phase = Phase.ENDING
+
+    def _spoken(self, step: Decode, tokens: tuple[int, ...]) -> list[Event]:
+        self._decoded_last = True
+        events = []
+        for turn, token in zip(step.turns, tokens, strict=True):
+            turn.position += 1
+            events += self._said(turn, token)
+        return events
+
     def _said(self, turn: Turn, token: int) -> list[Event]:
-        turn.phase = Phase.DECODING
+        if turn.repeating:
+            return []
         turn.take(token)
         said: list[Event] = [Said(turn.id, token)]
         return [*said, Finished(turn.id, turn.finish)] if turn.finish else said
@@ -318,11 +345,6 @@ class Scheduler:
             key = PartKey(block.hash, Part.LASTING)
             if key in self.pool:
                 self.pool.touch(key)
-        ends = (turn.prompt_tokens, *turn.marks, turn.position)
-        for block in turn.chain:
-            # Local parts between the ends served only while the answer's end was not known.
-            if block.end > turn.prompt_tokens and not worth_local(block, ends, self.spec.reach):
-                self.forget(PartKey(block.hash, Part.LOCAL))
         if turn.finish is None:
             turn.requeue()
             self.waiting.appendleft(turn)

@@ -29,6 +29,8 @@ class Phase(Enum):
     RESTORING = "restoring"
     PREFILLING = "prefilling"
     DECODING = "decoding"
+    SPOKEN = "spoken"
+    REREADING = "rereading"
     ENDING = "ending"
 
 
@@ -37,6 +39,12 @@ class Turn:
     """`tokens` is prompt and answer so far; the first `position` of them are in the runtime's cache, the first
     `kept` of them in the blocks of `chain`. `marks` are further positions worth coming back to, such as the end of a
     system prompt.
+
+    Rounding to few bits turns the last digit of a float into a step, and that digit depends on how many tokens are
+    computed together. So that a prefix has the same blocks whoever computes them, the pieces are always the same:
+    `answers` (where earlier answers begin and end in the prompt) cut a prefill as their turns were cut, and an answer,
+    once spoken token by token, is read again in one piece before it is kept. A preempted turn speaks its answer so far
+    again: the runtime is fed what is known, until `position` has caught up with `tokens`.
     """
 
     id: TurnId
@@ -52,6 +60,7 @@ class Turn:
     finish: FinishReason | None = None
     chain: list[CacheBlock] = field(default_factory=list)
     marks: tuple[int, ...] = ()
+    answers: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         self.prompt_tokens = len(self.tokens)
@@ -73,11 +82,34 @@ class Turn:
         """How many tokens it can come to hold."""
         return self.prompt_tokens + self.max_tokens
 
+    @property
+    def read(self) -> int:
+        """How many tokens were computed as a reader computes them, and so may be kept."""
+        return min(self.position, self.prompt_tokens - 1) if self.speaking else self.position
+
+    @property
+    def speaking(self) -> bool:
+        return self.phase in (Phase.DECODING, Phase.SPOKEN)
+
+    @property
+    def rereads(self) -> int:
+        """How many tokens there are to read once it has spoken: all but the one that only says stop."""
+        if self.finish not in ("stop", "length"):
+            return self.prompt_tokens
+        return len(self.tokens) - (self.tokens[-1] in self.stop_tokens)
+
+    def next_stop(self, chunk: int, end: int) -> int:
+        """Where the piece of prefill ends that begins at `position`: at a multiple of `chunk`, or where it was cut."""
+        starts = (start for start, _ in (*self.answers, (self.prompt_tokens, 0)))
+        cuts = (*(cut for start in starts for cut in (start - 1, start)), *(end for _, end in self.answers))
+        grid = (self.position // chunk + 1) * chunk
+        return min((cut for cut in (*cuts, grid, end) if cut > self.position), default=end)
+
     def unsaved(self, block_tokens: int) -> list[CacheBlock]:
         """The whole blocks, and once it is ending the partial last one, that are computed and not yet kept."""
         blocks, parent, start = [], self.tip, self.kept
-        while start < self.position:
-            stop = min(start + block_tokens, self.position)
+        while start < self.read:
+            stop = min(start + block_tokens, self.read)
             if stop - start < block_tokens and self.phase is not Phase.ENDING:
                 break
             block = CacheBlock.after(parent, start, pack(self.tokens[start:stop]))
@@ -95,10 +127,19 @@ class Turn:
 
     def end(self, reason: FinishReason) -> None:
         self.finish = reason
-        self.phase = Phase.ENDING
+        self.put_away()
+
+    def put_away(self) -> None:
+        """No more is said in this run; what was spoken has to be rewound."""
+        self.phase = Phase.SPOKEN if self.speaking else Phase.ENDING
+
+    @property
+    def repeating(self) -> bool:
+        """Whether what the model just said is known already."""
+        return self.position < len(self.tokens)
 
     def requeue(self) -> None:
-        """Start over from what is kept: the tokens so far are the new prompt to read."""
+        """Start over from what is kept."""
         self.phase = Phase.WAITING
         self.position = 0
         self.chain.clear()

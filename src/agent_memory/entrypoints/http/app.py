@@ -1,6 +1,6 @@
 """The application as an ASGI app: routes, and the layers that every request passes.
 
-From the outside: request log, CORS, exception handling, routing, body limit, handler.
+From the outside: request log, CORS, exception handling, routing, the server's end, body limit, handler.
 """
 
 from litestar import Litestar
@@ -12,6 +12,7 @@ from litestar.openapi import OpenAPIConfig
 
 from agent_memory.bootstrap import Application
 from agent_memory.entrypoints.http.docs import DocsPage
+from agent_memory.entrypoints.http.ending import Ending
 from agent_memory.entrypoints.http.errors import on_error
 from agent_memory.entrypoints.http.limits import BodyLimit
 from agent_memory.entrypoints.http.request_log import RequestLog
@@ -37,7 +38,7 @@ def create_app(application: Application) -> Litestar:
     app = Litestar(
         _ROUTES,
         dependencies={"application": Provide(lambda: application, sync_to_thread=False)},
-        middleware=[DefineMiddleware(BodyLimit, limit=server.max_body_mb * 1_000_000)],
+        middleware=[Ending, DefineMiddleware(BodyLimit, limit=server.max_body_mb * 1_000_000)],
         exception_handlers={HTTPException: on_error, Exception: on_error},
         request_max_body_size=None,
         cors_config=_cors(server.cors_origins),
@@ -47,6 +48,7 @@ def create_app(application: Application) -> Litestar:
             description="Memory for AI agents: semantic memories above the prompt, KV cache below it.",
             path="/docs",
             render_plugins=[DocsPage()],
+            use_handler_docstrings=True,
         ),
         logging_config=None,
     )

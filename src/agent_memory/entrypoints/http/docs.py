@@ -38,11 +38,14 @@ def _page(document: Schema) -> Iterator[str]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             yield from _operation(method, path, operation, document)
+    yield "<h2>Shapes</h2>"
+    for name, schema in document["components"]["schemas"].items():
+        yield from _struct(escape(name), schema, document)
 
 
 def _operation(method: str, path: str, operation: Schema, document: Schema) -> Iterator[str]:
     yield f"<h2><span class=method>{method.upper()}</span> <code>{escape(path)}</code></h2>"
-    yield f"<p>{escape(operation.get('description') or operation.get('summary', ''))}</p>"
+    yield f"<p>{escape(operation.get('description', ''))}</p>"
     if parameters := operation.get("parameters"):
         yield from _table("Parameters", ((p["name"], p["schema"], p.get("required")) for p in parameters))
     for content in operation.get("requestBody", {}).get("content", {}).values():
@@ -77,16 +80,16 @@ def _resolved(schema: Schema, document: Schema) -> Schema:
 
 def _type(schema: Schema) -> str:
     if "$ref" in schema:
-        return str(schema["$ref"]).rsplit(".", 1)[-1].rsplit("_", 1)[-1]
+        return str(schema["$ref"]).rsplit("/", 1)[-1]
     if "oneOf" in schema or "anyOf" in schema:
         return " or ".join(_type(each) for each in schema.get("oneOf") or schema["anyOf"])
     if "enum" in schema:
-        return " | ".join(str(value) for value in schema["enum"])
+        return " | ".join("null" if value is None else str(value) for value in schema["enum"])
     if "const" in schema:
         return repr(schema["const"])
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    limits = [f"{name} {schema[name]}" for name in _LIMITS if name in schema]
+    limits = [f"{name} {schema[name]:g}" for name in _LIMITS if name in schema]
     kinds = schema.get("type", "any")
     kind = kinds if isinstance(kinds, str) else " or ".join(kinds)
     return f"{kind} ({', '.join(limits)})" if limits else kind

@@ -26,12 +26,12 @@ def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     fault = logged_fault_of(error)
     path = request.scope["path"]
     if path.startswith(OPENAI_ROUTES):
-        body, status, media = openai_error(fault), openai_status(fault), "application/json"
+        body, status, media = json.encode(openai_error(fault)), openai_status(fault), "application/json"
     else:
         in_body = request.method in ("POST", "PUT", "PATCH")
-        body = problem(fault, path=path, request_id=request_id.get(), in_body=in_body)
-        status, media = fault.kind.status, "application/problem+json"
-    return Response(json.encode(body), status_code=status, media_type=media, headers=dict(fault.headers))
+        told = problem(fault, path=path, request_id=request_id.get(), in_body=in_body)
+        body, status, media = json.encode(told), fault.kind.status, "application/problem+json"
+    return Response(body, status_code=status, media_type=media, headers=dict(fault.headers))
 
 
 def error_event(error: BaseException) -> bytes:

@@ -1,11 +1,43 @@
-"""What a handler may ask for by name: the application, and the request it answers."""
+"""What handlers have in common: what they may ask for by name, and the answers that any of them may give."""
 
 from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
+from msgspec import Struct
 
 from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.http.wire.openai import ErrorAnswer
+from agent_memory.entrypoints.http.wire.problems import Problem
 
 AnyRequest = Request[object, object, State]
 GivenApplication = NamedDependency[SkipValidation[Application]]
+
+
+def answers(shape: type[Struct], told: dict[int, str], media_type: str = "application/json") -> dict[int, ResponseSpec]:
+    """For the OpenAPI document: status -> what it means, all in one shape."""
+    return {
+        status: ResponseSpec(shape, description=meaning, generate_examples=False, media_type=media_type)
+        for status, meaning in told.items()
+    }
+
+
+def problems(*also: int) -> dict[int, ResponseSpec]:
+    told = {status: _MEANINGS[status] for status in (400, 422, 500, 503, *also)}
+    return answers(Problem, told, "application/problem+json")
+
+
+def openai_errors() -> dict[int, ResponseSpec]:
+    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in (400, 404, 413, 429, 500, 503)})
+
+
+_MEANINGS = {
+    400: "The request cannot be read, or on OpenAI's routes: is not valid",
+    404: "What was named does not exist",
+    413: "The body is too large",
+    422: "A field is not valid; it is named",
+    429: "The server is busy; Retry-After says for how long",
+    500: "Something broke inside the server",
+    503: "A part of the server cannot be reached",
+}

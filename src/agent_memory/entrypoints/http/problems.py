@@ -13,6 +13,8 @@ from math import ceil
 from litestar.exceptions import HTTPException, ValidationException
 
 from agent_memory.domain import errors
+from agent_memory.entrypoints.http.wire.openai import ErrorAnswer, ErrorBody
+from agent_memory.entrypoints.http.wire.problems import FieldProblem, Problem
 
 URN = "urn:agent-memory:problem:"
 
@@ -78,26 +80,22 @@ def fault_of(error: Exception) -> Fault:
             return Fault(INTERNAL, "an unexpected error; the server's log tells more under this request's id")
 
 
-def problem(fault: Fault, *, path: str, request_id: str, in_body: bool) -> dict[str, object]:
-    """RFC 9457. `errors` points into the body by JSON pointer, or names the parameter."""
-    told: dict[str, object] = {
-        "type": URN + fault.kind.slug,
-        "title": fault.kind.title,
-        "status": fault.kind.status,
-        "detail": fault.detail,
-        "instance": path,
-        "request_id": request_id,
-    }
-    if fault.field is not None:
-        where = {"pointer": _pointer(fault.field)} if in_body else {"parameter": fault.field}
-        told["errors"] = [{"detail": fault.detail, **where}]
-    return told
+def problem(fault: Fault, *, path: str, request_id: str, in_body: bool) -> Problem:
+    """RFC 9457."""
+    return Problem(
+        type=URN + fault.kind.slug,
+        title=fault.kind.title,
+        status=fault.kind.status,
+        detail=fault.detail,
+        instance=path,
+        request_id=request_id,
+        errors=[_field_problem(fault.detail, fault.field, in_body=in_body)] if fault.field else [],
+    )
 
 
-def openai_error(fault: Fault) -> dict[str, object]:
+def openai_error(fault: Fault) -> ErrorAnswer:
     kind = fault.kind
-    told = {"message": fault.detail, "type": kind.openai_type, "param": fault.field, "code": kind.openai_code}
-    return {"error": told}
+    return ErrorAnswer(ErrorBody(fault.detail, kind.openai_type, fault.field, kind.openai_code))
 
 
 def openai_status(fault: Fault) -> int:
@@ -129,6 +127,12 @@ def _invalid_parameter(error: ValidationException) -> Fault:
     field = missing[1] if missing else str(complaint.get("key", "request"))
     reason = "is required" if missing else str(complaint.get("message", error.detail)).replace("`", "")
     return Fault(KINDS[errors.InvalidInput], f"{field}: {reason}", field)
+
+
+def _field_problem(detail: str, field: str, *, in_body: bool) -> FieldProblem:
+    if in_body:
+        return FieldProblem(detail=detail, pointer=_pointer(field))
+    return FieldProblem(detail=detail, parameter=field)
 
 
 def _pointer(field: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from contextvars import ContextVar
+from dataclasses import dataclass
 from uuid import uuid4
 
 from litestar.enums import ScopeType
@@ -22,6 +23,34 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 _log = logging.getLogger("agent_memory.http")
 
 
+@dataclass(slots=True)
+class _Exchange:
+    """One request on its way through. 499 is what it ends as if its client left before an answer began."""
+
+    scope: HTTPScope
+    id: str
+    started: float
+    begun: float | None = None
+    status: int = 499
+
+    @property
+    def method(self) -> str:
+        return self.scope["method"] if self.scope["method"] in _METHODS else "other"
+
+    @property
+    def route(self) -> str:
+        return self.scope.get("path_template") or "unmatched"
+
+    def sending(self, send: Send) -> Send:
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.begun, self.status = time.perf_counter(), message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
+            await send(message)
+
+        return send_with_id
+
+
 class RequestLog:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
@@ -31,47 +60,40 @@ class RequestLog:
             ["method", "route", "status"],
             registry=registry,
         )
-        self._seconds = Histogram(
-            "agent_memory_http_request_duration_seconds",
-            "From the first byte of a request to the last of its answer",
-            ["method", "route"],
-            buckets=_SECONDS,
-            registry=registry,
+        self._begin, self._end = (
+            Histogram(
+                f"agent_memory_http_{name}_seconds", told, ["method", "route"], buckets=_SECONDS, registry=registry
+            )
+            for name, told in (
+                ("first_byte", "From a request to the first byte of its answer; of a stream, to its first token"),
+                ("request_duration", "From a request to the last byte of its answer"),
+            )
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        name = _id_of(scope)
-        status = 499  # what a request is that its client left before an answer began
-        started = time.perf_counter()
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", name.encode())]
-            await send(message)
-
-        token = request_id.set(name)
+        exchange = _Exchange(scope, _id_of(scope), time.perf_counter())
+        token = request_id.set(exchange.id)
         try:
-            with bound_contextvars(request_id=name):
+            with bound_contextvars(request_id=exchange.id):
                 try:
-                    await self._app(scope, receive, send_with_id)
+                    await self._app(scope, receive, exchange.sending(send))
                 finally:
-                    self._record(scope, status, time.perf_counter() - started)
+                    self._record(exchange, time.perf_counter())
         finally:
             request_id.reset(token)
 
-    def _record(self, scope: HTTPScope, status: int, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        route = scope.get("path_template") or "unmatched"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
-        quiet = route.startswith(("/health", "/metrics"))
-        level = logging.DEBUG if quiet else logging.INFO
-        _log.log(level, "%s %s %s in %.3f s", method, ascii(scope["path"])[1:-1], status, seconds)
+    def _record(self, exchange: _Exchange, now: float) -> None:
+        method, route, seconds = exchange.method, exchange.route, now - exchange.started
+        self._requests.labels(method, route, str(exchange.status)).inc()
+        self._end.labels(method, route).observe(seconds)
+        if exchange.begun is not None:
+            self._begin.labels(method, route).observe(exchange.begun - exchange.started)
+        level = logging.DEBUG if route.startswith(("/health", "/metrics")) else logging.INFO
+        path = ascii(exchange.scope["path"])[1:-1]
+        _log.log(level, "%s %s %s in %.3f s", method, path, exchange.status, seconds)
 
 
 def _id_of(scope: HTTPScope) -> str:

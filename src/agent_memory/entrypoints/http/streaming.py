@@ -12,6 +12,8 @@ from litestar.exceptions import HTTPException
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
+from agent_memory.entrypoints.http.ending import server_ending
+
 T = TypeVar("T")
 
 KEEP_ALIVE_SECONDS = 10.0
@@ -78,6 +80,8 @@ class EventStream(ASGIResponse):
             await while_connected(receive, self._send_all(send))
         except ClientGone:
             return
+        except asyncio.CancelledError:
+            await self._finish(send, server_ending())
         finally:
             await _end(self._upcoming)
             await self._events.aclose()
@@ -85,6 +89,9 @@ class EventStream(ASGIResponse):
     async def _send_all(self, send: Send) -> None:
         while (error := await self._failure_or_next(send)) is None:
             pass
+        await self._finish(send, error)
+
+    async def _finish(self, send: Send, error: BaseException) -> None:
         if not isinstance(error, StopAsyncIteration):
             await _send(send, self._tell(error))
         await send({"type": "http.response.body", "body": b"", "more_body": False})

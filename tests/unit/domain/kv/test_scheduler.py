@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from agent_memory.domain.errors import InvalidInput, Overloaded
-from agent_memory.domain.kv.block import Namespace
+from agent_memory.domain.kv.block import CacheBlock, Namespace, pack
 from agent_memory.domain.kv.pool import BlockPool
 from agent_memory.domain.kv.prefix import PrefixIndex
 from agent_memory.domain.kv.scheduler import (
@@ -18,6 +18,7 @@ from agent_memory.domain.kv.scheduler import (
     Restore,
     Restored,
     Retire,
+    Rewind,
     Said,
     Sampled,
     Save,
@@ -46,18 +47,34 @@ def begin(desk, a_turn):
     return desk.absorb(restore, Restored())
 
 
-def test_a_turn_is_restored_read_answered_saved_and_retired():
+def read(desk):
+    """Absorb prefills and saves until something else is planned."""
+    while isinstance(step := desk.plan(), Prefill | Save):
+        desk.absorb(step, Kept() if isinstance(step, Save) else None)
+    return step
+
+
+def test_a_turn_is_restored_read_answered_read_again_saved_and_retired():
     desk, one = scheduler(), turn()
     assert begin(desk, one) == [Started(one.id, 0)]
-    assert desk.absorb(desk.plan(), Sampled((7,))) == [Said(one.id, 7)]
+    prefill = desk.plan()
+    assert (prefill.start, prefill.stop) == (0, 4)
+    desk.absorb(prefill, None)
     save = desk.plan()
     assert isinstance(save, Save)
     assert [block.start for block in save.blocks] == [0]
     desk.absorb(save, Kept())
+    assert desk.absorb(desk.plan(), Sampled((7,))) == [Said(one.id, 7)]
     assert desk.absorb(desk.plan(), Sampled((8,))) == [Said(one.id, 8), Finished(one.id, "length")]
+    assert desk.plan() == Rewind(one)
+    desk.absorb(Rewind(one), None)
+    for start, stop in ((4, 5), (5, 7)):  # the prompt's last token, which was read alone, then the answer in one piece
+        reread = desk.plan()
+        assert (reread.start, reread.stop) == (start, stop)
+        desk.absorb(reread, None)
     tail = desk.plan()
     assert isinstance(tail, Save)
-    assert [(block.start, len(block)) for block in tail.blocks] == [(4, 2)]
+    assert [(block.start, len(block)) for block in tail.blocks] == [(4, 3)]
     desk.absorb(tail, Kept())
     assert desk.plan() == Retire(one)
     desk.absorb(Retire(one), None)
@@ -68,28 +85,44 @@ def test_a_turn_is_restored_read_answered_saved_and_retired():
 def test_a_stop_token_ends_the_answer():
     desk, one = scheduler(), turn()
     begin(desk, one)
-    assert desk.absorb(desk.plan(), Sampled((99,)))[-1] == Finished(one.id, "stop")
+    assert desk.absorb(read(desk), Sampled((99,)))[-1] == Finished(one.id, "stop")
 
 
 def test_prefill_chunks_end_at_multiples_of_the_chunk():
     desk, one = scheduler(chunk=8), turn(tokens=19)
     begin(desk, one)
     stops = []
-    while not one.generated:
-        step = desk.plan()
+    while not isinstance(step := desk.plan(), Decode):
         if isinstance(step, Prefill):
-            stops.append((step.start, step.stop, step.last))
-            desk.absorb(step, Sampled((1,) if step.last else ()))
-        else:
-            desk.absorb(step, Kept())
-    assert stops == [(0, 8, False), (8, 16, False), (16, 19, True)]
+            stops.append((step.start, step.stop))
+        desk.absorb(step, Kept() if isinstance(step, Save) else None)
+    assert stops == [(0, 8), (8, 16), (16, 18)]
+
+
+def test_a_prefill_is_cut_where_earlier_answers_began_and_ended():
+    desk = scheduler(chunk=16)
+    one = Turn(TurnId("a"), ROOT, list(range(30)), 2, answers=((7, 12), (20, 22)))
+    stops = []
+    while one.position < 30:
+        stops.append(one.next_stop(16, 30))
+        one.position = stops[-1]
+    assert stops == [6, 7, 12, 16, 19, 20, 22, 29, 30]
+    assert desk.plan() == Idle()
+
+
+def test_half_an_answer_is_not_reused():
+    desk = scheduler()
+    blocks = [CacheBlock.after(ROOT, 0, pack([0, 1, 2, 3]))]
+    desk.index.add(blocks[0], local=False)
+    desk.submit(Turn(TurnId("a"), ROOT, [0, 1, 2, 9, 9, 9], 2, answers=((2, 5),)))
+    assert desk.plan().length == 2
 
 
 def test_a_decoding_turn_waits_for_one_chunk_at_most():
     desk = scheduler(chunk=4, max_turns=2)
     first, second = turn("a", tokens=3, max_tokens=50), turn("b", tokens=15)
     begin(desk, first)
-    desk.absorb(desk.plan(), Sampled((1,)))
+    desk.absorb(read(desk), Sampled((1,)))
     begin(desk, second)
     kinds = []
     for _ in range(12):
@@ -98,7 +131,7 @@ def test_a_decoding_turn_waits_for_one_chunk_at_most():
         if isinstance(step, Decode):
             desk.absorb(step, Sampled((1,) * len(step.turns)))
         elif isinstance(step, Prefill):
-            desk.absorb(step, Sampled((1,) if step.last else ()))
+            desk.absorb(step, None)
         else:
             desk.absorb(step, Kept())
     compute = [kind for kind in kinds if kind is not Save]
@@ -138,7 +171,8 @@ def test_a_turn_waits_until_there_is_room():
 def test_cancelling_keeps_what_is_computed():
     desk, one = scheduler(), turn()
     begin(desk, one)
-    desk.absorb(desk.plan(), Sampled((7,)))
+    desk.absorb(desk.plan(), None)
+    assert isinstance(desk.plan(), Save)
     assert desk.cancel(one.id) == [Finished(one.id, "cancelled")]
     assert isinstance(desk.plan(), Save)
     assert desk.cancel(one.id) == []

@@ -5,16 +5,17 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from agent_memory.domain import errors
 from agent_memory.entrypoints.http.problems import KINDS, fault_of, openai_error, openai_status, problem
+from agent_memory.entrypoints.http.wire.openai import ErrorBody
+from agent_memory.entrypoints.http.wire.problems import FieldProblem
 
 
 def leaves(root=errors.AgentMemoryError):
-    below = root.__subclasses__()
+    below = [child for child in root.__subclasses__() if child.__module__ == errors.__name__]
     return [leaf for child in below for leaf in leaves(child)] if below else [root]
 
 
 def test_every_leaf_of_the_error_tree_is_in_the_table():
-    ours = [leaf for leaf in leaves() if leaf.__module__ == errors.__name__]
-    assert set(ours) == set(KINDS)
+    assert set(leaves()) == set(KINDS)
 
 
 def test_the_types_of_problems_are_told_apart():
@@ -25,27 +26,24 @@ def test_the_types_of_problems_are_told_apart():
 def test_a_field_in_the_body_is_told_by_pointer():
     fault = fault_of(errors.InvalidInput("messages[0].role", "unheard of"))
     told = problem(fault, path="/v1/memories", request_id="r1", in_body=True)
-    assert told["status"] == 422
-    assert told["request_id"] == "r1"
-    assert told["errors"] == [{"detail": "messages[0].role: unheard of", "pointer": "#/messages/0/role"}]
+    assert (told.status, told.request_id) == (422, "r1")
+    assert told.errors == [FieldProblem(detail="messages[0].role: unheard of", pointer="#/messages/0/role")]
 
 
 def test_a_parameter_is_told_by_name():
     fault = fault_of(errors.InvalidInput("agent_id", "too long"))
     told = problem(fault, path="/v1/memories/count", request_id="r1", in_body=False)
-    assert told["errors"] == [{"detail": "agent_id: too long", "parameter": "agent_id"}]
+    assert told.errors == [FieldProblem(detail="agent_id: too long", parameter="agent_id")]
 
 
 def test_openai_hears_of_invalid_input_as_400():
     fault = fault_of(errors.InvalidInput("n", "only 1"))
     assert openai_status(fault) == 400
-    assert openai_error(fault) == {
-        "error": {"message": "n: only 1", "type": "invalid_request_error", "param": "n", "code": None}
-    }
+    assert openai_error(fault).error == ErrorBody("n: only 1", "invalid_request_error", "n", None)
 
 
 def test_an_unknown_model_has_openais_code():
-    assert openai_error(fault_of(errors.NotFound("model", "gpt-9")))["error"]["code"] == "model_not_found"
+    assert openai_error(fault_of(errors.NotFound("model", "gpt-9"))).error.code == "model_not_found"
 
 
 @pytest.mark.parametrize("error", [errors.Overloaded("busy", 1.2), errors.RateLimited("slow down", 1.2)])

@@ -6,7 +6,6 @@ from time import time
 from uuid import uuid4
 
 from litestar import get, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody
 from litestar.response.base import ASGIResponse
 from msgspec import UNSET, UnsetType, json
@@ -15,12 +14,12 @@ from agent_memory.application.conversation import Conversation, Delta, Finish, P
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import GenerationFailed, NotFound, Unavailable
 from agent_memory.entrypoints.http.errors import error_event
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, openai_errors
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
 from agent_memory.entrypoints.http.wire import openai as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
-_CHAT = ResponseSpec(wire.ChatCompletion, description="The answer; with `stream`, server-sent chunks of it")
+_CHAT = {200: "The answer; with `stream`, server-sent chunks of it"}
 
 
 @post(
@@ -28,8 +27,9 @@ _CHAT = ResponseSpec(wire.ChatCompletion, description="The answer; with `stream`
     dto=StrictJSON[wire.ChatRequest],
     return_dto=None,
     status_code=200,
-    responses={200: _CHAT},
+    responses={**answers(wire.ChatCompletion, _CHAT), **openai_errors()},
     tags=["chat"],
+    summary="Chat",
 )
 async def create_chat_completion(
     data: JSONBody[wire.ChatRequest], request: AnyRequest, application: GivenApplication
@@ -45,7 +45,7 @@ async def create_chat_completion(
     return await while_connected(request.receive, begin(events, error_event))
 
 
-@get("/v1/models", tags=["chat"])
+@get("/v1/models", tags=["chat"], summary="List models")
 async def list_models(application: GivenApplication) -> wire.ModelList:
     """The model that is loaded."""
     loaded = application.conversation

@@ -5,7 +5,7 @@ from typing import Annotated
 from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from agent_memory.entrypoints.http.given import GivenApplication
+from agent_memory.entrypoints.http.given import GivenApplication, problems
 from agent_memory.entrypoints.http.wire import memories as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
@@ -14,7 +14,14 @@ UserName = Annotated[str, QueryParameter(name="user_id", min_length=1, max_lengt
 AnyUserName = Annotated[str | None, QueryParameter(name="user_id", min_length=1, max_length=128)]
 
 
-@post("/v1/memories", dto=StrictJSON[wire.RememberRequest], return_dto=None, tags=["memories"])
+@post(
+    "/v1/memories",
+    dto=StrictJSON[wire.RememberRequest],
+    return_dto=None,
+    responses=problems(413),
+    tags=["memories"],
+    summary="Remember",
+)
 async def remember(data: JSONBody[wire.RememberRequest], application: GivenApplication) -> wire.MemoryAnswer:
     """Remember a text. When the answer arrives, the memory is on disk and every later search sees it."""
     memory = await application.memory.remember(
@@ -32,7 +39,9 @@ async def remember(data: JSONBody[wire.RememberRequest], application: GivenAppli
     dto=StrictJSON[wire.SearchRequest],
     return_dto=None,
     status_code=200,
+    responses=problems(413),
     tags=["memories"],
+    summary="Search",
 )
 async def search_memories(data: JSONBody[wire.SearchRequest], application: GivenApplication) -> wire.SearchAnswer:
     """What one agent knows about one user that answers the query, best first."""
@@ -47,7 +56,7 @@ async def search_memories(data: JSONBody[wire.SearchRequest], application: Given
     return wire.from_recollections(data.query, found)
 
 
-@delete("/v1/memories/{memory_id:str}", tags=["memories"])
+@delete("/v1/memories/{memory_id:str}", responses=problems(404), tags=["memories"], summary="Forget")
 async def forget(
     memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName, user_id: AnyUserName = None
 ) -> None:
@@ -55,7 +64,7 @@ async def forget(
     await application.memory.forget(memory_id, agent_id=agent_id, user_id=user_id)
 
 
-@get("/v1/memories/count", tags=["memories"])
+@get("/v1/memories/count", responses=problems(), tags=["memories"], summary="Count")
 async def count_memories(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> wire.CountAnswer:
     """How many memories one agent has about one user."""
     count = await application.memory.count(agent_id=agent_id, user_id=user_id)

@@ -8,7 +8,7 @@ from litestar.response import Redirect
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers
 
 VERSION = version("agent-memory")
 
@@ -22,7 +22,12 @@ class Health(Struct, kw_only=True):
     parts: dict[str, str]
 
 
-@get(["/health", "/health/ready"], tags=["system"])
+@get(
+    ["/health", "/health/ready"],
+    responses=answers(Health, {503: "A part does not answer"}),
+    tags=["system"],
+    summary="Health",
+)
 async def health(application: GivenApplication) -> Response[Health]:
     """Whether every part answers: 200, or 503 and which does not."""
     parts = await application.check()
@@ -32,13 +37,13 @@ async def health(application: GivenApplication) -> Response[Health]:
     return Response(told, status_code=200 if well else 503)
 
 
-@get("/health/live", tags=["system"])
+@get("/health/live", tags=["system"], summary="Alive")
 async def live() -> dict[str, str]:
     """Whether the process answers at all; nothing else is asked."""
     return {"status": "ok"}
 
 
-@get("/metrics", tags=["system"], media_type=CONTENT_TYPE_LATEST)
+@get("/metrics", tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
 async def metrics(application: GivenApplication) -> bytes:
     """Everything counted, for Prometheus."""
     return generate_latest(application.registry)

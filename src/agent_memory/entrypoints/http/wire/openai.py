@@ -139,6 +139,17 @@ class Chunk(Struct, kw_only=True):
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
 
 
+class ErrorBody(Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorAnswer(Struct):
+    error: ErrorBody
+
+
 class Model(Struct, kw_only=True):
     id: str
     created: int

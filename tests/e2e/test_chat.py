@@ -1,0 +1,60 @@
+"""OpenAI's own client talks to the real server. The weights are random, so only the form of answers is known."""
+
+import httpx
+import openai
+import pytest
+
+pytestmark = pytest.mark.integration
+
+STORY = [{"role": "user", "content": "Once upon a time there was a memory that never forgot. " * 10}]
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def ask(client, **options):
+    asked = {"model": "default", "messages": STORY, "max_tokens": 8, "temperature": 0} | options
+    return client.chat.completions.create(**asked)
+
+
+def test_the_model_list_has_the_folder_it_was_started_with(client):
+    assert [model.id for model in client.models.list()] == ["random-llama"]
+
+
+def test_the_second_time_the_prompt_is_remembered(client):
+    first, second = ask(client), ask(client)
+    assert second.choices[0].message.content == first.choices[0].message.content
+    assert second.usage.prompt_tokens_details.cached_tokens >= second.usage.prompt_tokens - 1
+    assert second.usage.completion_tokens <= 8
+
+
+def test_streamed_and_not_streamed_say_the_same(client):
+    whole = ask(client).choices[0]
+    with ask(client, stream=True, stream_options={"include_usage": True}) as stream:
+        chunks = list(stream)
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == whole.message.content
+    assert chunks[-2].choices[0].finish_reason == whole.finish_reason
+    assert chunks[-1].usage.prompt_tokens > 500
+
+
+def test_a_seed_makes_an_answer_repeatable(client):
+    answers = [ask(client, temperature=1, seed=7).choices[0].message.content for _ in range(2)]
+    assert answers[0] == answers[1]
+
+
+def test_a_prompt_beyond_the_context_is_a_bad_request(client):
+    with pytest.raises(openai.BadRequestError, match="context"):
+        ask(client, messages=[{"role": "user", "content": "x" * 100_000}])
+
+
+def test_a_client_that_leaves_leaves_nothing_running(client, server):
+    with ask(client, stream=True, max_tokens=5000, temperature=1) as stream:
+        next(iter(stream))
+    for _ in range(1000):
+        told = httpx.get(f"{server.url}/metrics").text
+        if "agent_memory_engine_turns_running 0.0" in told:
+            return
+    pytest.fail("the turn goes on")

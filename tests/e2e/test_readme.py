@@ -1,0 +1,60 @@
+"""What the README shows is what happens: its commands are run, and its answers compared."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+import agent_memory
+
+pytestmark = pytest.mark.integration
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+SMALL_MODEL = Path(agent_memory.__file__).parent / "small_model"
+CHANGING = ("id", "created", "created_at")
+SHOWN = "http://127.0.0.1:8000"
+
+
+def examples():
+    """Each answer shown, with the command above it; an answer alone is to the same command again."""
+    command = None
+    for language, block in re.findall(r"^```(sh|json)\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+        if language == "sh":
+            command = block.strip()
+        else:
+            yield command, json.loads(block)
+
+
+def steady(answer):
+    """Without what differs each time."""
+    if isinstance(answer, dict):
+        return {name: steady(value) for name, value in answer.items() if name not in CHANGING}
+    return [steady(each) for each in answer] if isinstance(answer, list) else answer
+
+
+@pytest.mark.skipif(not SMALL_MODEL.is_dir(), reason="this checkout has no small model")
+def test_the_commands_give_the_answers_shown(start, tmp_path):
+    server = start(tmp_path, "--model", "agent-memory-small").wait_ready()
+    shown = list(examples())
+    assert len(shown) == 4
+    for command, expected in shown:
+        curl, url, flag, body = shlex.split(command)
+        assert (curl, flag) == ("curl", "-d")
+        assert command.replace(SHOWN, server.url) in "\n".join(server.printed)
+        answer = httpx.post(url.replace(SHOWN, server.url), content=body, timeout=60)
+        assert steady(answer.json()) == steady(expected)
+
+
+def test_the_library_example_finds_what_it_remembers(tmp_path):
+    [program] = [
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+        if "bootstrap" in block
+    ]
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "Ada moved to Lisbon in spring." in done.stdout
