@@ -16,7 +16,7 @@ from agent_memory.entrypoints.http.ending import Ending
 from agent_memory.entrypoints.http.errors import on_error
 from agent_memory.entrypoints.http.limits import BodyLimit
 from agent_memory.entrypoints.http.request_log import RequestLog
-from agent_memory.entrypoints.http.routes import completions, memories, system
+from agent_memory.entrypoints.http.routes import completions, keeping, memories, system
 
 _ROUTES = (
     completions.create_chat_completion,
@@ -25,6 +25,17 @@ _ROUTES = (
     memories.search_memories,
     memories.count_memories,
     memories.forget,
+    keeping.get_memory,
+    keeping.list_memories,
+    keeping.revise_memory,
+    keeping.memory_history,
+    keeping.supersede_memory,
+    keeping.remember_batch,
+    keeping.forget_selected,
+    keeping.erase_user,
+    keeping.memory_stats,
+    keeping.export_memories,
+    keeping.import_memories,
     system.health,
     system.live,
     system.metrics,
