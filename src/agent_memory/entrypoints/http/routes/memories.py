@@ -30,6 +30,9 @@ async def remember(data: JSONBody[wire.RememberRequest], application: GivenAppli
         content=data.content,
         memory_type=data.memory_type,
         importance=data.importance,
+        tags=data.tags,
+        metadata=data.metadata,
+        expires_at=data.expires_at,
     )
     return wire.from_memory(memory)
 
@@ -52,8 +55,9 @@ async def search_memories(data: JSONBody[wire.SearchRequest], application: Given
         top_k=data.top_k,
         alpha=data.alpha,
         memory_type=data.memory_type,
+        selection=wire.to_selection(data),
     )
-    return wire.from_recollections(data.query, found)
+    return wire.from_recollections(data.query, found, explain=data.explain)
 
 
 @delete("/v1/memories/{memory_id:str}", responses=problems(404), tags=["memories"], summary="Forget")

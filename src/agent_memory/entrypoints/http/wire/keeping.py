@@ -12,13 +12,10 @@ from agent_memory.domain.semantic.keeping import Inventory, Page, Receipt
 from agent_memory.domain.semantic.memory import Memory, MemoryType
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.entrypoints.http.wire.decoding import decode
-from agent_memory.entrypoints.http.wire.memories import Name, TypeName
+from agent_memory.entrypoints.http.wire.memories import Moment, Name, Tags, TypeName
 
 Content = Annotated[str, Meta(min_length=1, max_length=8000)]
 Importance = Annotated[float, Meta(ge=0, le=2)]
-Tag = Annotated[str, Meta(min_length=1, max_length=64)]
-Tags = Annotated[list[Tag], Meta(max_length=50)]
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class Change(Struct, forbid_unknown_fields=True, kw_only=True):
