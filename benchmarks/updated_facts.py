@@ -14,10 +14,9 @@ from collections import defaultdict
 from datetime import timedelta
 from itertools import product
 
-from benchmarks.locomo import Bench, Turn, bench
-
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.semantic.scoring import Fusion
+from benchmarks.locomo import Bench, Turn, bench
 
 # question | two ways to say it | old and new value
 TOPICS = """

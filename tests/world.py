@@ -13,7 +13,8 @@ from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.kv.pool import BlockPool
 from agent_memory.domain.kv.prefix import PrefixIndex
-from agent_memory.domain.kv.scheduler import Failed, Finished, Said, Scheduler, Started
+from agent_memory.domain.kv.scheduler import Scheduler
+from agent_memory.domain.kv.steps import Failed, Finished, Said, Started
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
 
 VOCABULARY = 3

@@ -43,6 +43,7 @@ from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
+from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
@@ -106,13 +107,15 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             conversation = await _open_conversation(stack, settings, plan, runs_on)
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
+        half_life = timedelta(days=settings.memory.recency_decay_days)
         yield Application(
             settings=settings,
             plan=plan,
             memory=SemanticMemory(
                 MeasuredMemoryStore(store, registry),
                 embedder,
-                half_life=timedelta(days=settings.memory.recency_decay_days),
+                Fusion(half_life=half_life),
+                Blend(half_life=half_life),
             ),
             keeping=MemoryKeeping(archive, embedder) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
@@ -171,7 +174,8 @@ async def _open_conversation(
         writer = WriteBehind(store, wake)
         writer.start()
         pool, index = BlockPool(settings.cache.budget_mb << 20), PrefixIndex(spec.block_tokens, spec.reach)
-        scheduler = Scheduler(spec, pool, index, chunk=plan.prefill_chunk)
+        turns = settings.model.max_batch_size
+        scheduler = Scheduler(spec, pool, index, max_turns=turns, chunk=plan.prefill_chunk)
         return Engine(runtime, TieredBlocks(store, writer), scheduler)
 
     thread = EngineThread(open_engine)

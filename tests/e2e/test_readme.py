@@ -10,12 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-import agent_memory
-
 pytestmark = pytest.mark.integration
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
-SMALL_MODEL = Path(agent_memory.__file__).parent / "small_model"
 CHANGING = ("id", "created", "created_at")
 SHOWN = "http://127.0.0.1:8000"
 
@@ -37,7 +34,6 @@ def steady(answer):
     return [steady(each) for each in answer] if isinstance(answer, list) else answer
 
 
-@pytest.mark.skipif(not SMALL_MODEL.is_dir(), reason="this checkout has no small model")
 def test_the_commands_give_the_answers_shown(start, tmp_path):
     server = start(tmp_path, "--model", "agent-memory-small").wait_ready()
     shown = list(examples())

@@ -18,7 +18,7 @@ from agent_memory.application.stop_text import StopText
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.block import Namespace
-from agent_memory.domain.kv.scheduler import Finished, Said, Started
+from agent_memory.domain.kv.steps import Finished, Said, Started
 from agent_memory.domain.kv.turn import FinishReason, Sampling, Turn, TurnId
 from agent_memory.ports.kv import ChatTokenizer, Rendered, TextStream
 

@@ -12,7 +12,8 @@ from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import NotWritten, Written
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import Namespace, Part, PartKey
-from agent_memory.domain.kv.scheduler import (
+from agent_memory.domain.kv.scheduler import Scheduler
+from agent_memory.domain.kv.steps import (
     Decode,
     Event,
     Idle,
@@ -26,7 +27,6 @@ from agent_memory.domain.kv.scheduler import (
     Rewind,
     Sampled,
     Save,
-    Scheduler,
     Step,
 )
 from agent_memory.domain.kv.turn import Turn, TurnId

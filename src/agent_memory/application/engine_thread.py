@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from agent_memory.application.engine import Engine, EngineStats
 from agent_memory.domain.errors import AgentMemoryError, GenerationFailed, Unavailable
-from agent_memory.domain.kv.scheduler import Event, Failed, Finished, Said, Started
+from agent_memory.domain.kv.steps import Event, Failed, Finished, Said, Started
 from agent_memory.domain.kv.turn import Turn, TurnId
 
 log = logging.getLogger(__name__)

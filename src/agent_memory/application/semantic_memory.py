@@ -5,7 +5,7 @@ It brings together a store, an embedder, a scoring policy and a clock; it knows 
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from agent_memory.domain.errors import NotFound
@@ -20,7 +20,7 @@ from agent_memory.domain.semantic.memory import (
     parse_memory_type,
 )
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
-from agent_memory.domain.semantic.scoring import HALF_LIFE, Blend, Fusion, ScoringPolicy
+from agent_memory.domain.semantic.scoring import Blend, Fusion, ScoringPolicy
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder, MemoryStore
@@ -35,20 +35,20 @@ def _now() -> datetime:
 
 
 class SemanticMemory:
-    """One for the whole application: it holds no state of its own."""
+    """One for the whole application: it holds no state of its own. `blend` ranks where a question has an alpha."""
 
     def __init__(
         self,
         store: MemoryStore,
         embedder: Embedder,
         policy: ScoringPolicy | None = None,
+        blend: ScoringPolicy | None = None,
         clock: Callable[[], datetime] = _now,
-        half_life: timedelta = HALF_LIFE,
     ) -> None:
         self._store = store
         self._embedder = embedder
-        self._policy = policy or Fusion(half_life=half_life)
-        self._blend = Blend(half_life=half_life)
+        self._policy = policy or Fusion()
+        self._blend = blend or Blend()
         self._clock = clock
 
     async def remember(

@@ -22,6 +22,7 @@ VARIABLES: Mapping[str, str] = {
     "AGENT_MEMORY_DISK_BUDGET_MB": "cache.disk_budget_mb",
     "SEMANTIC_MLX_MODEL_ID": "model.id",
     "SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "model.max_context_length",
+    "SEMANTIC_MLX_MAX_BATCH_SIZE": "model.max_batch_size",
     "SEMANTIC_MLX_PREFILL_STEP_SIZE": "model.prefill_step_size",
     "SEMANTIC_MLX_DEFAULT_MAX_TOKENS": "model.default_max_tokens",
     "SEMANTIC_MLX_DEFAULT_TEMPERATURE": "model.default_temperature",

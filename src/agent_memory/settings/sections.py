@@ -20,6 +20,7 @@ class ModelSettings(_Section, frozen=True):
 
     id: Annotated[str, Meta(min_length=1)] | None = None
     max_context_length: Annotated[int, Meta(ge=256, le=1_048_576)] | None = None
+    max_batch_size: Annotated[int, Meta(ge=1, le=64)] = 2
     prefill_step_size: Annotated[int, Meta(ge=16, le=16_384)] | None = None
     default_max_tokens: Annotated[int, Meta(ge=1, le=131_072)] = 256
     default_temperature: Annotated[float, Meta(ge=0, le=2)] | None = None

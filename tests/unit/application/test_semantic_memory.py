@@ -8,6 +8,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import InvalidInput, NotFound
 from agent_memory.domain.semantic.memory import MemoryType
+from agent_memory.domain.semantic.scoring import Blend
 
 WHO = {"agent_id": "agent", "user_id": "user"}
 
@@ -117,7 +118,8 @@ async def test_forget_refuses_what_is_no_id(memory, wrong):
 
 
 async def test_the_half_life_counts_where_the_caller_weighs_recency_too(clock):
-    memory = SemanticMemory(InMemoryMemoryStore(), HashingEmbedder(), clock=clock, half_life=timedelta(days=1))
+    daily = Blend(half_life=timedelta(days=1))
+    memory = SemanticMemory(InMemoryMemoryStore(), HashingEmbedder(), blend=daily, clock=clock)
     await memory.remember(**WHO, content="something")
     clock.passes(days=1)
     [found] = await memory.recall(**WHO, query="something", alpha=0)

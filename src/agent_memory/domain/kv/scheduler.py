@@ -4,135 +4,34 @@
 """
 
 from collections import deque
-from dataclasses import dataclass
 
 from agent_memory.domain.errors import InvalidInput, Overloaded
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey, pack
+from agent_memory.domain.kv.block import CacheBlock, Part, PartKey, common_prefix, pack
 from agent_memory.domain.kv.pool import BlockPool, PoolExhausted
-from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.prefix import PrefixIndex, PrefixMatch
 from agent_memory.domain.kv.spec import CacheSpec
+from agent_memory.domain.kv.steps import (
+    Decode,
+    Event,
+    Failed,
+    Finished,
+    Idle,
+    Kept,
+    Lost,
+    Outcome,
+    Prefill,
+    Restore,
+    Restored,
+    Retire,
+    Rewind,
+    Said,
+    Sampled,
+    Save,
+    Started,
+    Step,
+)
 from agent_memory.domain.kv.tips import within_reach, worth_local
-from agent_memory.domain.kv.turn import FinishReason, Phase, Turn, TurnId
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """Bring the first `length` tokens into the runtime from `blocks`, with local parts of those in `local`."""
-
-    turn: Turn
-    blocks: tuple[CacheBlock, ...]
-    local: tuple[CacheBlock, ...]
-    length: int
-
-    @property
-    def keys(self) -> list[PartKey]:
-        lasting = [PartKey(block.hash, Part.LASTING) for block in self.blocks]
-        return lasting + [PartKey(block.hash, Part.LOCAL) for block in self.local]
-
-
-@dataclass(frozen=True, slots=True)
-class Prefill:
-    """Read tokens `start` to `stop`."""
-
-    turn: Turn
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decode:
-    """Feed each turn its token at `position`, and let it say the next; the prompt's last token is the first one fed."""
-
-    turns: tuple[Turn, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Save:
-    """Take `blocks` out of the runtime into the tiers, with local parts of those in `local`."""
-
-    turn: Turn
-    blocks: tuple[CacheBlock, ...]
-    local: tuple[CacheBlock, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rewind:
-    """Go back to before the last token of the prompt; the answer will be read again, or is not kept."""
-
-    turn: Turn
-
-
-@dataclass(frozen=True, slots=True)
-class Retire:
-    turn: Turn
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    pass
-
-
-Step = Restore | Prefill | Decode | Rewind | Save | Retire | Idle
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """`promoted` are the parts that came from a slower tier."""
-
-    promoted: tuple[tuple[PartKey, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Parts that were known could not be read: damaged, foreign or gone."""
-
-    keys: tuple[PartKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """One token for each turn of the step."""
-
-    tokens: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The size of every part that was taken out."""
-
-    sizes: tuple[tuple[PartKey, int], ...] = ()
-
-
-Outcome = Restored | Lost | Sampled | Kept | None
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The prompt's first `cached_tokens` need no reading."""
-
-    turn: TurnId
-    cached_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    turn: TurnId
-    token: int
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    turn: TurnId
-    reason: FinishReason
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    turn: TurnId
-    error: Exception
-
-
-Event = Started | Said | Finished | Failed
+from agent_memory.domain.kv.turn import Phase, Turn, TurnId
 
 
 class Scheduler:
@@ -218,27 +117,48 @@ class Scheduler:
         for turn in self.running.values():
             if turn.phase is Phase.RESTORING:
                 return self._restore(turn)
-        if not self.waiting or len(self.running) >= self.max_turns:
+        if len(self.running) >= self.max_turns:
             return None
-        turn = self.waiting[0]
+        ready = next((waiting for waiting in self.waiting if not self._gains_by_waiting(waiting)), None)
+        return None if ready is None else self._begin(ready)
+
+    def _begin(self, turn: Turn) -> Step | None:
         try:
             self._drop(self.pool.reserve(turn.id, self._needs(turn)))
         except PoolExhausted:
             return None  # room comes with the next turn that retires, or the next block that is saved
-        self.waiting.popleft()
+        self.waiting.remove(turn)
         self.running[turn.id] = turn
         turn.phase = Phase.RESTORING
         return self._restore(turn)
 
+    def _gains_by_waiting(self, turn: Turn) -> bool:
+        """Whether a running turn is about to keep a longer prefix of this prompt than is known now: the turn before it
+        in its conversation, which is being put away, or another that begins alike and is being read.
+        """
+        about_to = [other for other in self.running.values() if other.phase is not Phase.DECODING]
+        alike = [other for other in about_to if other.root == turn.root and other.tokens[0] == turn.tokens[0]]
+        if not alike:
+            return False
+        known, prompt = self._match(turn).length, pack(turn.tokens[: turn.prompt_tokens - 1])
+        return any(
+            common_prefix(prompt, pack(other.tokens)) >= known + (1 if other.finish else self.spec.block_tokens)
+            for other in alike
+        )
+
     def _restore(self, turn: Turn) -> Restore:
+        match = self._match(turn)
+        local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
+        return Restore(turn, match.blocks, local if self.spec.reach else (), match.length)
+
+    def _match(self, turn: Turn) -> PrefixMatch:
         limit = turn.prompt_tokens - 1  # the model has to read one token to say the next
         tokens = pack(turn.tokens[: turn.prompt_tokens])
         match = self.index.match(turn.root, tokens, limit)
         for start, end in turn.answers:
             if start < match.length < end:  # an answer is one piece: another answer's beginning is not this one's
                 match = self.index.match(turn.root, tokens, start)
-        local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
-        return Restore(turn, match.blocks, local if self.spec.reach else (), match.length)
+        return match
 
     def _compute(self) -> Step | None:
         reading = (t for t in self.running.values() if t.phase in (Phase.PREFILLING, Phase.REREADING))

@@ -8,7 +8,9 @@ from agent_memory.domain.errors import InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, Namespace, pack
 from agent_memory.domain.kv.pool import BlockPool
 from agent_memory.domain.kv.prefix import PrefixIndex
-from agent_memory.domain.kv.scheduler import (
+from agent_memory.domain.kv.scheduler import Scheduler
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.steps import (
     Decode,
     Failed,
     Finished,
@@ -22,10 +24,8 @@ from agent_memory.domain.kv.scheduler import (
     Said,
     Sampled,
     Save,
-    Scheduler,
     Started,
 )
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
 from agent_memory.domain.kv.turn import Turn, TurnId
 
 SPEC = CacheSpec((Layer(LayerKind.FULL, 1, 64, 64),), Precision(16), block_tokens=4)
@@ -156,6 +156,30 @@ def test_a_full_queue_says_when_to_come_back():
 def test_a_turn_that_can_never_fit_is_refused_with_the_numbers():
     with pytest.raises(InvalidInput, match=r"5 prompt tokens and max_tokens 100000 need .* the budget is 1 MB"):
         scheduler().submit(turn(max_tokens=100_000))
+
+
+def test_the_next_turn_waits_until_the_last_is_put_away():
+    desk, one = scheduler(), turn(tokens=6, max_tokens=1)
+    begin(desk, one)
+    desk.absorb(read(desk), Sampled((7,)))
+    desk.submit(Turn(TurnId("next"), ROOT, [*range(6), 7, 8, 9], 1))
+    desk.submit(Turn(TurnId("other"), ROOT, [9, 9, 9], 1))
+    while not isinstance(step := desk.plan(), Restore):
+        desk.absorb(step, Kept() if isinstance(step, Save) else None)
+    assert step.turn.id == "other"
+    while TurnId("next") not in desk.running:
+        desk.absorb(step, Kept() if isinstance(step, Save) else Restored() if isinstance(step, Restore) else None)
+        step = desk.plan()
+        if isinstance(step, Decode):
+            desk.fail(step.turns, RuntimeError())
+    assert step.length == 7
+
+
+def test_a_turn_that_begins_like_one_being_read_waits_for_it():
+    desk = scheduler(chunk=4)
+    begin(desk, turn("a", tokens=20))
+    desk.submit(turn("b", tokens=20))
+    assert isinstance(desk.plan(), Prefill)
 
 
 def test_a_turn_waits_until_there_is_room():

@@ -1,0 +1,126 @@
+"""The words between the scheduler and the engine: a step to run, what came of it, and what clients learn of it."""
+
+from dataclasses import dataclass
+
+from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.turn import FinishReason, Turn, TurnId
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Bring the first `length` tokens into the runtime from `blocks`, with local parts of those in `local`."""
+
+    turn: Turn
+    blocks: tuple[CacheBlock, ...]
+    local: tuple[CacheBlock, ...]
+    length: int
+
+    @property
+    def keys(self) -> list[PartKey]:
+        lasting = [PartKey(block.hash, Part.LASTING) for block in self.blocks]
+        return lasting + [PartKey(block.hash, Part.LOCAL) for block in self.local]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """Read tokens `start` to `stop`."""
+
+    turn: Turn
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """Feed each turn its token at `position`, and let it say the next; the prompt's last token is the first one fed."""
+
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Take `blocks` out of the runtime into the tiers, with local parts of those in `local`."""
+
+    turn: Turn
+    blocks: tuple[CacheBlock, ...]
+    local: tuple[CacheBlock, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """Go back to before the last token of the prompt; the answer will be read again, or is not kept."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    pass
+
+
+Step = Restore | Prefill | Decode | Rewind | Save | Retire | Idle
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`promoted` are the parts that came from a slower tier."""
+
+    promoted: tuple[tuple[PartKey, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Parts that were known could not be read: damaged, foreign or gone."""
+
+    keys: tuple[PartKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One token for each turn of the step."""
+
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The size of every part that was taken out."""
+
+    sizes: tuple[tuple[PartKey, int], ...] = ()
+
+
+Outcome = Restored | Lost | Sampled | Kept | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The prompt's first `cached_tokens` need no reading."""
+
+    turn: TurnId
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    turn: TurnId
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    turn: TurnId
+    reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    turn: TurnId
+    error: Exception
+
+
+Event = Started | Said | Finished | Failed
