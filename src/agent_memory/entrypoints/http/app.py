@@ -11,6 +11,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 
 from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.http.admission import tell_limits
 from agent_memory.entrypoints.http.docs import DocsPage
 from agent_memory.entrypoints.http.ending import Ending
 from agent_memory.entrypoints.http.errors import on_error
@@ -51,6 +52,7 @@ def create_app(application: Application) -> Litestar:
         dependencies={"application": Provide(lambda: application, sync_to_thread=False)},
         middleware=[Ending, DefineMiddleware(BodyLimit, limit=server.max_body_mb * 1_000_000)],
         exception_handlers={HTTPException: on_error, Exception: on_error},
+        before_send=[tell_limits],
         request_max_body_size=None,
         cors_config=_cors(server.cors_origins),
         openapi_config=OpenAPIConfig(
@@ -71,4 +73,7 @@ def create_app(application: Application) -> Litestar:
 def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     if not origins:
         return None
-    return CORSConfig(allow_origins=list(origins), expose_headers=["X-Request-ID", "Retry-After"])
+    return CORSConfig(
+        allow_origins=list(origins),
+        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag"],
+    )

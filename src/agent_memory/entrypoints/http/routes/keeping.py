@@ -12,6 +12,7 @@ from agent_memory.application.transfer import Transfer
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.memory import Memory
+from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication
 from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
 from agent_memory.entrypoints.http.wire import keeping as wire
@@ -48,10 +49,13 @@ async def revise_memory(
     memory_id: FromPath[str],
     data: JSONBody[wire.Change],
     application: GivenApplication,
+    request: AnyRequest,
     agent_id: AgentName,
+    *,
     if_match: IfMatch = None,
 ) -> Response[wire.WholeMemory]:
     """Say some of it anew; the former version goes into its history. With If-Match, only if it is at that version."""
+    await admit_write(request, application, agent_id)
     version = None if if_match in {None, "*"} else _version(str(if_match))
     revised = await _keeping(application).revise(memory_id, agent_id=agent_id, version=version, **wire.to_fields(data))
     return _tagged(revised)
@@ -68,16 +72,24 @@ async def memory_history(
 
 @post("/v1/memories/{memory_id:str}/supersede", dto=StrictJSON[wire.Change], return_dto=None, tags=_TAGS)
 async def supersede_memory(
-    memory_id: FromPath[str], data: JSONBody[wire.Change], application: GivenApplication, agent_id: AgentName
+    memory_id: FromPath[str],
+    data: JSONBody[wire.Change],
+    application: GivenApplication,
+    request: AnyRequest,
+    agent_id: AgentName,
 ) -> Response[wire.WholeMemory]:
     """Remember what holds now in place of this memory, which stays, marked, and is no longer found by a search."""
+    await admit_write(request, application, agent_id)
     successor = await _keeping(application).supersede(memory_id, agent_id=agent_id, **wire.to_fields(data))
     return _tagged(successor, status=201)
 
 
 @post("/v1/memories/batch", dto=StrictJSON[wire.BatchRequest], return_dto=None, status_code=200, tags=_TAGS)
-async def remember_batch(data: JSONBody[wire.BatchRequest], application: GivenApplication) -> wire.BatchAnswer:
+async def remember_batch(
+    data: JSONBody[wire.BatchRequest], application: GivenApplication, request: AnyRequest
+) -> wire.BatchAnswer:
     """Keep up to 500 memories in one commit. Each has a result of its own, in its place: kept, or what is wrong."""
+    await admit_write(request, application, data.agent_id)
     outcomes = await _keeping(application).remember_many(
         agent_id=data.agent_id, user_id=data.user_id, memories=wire.to_batch(data.memories)
     )
@@ -85,8 +97,11 @@ async def remember_batch(data: JSONBody[wire.BatchRequest], application: GivenAp
 
 
 @post("/v1/memories/forget", dto=StrictJSON[wire.ForgetRequest], return_dto=None, status_code=200, tags=_TAGS)
-async def forget_selected(data: JSONBody[wire.ForgetRequest], application: GivenApplication) -> wire.ForgetAnswer:
+async def forget_selected(
+    data: JSONBody[wire.ForgetRequest], application: GivenApplication, request: AnyRequest
+) -> wire.ForgetAnswer:
     """Forget all that is selected; with `dry_run` only count them."""
+    await admit_write(request, application, data.agent_id)
     forgotten = await _keeping(application).forget_selected(
         agent_id=data.agent_id, user_id=data.user_id, selection=wire.to_selection(data), dry_run=data.dry_run
     )
