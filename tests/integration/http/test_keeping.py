@@ -151,3 +151,15 @@ async def test_what_is_exported_can_be_imported(client):
     assert (told["kept"], told["known"], len(told["refused"])) == (3, 0, 1)
     assert told["refused"][0].startswith("line 4: ")
     assert await listed(client) == ["the", "plays", "lives"]
+
+
+async def test_takes_what_others_have_exported(client):
+    mem0 = json.dumps({"results": [{"id": str(uuid4()), "memory": "Ada likes tea", "user_id": "ada"}]})
+    mcp = '{"type": "entity", "name": "Ada", "entityType": "person", "observations": ["plays the cello"]}'
+    for source, body in (("mem0", mem0), ("mcp", mcp)):
+        for kept in (1, 0):
+            answer = await client.post("/v1/memories/import", params=ADA | {"source": source}, content=body)
+            assert (answer.status_code, answer.json()["kept"]) == (200, kept), answer.text
+    assert sorted(await listed_contents(client)) == ["Ada likes tea", "Ada: plays the cello"]
+    for params in ({"source": "odd"}, {"source": "mem0"}):
+        assert (await client.post("/v1/memories/import", params=params, content="x")).status_code in {400, 422}

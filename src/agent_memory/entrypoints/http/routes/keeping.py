@@ -1,17 +1,19 @@
 """Looking after memories over HTTP: get, list, revise, supersede, many at once, forget many, erase, export."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
 from litestar import Response, delete, get, patch, post
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.transfer import Transfer
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput, Unavailable
-from agent_memory.domain.semantic.memory import Memory
+from agent_memory.domain.semantic.foreign import lines_of_mcp, lines_of_mem0
+from agent_memory.domain.semantic.memory import Memory, Scope
 from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication
 from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
@@ -20,6 +22,7 @@ from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
 AnyAgentName = Annotated[str | None, QueryParameter(name="agent_id", min_length=1, max_length=128)]
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match")]
+Source = FromQuery[Literal["lines", "mem0", "mcp"]]
 _TAGS = ["memories"]
 
 
@@ -130,9 +133,24 @@ async def export_memories(application: GivenApplication, agent_id: AgentName, us
 
 
 @post("/v1/memories/import", status_code=200, tags=_TAGS)
-async def import_memories(request: AnyRequest, application: GivenApplication) -> wire.ImportAnswer:
-    """Keep the lines of an export; known ids stay as they are, and lines that are no memories are named."""
-    arrival = await _transfer(application).load(_lines(request))
+async def import_memories(
+    request: AnyRequest,
+    application: GivenApplication,
+    source: Source = "lines",
+    agent_id: AgentName = "imported",
+    user_id: UserName = "imported",
+) -> wire.ImportAnswer:
+    """Keep the lines of an export; known ids stay as they are, and lines that are no memories are named.
+
+    `source` may also be an export of mem0, or the file of the MCP reference server: the scope then is for what
+    names none.
+    """
+    lines = _lines(request)
+    if source != "lines":
+        read = {"mem0": lines_of_mem0, "mcp": lines_of_mcp}[source]
+        document = (await request.body()).decode(errors="replace")
+        lines = _each(read(document, Scope(agent_id, user_id), datetime.now(UTC)))
+    arrival = await _transfer(application).load(lines)
     refused = [f"line {number}: {reason}" for number, reason in arrival.refused]
     return wire.ImportAnswer(kept=arrival.kept, known=arrival.known, refused=refused)
 
@@ -163,6 +181,11 @@ def _version(tag: str) -> int:
 async def _with_ends(lines: AsyncIterator[str]) -> AsyncIterator[str]:
     async for line in lines:
         yield line + "\n"
+
+
+async def _each(lines: Iterable[str]) -> AsyncIterator[str]:
+    for line in lines:
+        yield line
 
 
 async def _lines(request: AnyRequest) -> AsyncIterator[str]:
