@@ -89,3 +89,15 @@ def test_put_may_be_repeated(make_store):
     store = make_store(100_000)
     store.put(block(1), Part.LASTING, payload(1))
     assert store.put(block(1), Part.LASTING, payload(1)) == []
+
+
+def test_what_is_touched_stays_longest(make_store):
+    store = make_store(3_500)
+    for n in range(2):
+        store.put(block(n), Part.LASTING, payload(n))
+    store.touch(key(block(0)))
+    store.touch(key(block(7)))
+    evicted = []
+    for n in range(2, 4):
+        evicted += store.put(block(n), Part.LASTING, payload(n))
+    assert evicted[0] == key(block(1))

@@ -132,6 +132,8 @@ class Conversation:
                     yield answer.end(reason)
 
     def _turn(self, prompt: Prompt, rendered: Rendered) -> Turn:
+        if not rendered.tokens:
+            raise InvalidInput("messages", "there is nothing in them for the model to read")
         room = self._max_context - len(rendered.tokens)
         wanted = prompt.max_tokens or min(self._max_tokens, max(room, 1))
         if wanted > room:

@@ -188,7 +188,10 @@ class Engine:
             case _:
                 assert_never(step)
         for turn in failed:
-            self._runtime.close(turn.id)
+            try:
+                self._runtime.close(turn.id)
+            except Exception:  # a device that is lost must not take the other turns along
+                log.exception("a failed turn could not be closed")
         self._count(failed_turns_total=len(failed))
         return self.scheduler.fail(failed, error)
 
@@ -213,8 +216,10 @@ class Engine:
         for key in self.scheduler.forgotten:
             if key not in self.scheduler.pool:
                 self._tiers.delete(key)
+        self._tiers.touch(self.scheduler.used)
         self.scheduler.evicted.clear()
         self.scheduler.forgotten.clear()
+        self.scheduler.used.clear()
 
     def _count(self, **more: float) -> None:
         totals = {name: getattr(self._totals, name) + value for name, value in more.items()}

@@ -74,7 +74,7 @@ class EngineThread:
     async def run(self, turn: Turn) -> AsyncGenerator[Started | Said | Finished, None]:
         """Submit the turn and follow it to its end. Leaving early cancels it. Raises what it failed of."""
         if self._closed:
-            raise Unavailable("the server is shutting down")
+            raise Unavailable("the model takes no more turns: it is shutting down, or has failed")
         loop = asyncio.get_running_loop()
         heard: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -83,6 +83,8 @@ class EngineThread:
                 loop.call_soon_threadsafe(heard.put_nowait, event)
 
         self._mailbox.put(_Submit(turn, deliver))
+        if self._closed:
+            raise Unavailable("the model's engine has ended")
         over = False
         try:
             while not over:
@@ -106,11 +108,17 @@ class EngineThread:
     # --- on the thread ---
 
     def _live(self, engine: Engine) -> None:
-        while self._deadline is None or (self._listeners and time.monotonic() < self._deadline):
-            self._read_mail(engine)
-            for event in engine.step():
-                self._deliver(event)
-        self._end(engine)
+        try:
+            while self._deadline is None or (self._listeners and time.monotonic() < self._deadline):
+                self._read_mail(engine)
+                for event in engine.step():
+                    self._deliver(event)
+            self._end(engine)
+        except Exception as error:  # books that do not balance are our own fault: nobody may wait for them for ever
+            log.exception("the engine has ended")
+            self._closed = True
+            for turn_id in list(self._listeners):
+                self._deliver(Failed(turn_id, error))
 
     def _read_mail(self, engine: Engine) -> None:
         """Take in every letter; wait for one only when there is nothing else to do."""

@@ -50,6 +50,11 @@ class TieredBlocks:
         self._hot.pop(key, None)
         self._writer.delete(key)
 
+    def touch(self, keys: Iterable[PartKey]) -> None:
+        """They were used, the last of them last: the slower store is to know."""
+        for key in keys:
+            self._writer.touch(key)
+
     def reports(self) -> list[Report]:
         return self._writer.reports()
 

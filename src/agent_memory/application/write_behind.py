@@ -38,7 +38,12 @@ class _Write:
     payload: BlockPayload
 
 
-_Job = _Write | PartKey | None  # write it · delete it · end
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    key: PartKey
+
+
+_Job = _Write | _Touch | PartKey | None  # write it · it was used · delete it · end
 
 
 class WriteBehind:
@@ -71,6 +76,10 @@ class WriteBehind:
         """After everything that was put before it."""
         self._jobs.put(key)
 
+    def touch(self, key: PartKey) -> None:
+        """After everything that was put before it."""
+        self._jobs.put(_Touch(key))
+
     def reports(self) -> list[Report]:
         """What happened since the last call."""
         news = []
@@ -102,6 +111,8 @@ class WriteBehind:
         if isinstance(job, _Write):
             self._reports.put(self._write(job))
             self._wake()
+        elif isinstance(job, _Touch):
+            self._store.touch(job.key)
         elif job is not None:
             self._delete(job)
         return job is not None
@@ -112,6 +123,9 @@ class WriteBehind:
             evicted = self._store.put(job.block, job.part, job.payload)
         except (OSError, PoolExhausted) as error:
             log.warning("block %s was not saved: %s", key.hash[:16], error)
+            return NotWritten(key)
+        except Exception:  # the writer lives on: whatever was promised after this must still be written
+            log.exception("block %s was not saved", key.hash[:16])
             return NotWritten(key)
         return Written(key, job.payload.nbytes, tuple(evicted))
 

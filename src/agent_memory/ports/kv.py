@@ -158,6 +158,10 @@ class BlockStore(Protocol):
         """
         ...
 
+    def touch(self, key: PartKey) -> None:
+        """It was used: make it the most recent. May name what is not there."""
+        ...
+
     def delete(self, key: PartKey) -> None:
         """May be repeated, and may name what is not there."""
         ...

@@ -37,7 +37,7 @@ def test_a_conversation_goes_on_as_if_it_were_read_anew(kind, bits, load, bench)
 
 
 def _key(path):
-    name, part, _ = path.name.split(".")
+    name, part, *_ = path.name.split(".")
     return PartKey(name, Part(part))
 
 
@@ -59,6 +59,13 @@ def test_every_length_around_a_block_edge_restores(kind, length, load, bench):
     again, cached = bench(runtime).ask(text(length), count=3)
     assert again == first
     assert cached == length - 1
+
+
+@pytest.mark.parametrize(("kind", "length"), [("gemma3_text", 352), ("gemma3_text", 608), ("gemma3_wide", 856)])
+def test_a_prompt_whose_window_begins_at_a_block_edge_restores(kind, length, load, bench):
+    runtime = load(kind).runtime
+    bench(runtime).ask(text(length), count=3)
+    assert bench(runtime).ask(text(length), count=3)[1] == length - 1
 
 
 @KINDS

@@ -1,6 +1,7 @@
 """Conversation and engine thread, on the toy model: text in, text out, and every way in which a turn can end."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -38,9 +39,17 @@ class Letters:
 
 
 class FailingRuntime(ToyRuntime):
+    """It fails, or waits, when told to."""
+
     failing = False
 
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.free = threading.Event()
+        self.free.set()
+
     def decode(self, feeds):
+        assert self.free.wait(10)
         if self.failing:
             raise RuntimeError("the device is lost")
         return super().decode(feeds)
@@ -136,8 +145,12 @@ async def test_many_at_once_answer_as_if_alone(desk):
 
 
 async def test_a_full_queue_is_overloaded(desk):
-    slow = [prompt("ab" * 30 + letter, max_tokens=3000) for letter in "abcdefgh"]
-    results = await asyncio.gather(*(collect(desk[0], one) for one in slow), return_exceptions=True)
+    conversation, runtime, _ = desk
+    runtime.free.clear()
+    asked = [asyncio.create_task(collect(conversation, prompt("ab" * 30 + letter))) for letter in "abcdefgh"]
+    await asyncio.sleep(0.3)  # all have asked, and nothing has moved
+    runtime.free.set()
+    results = await asyncio.gather(*asked, return_exceptions=True)
     assert any(isinstance(result, Overloaded) for result in results)
 
 
@@ -163,7 +176,7 @@ async def test_leaving_early_ends_the_turn(desk):
 async def test_a_closed_thread_takes_no_turns(desk):
     conversation, _, thread = desk
     await thread.close(grace=0)
-    with pytest.raises(Unavailable, match="shutting down"):
+    with pytest.raises(Unavailable, match="takes no more turns"):
         await collect(conversation, prompt("too late"))
 
 
@@ -173,3 +186,17 @@ async def test_what_opening_raises_comes_out_of_start():
 
     with pytest.raises(Misconfigured, match="there is no folder"):
         await EngineThread(refuse).start()
+
+
+async def test_an_empty_prompt_is_refused(desk):
+    with pytest.raises(InvalidInput, match="nothing in them"):
+        await collect(desk[0], prompt(""))
+
+
+async def test_an_engine_that_ends_leaves_nobody_waiting(desk):
+    conversation, _, thread = desk
+    thread._engine.scheduler.plan = lambda: 1 / 0
+    with pytest.raises(GenerationFailed, match="ZeroDivisionError"):
+        await collect(conversation, prompt("hello"))
+    with pytest.raises(Unavailable, match="takes no more turns"):
+        await collect(conversation, prompt("hello again"))

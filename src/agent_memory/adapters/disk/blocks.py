@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from agent_memory.adapters.disk.format import MAX_HEADER, Header, TooNew, decode, encode, read_header
+from agent_memory.adapters.disk.format import MAX_HEADER, VERSION, Header, TooNew, decode, encode, read_header
 from agent_memory.domain.errors import CorruptBlock, Misconfigured
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
-from agent_memory.domain.kv.pool import BlockPool
+from agent_memory.domain.kv.pool import BlockPool, PoolExhausted
 from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload
 
 log = logging.getLogger(__name__)
@@ -73,12 +73,16 @@ class DiskBlockStore:
             self._quarantine(path, error)
             self._forget(key)
             return None
-        with self._lock:
-            if key in self._pool:
-                self._pool.touch(key)
-        with suppress(OSError):
-            os.utime(path)  # recency survives a restart
+        self.touch(key)
         return BytesPayload(content)
+
+    def touch(self, key: PartKey) -> None:
+        with self._lock:
+            if key not in self._pool:
+                return
+            self._pool.touch(key)
+        with suppress(OSError):
+            os.utime(self._path(key))  # recency survives a restart
 
     def _decode(self, key: PartKey, data: bytes) -> dict[str, Buffer]:
         header, content = decode(data)
@@ -89,15 +93,14 @@ class DiskBlockStore:
     def put(self, block: CacheBlock, part: Part, payload: BlockPayload) -> list[PartKey]:
         key = PartKey(block.hash, part)
         data = encode(block, part, self._model, self._spec, payload.buffers())
+        if len(data) > self._pool.capacity:
+            raise PoolExhausted(len(data), self._pool.free, self._pool.used)
+        _write_durably(self._path(key), data)
         with self._lock:
             evicted = self._pool.admit(key, len(data))
         for gone in evicted:
-            self._path(gone).unlink(missing_ok=True)
-        try:
-            _write_durably(self._path(key), data)
-        except OSError:
-            self._forget(key)
-            raise
+            with suppress(OSError):  # what cannot be deleted is deleted when it is next found
+                self._path(gone).unlink(missing_ok=True)
         return evicted
 
     def delete(self, key: PartKey) -> None:
@@ -109,7 +112,8 @@ class DiskBlockStore:
             self._pool.discard(key)
 
     def _path(self, key: PartKey) -> Path:
-        return self._folder / key.hash[:2] / f"{key.hash}.{key.part.value}.safetensors"
+        # The version is in the name, so that a later program's blocks and ours lie side by side.
+        return self._folder / key.hash[:2] / f"{key.hash}.{key.part.value}.v{VERSION}.safetensors"
 
     def _quarantine(self, path: Path, error: CorruptBlock) -> None:
         self.corrupt += 1

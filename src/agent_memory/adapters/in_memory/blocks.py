@@ -30,6 +30,10 @@ class InMemoryBlockStore:
         self._held[key] = (block, payload)
         return evicted
 
+    def touch(self, key: PartKey) -> None:
+        if key in self._pool:
+            self._pool.touch(key)
+
     def delete(self, key: PartKey) -> None:
         if self._pool.discard(key):
             del self._held[key]

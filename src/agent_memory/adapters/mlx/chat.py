@@ -17,6 +17,9 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
 
+_REFUSALS = (TemplateError, TypeError, ValueError)  # what a template raises, and what it makes others raise
+_MARGIN = 4  # characters that a template may put between the generation prompt and the answer
+
 
 class MlxTextStream:
     """Decodes from a few tokens back, so that a character spread over several tokens, or a space that a tokenizer
@@ -56,6 +59,10 @@ class MlxChatTokenizer:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._template = None if tokenizer.has_chat_template else PLAIN_TEMPLATE
+        if tokenizer.is_fast:
+            # Saved with some models for their training; a prompt is never cut or padded in silence.
+            tokenizer.backend_tokenizer.no_truncation()
+            tokenizer.backend_tokenizer.no_padding()
 
     @property
     def stop_tokens(self) -> frozenset[int]:
@@ -66,7 +73,7 @@ class MlxChatTokenizer:
             text = self._apply(messages, speak=True)
             marks = self._system_end(messages, text)
             answers = self._answers(messages, text)
-        except TemplateError as error:
+        except _REFUSALS as error:
             raise InvalidInput("messages", f"the model's chat template refuses them: {error}") from error
         tokens, starts = self._encode(text)
         return Rendered(
@@ -86,25 +93,36 @@ class MlxChatTokenizer:
         """The character where the system prompt ends, if the template renders it alone as it does in company."""
         if not messages or messages[0].role != "system":
             return []
-        with suppress(TemplateError):
+        with suppress(*_REFUSALS):
             alone = self._apply(messages[:1], speak=False)
             return [len(alone)] if text.startswith(alone) else []
         return []
 
     def _answers(self, messages: Sequence[Message], text: str) -> list[tuple[int, int]]:
-        """The characters where each answer begins, as the model was asked for it, and ends."""
+        """The characters where each answer begins, as the model was asked for it, and ends.
+
+        A template may put a space before an answer, or leave parts of it out; then it ends where it begins, and only
+        that place is known.
+        """
         found = []
         for number, message in enumerate(messages):
-            if message.role == "assistant":
-                asked = self._apply(messages[:number], speak=True) if number else ""
-                said = next((s for s in (message.content, message.content.strip()) if text.startswith(asked + s)), "")
-                if said:
-                    found.append((len(asked), len(asked) + len(said)))
+            if message.role != "assistant" or number == 0:
+                continue
+            with suppress(*_REFUSALS):
+                asked = self._apply(messages[:number], speak=True)
+                if text.startswith(asked):
+                    said = message.content.strip()
+                    at = text.find(said, len(asked), len(asked) + len(said) + _MARGIN)
+                    found.append((len(asked), len(asked) if at < 0 else at + len(said)))
         return found
 
     def _apply(self, messages: Sequence[Message], *, speak: bool) -> str:
         plain = [{"role": message.role, "content": message.content} for message in messages]
-        extra = {} if self._template is None else {"chat_template": self._template}
+        # Thinking is a template's own default; where it is off, some templates write an empty thought into the
+        # generation prompt only, and no later prompt begins with this one.
+        extra: dict[str, Any] = {"enable_thinking": True}
+        if self._template is not None:
+            extra["chat_template"] = self._template
         return str(self._tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=speak, **extra))
 
     def stream(self) -> MlxTextStream:

@@ -19,7 +19,7 @@ def fingerprint(folder: Path, memory: Path) -> str:
     whole = hashlib.sha256()
     for path in files:
         stat = path.stat()
-        known = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        known = f"{path.resolve()}|{stat.st_ino}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}"
         digests[known] = remembered.get(known) or _digest(path)
         whole.update(f"{path.name}={digests[known]}\n".encode())
     if digests.keys() - remembered.keys():

@@ -19,7 +19,8 @@ from agent_memory.adapters.mlx.codec import Codec
 from agent_memory.adapters.mlx.fingerprint import fingerprint
 from agent_memory.adapters.mlx.geometry import read_spec
 from agent_memory.adapters.mlx.runtime import MlxRuntime
-from agent_memory.domain.errors import Misconfigured
+from agent_memory.domain.chat import Message
+from agent_memory.domain.errors import InvalidInput, Misconfigured
 from agent_memory.domain.kv.spec import Precision
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def load_model(folder: Path, precision: Precision, memory: Path) -> LoadedModel:
     """`memory` is a folder for what is worth remembering between starts. Raises Misconfigured for what is no model."""
     try:
         model, tokenizer = load(str(folder))
-    except (ValueError, KeyError, TypeError, OSError, RuntimeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError) as error:
         raise Misconfigured(f"model: {folder} cannot be loaded: {error}") from error
     _widen(model)
     compute = _compute_type(model)
@@ -69,7 +70,16 @@ def load_model(folder: Path, precision: Precision, memory: Path) -> LoadedModel:
     stored = mx.bfloat16 if compute == mx.bfloat16 else mx.float16
     name = fingerprint(folder, memory / "fingerprints.json")
     runtime = MlxRuntime(model, name, spec, Codec(spec.precision, compute, stored))
-    return LoadedModel(runtime, MlxChatTokenizer(tokenizer), backend(), _max_context(folder))
+    return LoadedModel(runtime, _chat(tokenizer), backend(), _max_context(folder, model))
+
+
+def _chat(tokenizer: Any) -> MlxChatTokenizer:
+    chat = MlxChatTokenizer(tokenizer)
+    try:
+        chat.render([Message("user", "Hello.")])
+    except InvalidInput as error:
+        raise Misconfigured(f"model: its chat template does not work: {error.reason}") from error
+    return chat
 
 
 def backend() -> str:
@@ -102,7 +112,8 @@ def _compute_type(model: Any) -> mx.Dtype:
     return next((dtype for dtype in (mx.float32, mx.bfloat16, mx.float16) if dtype in types), mx.float32)
 
 
-def _max_context(folder: Path) -> int | None:
+def _max_context(folder: Path, model: Any) -> int | None:
     config = json.loads((folder / "config.json").read_text())
     limit = config.get("max_position_embeddings") or config.get("text_config", {}).get("max_position_embeddings")
+    limit = limit or getattr(getattr(model, "args", None), "max_position_embeddings", None)
     return int(limit) if limit else None

@@ -19,6 +19,8 @@ from agent_memory.domain.kv.block import (
     cut,
 )
 
+_AROUND = 32  # siblings on either side that are looked at for one with a local part
+
 
 @dataclass(frozen=True, slots=True)
 class PrefixMatch:
@@ -115,12 +117,14 @@ class PrefixIndex:
             return exact, len(exact)
         siblings = self._children.get(parent, [])
         place = bisect_left(siblings, (whole, BlockHash("")))
-        best, longest = None, 0
-        for tokens, candidate in siblings[max(0, place - 1) : place + 1]:
-            shared = common_prefix(tokens, whole)
-            if shared > longest:
-                best, longest = self._blocks[candidate], shared
-        return best, longest
+        near = [(common_prefix(tokens, whole), block) for tokens, block in siblings[max(0, place - 1) : place + 1]]
+        longest, best = max(near, default=(0, None))
+        if self._reach and best not in self._local:
+            # The longest would have to be given up whole: rather one that begins alike and can be restored.
+            around = siblings[max(0, place - _AROUND) : place + _AROUND]
+            local = [(common_prefix(tokens, whole), block) for tokens, block in around if block in self._local]
+            longest, best = max([*local, (0, best)])
+        return (self._blocks[best], longest) if best is not None and longest else (None, 0)
 
     def _restorable(self, blocks: list[CacheBlock], length: int) -> int:
         """Step back until every block within reach of the end has its local part."""

@@ -56,6 +56,7 @@ class Scheduler:
         self.cold: set[PartKey] = set()
         self.evicted: list[PartKey] = []  # no longer in memory
         self.forgotten: list[PartKey] = []  # no longer anywhere
+        self.used: list[PartKey] = []  # by a turn that has ended, the most recent last
         self._decoded_last = False
 
     # --- the queue ---
@@ -74,7 +75,9 @@ class Scheduler:
         self.waiting.append(turn)
 
     def cancel(self, turn_id: TurnId) -> list[Event]:
-        """What is computed is kept all the same. May be repeated, and may come too late."""
+        """What of the prompt is computed is kept all the same, as far as it can be restored: with a window, to the
+        last checkpoint. May be repeated, and may come too late.
+        """
         turn = self.running.get(turn_id)
         if turn is not None:
             if turn.finish is None:
@@ -176,7 +179,7 @@ class Scheduler:
         match step, outcome:
             case Restore(), Lost(keys):
                 for key in keys:
-                    self.forget(key)
+                    self._strike(key)
                 return []
             case Restore(), Restored(promoted):
                 return self._restored(step, promoted)
@@ -261,10 +264,12 @@ class Scheduler:
     def _retire(self, turn: Turn) -> None:
         del self.running[turn.id]
         self.pool.unreserve(turn.id)
-        for block in reversed(turn.chain):
-            key = PartKey(block.hash, Part.LASTING)
-            if key in self.pool:
-                self.pool.touch(key)
+        for block in reversed(turn.chain):  # chains lose their ends first, in every tier
+            for key in (PartKey(block.hash, Part.LOCAL), PartKey(block.hash, Part.LASTING)):
+                if key in self.pool:
+                    self.pool.touch(key)
+                if key in self.cold:
+                    self.used.append(key)
         if turn.finish is None:
             turn.requeue()
             self.waiting.appendleft(turn)
@@ -310,11 +315,16 @@ class Scheduler:
             self.index.forget(key)
 
     def forget(self, key: PartKey) -> None:
-        """Strike it off every book; the engine drops the bytes."""
+        """Strike it off every book; the engine deletes the bytes."""
+        self._strike(key)
+        self.forgotten.append(key)
+
+    def _strike(self, key: PartKey) -> None:
+        """It cannot be read, for now at least: what lies on a disk is left to the disk."""
         self.cold.discard(key)
         self.pool.discard(key)
         self.index.forget(key)
-        self.forgotten.append(key)
+        self.evicted.append(key)
 
     def _drop(self, evicted: list[PartKey]) -> None:
         self.evicted += evicted

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from agent_memory.domain.kv.block import CacheBlock
 
 CHECKPOINT_TOKENS = 8192
+SLACK_TOKENS = 8  # a prefix is often restored a little short of its end: a prompt's last token is always read again
 
 
 def within_reach(block: CacheBlock, end: int, reach: int) -> bool:
@@ -19,4 +20,4 @@ def within_reach(block: CacheBlock, end: int, reach: int) -> bool:
 
 def worth_local(block: CacheBlock, ends: Iterable[int], reach: int) -> bool:
     next_checkpoint = -(-block.end // CHECKPOINT_TOKENS) * CHECKPOINT_TOKENS
-    return reach > 0 and any(within_reach(block, end, reach) for end in (*ends, next_checkpoint))
+    return reach > 0 and any(within_reach(block, end, reach + SLACK_TOKENS) for end in (*ends, next_checkpoint))

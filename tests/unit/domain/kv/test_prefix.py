@@ -79,3 +79,11 @@ def test_a_longer_sibling_supersedes_its_own_prefixes_only():
     long = CacheBlock.after(ROOT, 0, pack([1, 2, 3, 4]))
     index.add(long, local=False)
     assert {block.tokens for block in index.superseded_by(long)} == {pack([1]), pack([1, 2]), pack([1, 2, 3])}
+
+
+def test_of_blocks_that_begin_alike_one_is_found_that_can_be_restored():
+    index = PrefixIndex(8, reach=3)
+    for last in (1, 3, 5):
+        index.add(CacheBlock.after(ROOT, 0, pack([7, 7, 7, 7, last])), local=last == 5)
+    for asked in range(7):
+        assert found(index, [7, 7, 7, 7, asked, 9]) >= 4

@@ -1,0 +1,74 @@
+"""MlxChatTokenizer with templates and tokenizers as other people save them."""
+
+import json
+
+import pytest
+from models import make_model
+
+from agent_memory.adapters.mlx.loading import load_model
+from agent_memory.domain.chat import Message
+from agent_memory.domain.errors import InvalidInput, Misconfigured
+from agent_memory.domain.kv.spec import Precision
+
+TALK = [Message("user", "Hello."), Message("assistant", "Hi there!"), Message("user", "Bye.")]
+INST = "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }}</s>"
+TEMPLATES = {
+    "a space before the answer": INST + "{% endif %}{% endfor %}",
+    "stripped": "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}\n{% endfor %}<assistant>",
+}
+
+
+@pytest.fixture
+def tokenizer(tmp_path):
+    """Make a tokenizer with a template, and perhaps other changes to its files."""
+
+    def make(template, tokenizer_json=None):
+        folder = make_model(tmp_path / "model", "llama")
+        settings = json.loads((folder / "tokenizer_config.json").read_text())
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": template}))
+        if tokenizer_json:
+            whole = json.loads((folder / "tokenizer.json").read_text())
+            (folder / "tokenizer.json").write_text(json.dumps(whole | tokenizer_json))
+        return load_model(folder, Precision(4), tmp_path).tokenizer
+
+    return make
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_an_answer_begins_where_the_model_was_asked_for_it(name, tokenizer):
+    chat = tokenizer(TEMPLATES[name])
+    rendered = chat.render(TALK)
+    ((start, end),) = rendered.answers
+    assert rendered.tokens[:start] == chat.render(TALK[:1]).tokens
+    stream = chat.stream()
+    assert "".join(map(stream.add, rendered.tokens[start:end])).strip() == "Hi there!"
+
+
+def test_truncation_and_padding_of_a_tokenizer_are_not_applied(tokenizer):
+    cut = {
+        "truncation": {"direction": "Right", "max_length": 16, "strategy": "LongestFirst", "stride": 0},
+        "padding": {
+            "strategy": {"Fixed": 128},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "a",
+        },
+    }
+    chat = tokenizer(TEMPLATES["stripped"], cut)
+    assert len(chat.render([Message("user", "x" * 500)]).tokens) == 500 + len("<user>\n<assistant>")
+
+
+def test_a_template_that_refuses_a_beginning_still_renders_the_whole(tokenizer):
+    needs_user = "{% if messages | selectattr('role', 'equalto', 'user') | list | length == 0 %}"
+    chat = tokenizer(needs_user + "{{ raise_exception('no user') }}{% endif %}" + TEMPLATES["stripped"])
+    talk = [Message("system", "Be brief."), Message("assistant", "Hi."), Message("user", "Hello.")]
+    assert chat.render(talk).answers == ()
+    with pytest.raises(InvalidInput, match="no user"):
+        chat.render(talk[:1])
+
+
+def test_a_template_that_does_not_work_is_found_when_the_model_is_loaded(tokenizer):
+    with pytest.raises(Misconfigured, match="chat template does not work"):
+        tokenizer("{% for m in messages %}{{ m.content ")

@@ -1,0 +1,70 @@
+"""WriteBehind: off the token path, in order, and alive whatever a store does."""
+
+from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
+from agent_memory.application.write_behind import NotWritten, WriteBehind, Written
+from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
+from agent_memory.ports.kv import Buffer, BytesPayload
+
+ROOT = Namespace("t", "m", "s").root
+PAYLOAD = BytesPayload({"x": Buffer("U8", (3,), b"abc")})
+
+
+class MoodyStore(InMemoryBlockStore):
+    """Fails as it is told to, once."""
+
+    fails_with: Exception | None = None
+
+    def put(self, block, part, payload):
+        if self.fails_with is not None:
+            error, self.fails_with = self.fails_with, None
+            raise error
+        return super().put(block, part, payload)
+
+
+def block(n):
+    return CacheBlock.after(ROOT, 0, pack([n]))
+
+
+def key(n):
+    return PartKey(block(n).hash, Part.LASTING)
+
+
+def test_what_is_queued_can_be_read_until_it_is_written():
+    store = MoodyStore()
+    writer = WriteBehind(store, lambda: None)
+    writer.put(block(1), Part.LASTING, PAYLOAD)
+    assert writer.get(key(1)) is PAYLOAD
+    writer.drain()
+    assert writer.reports() == [Written(key(1), 3, ())]
+    assert writer.get(key(1)) is None
+    assert store.get(key(1)) is PAYLOAD
+
+
+def test_whatever_a_store_raises_the_next_block_is_written():
+    for error in (OSError("disk full"), ValueError("a bug")):
+        store = MoodyStore()
+        store.fails_with = error
+        writer = WriteBehind(store, lambda: None)
+        writer.start()
+        for n in (1, 2):
+            writer.put(block(n), Part.LASTING, PAYLOAD)
+        writer.close()
+        assert writer.reports() == [NotWritten(key(1)), Written(key(2), 3, ())]
+
+
+def test_a_delete_comes_after_what_was_put_before_it():
+    store = MoodyStore()
+    writer = WriteBehind(store, lambda: None)
+    writer.put(block(1), Part.LASTING, PAYLOAD)
+    writer.delete(key(1))
+    writer.drain()
+    assert store.get(key(1)) is None
+
+
+def test_every_write_wakes_the_engine():
+    woken = []
+    writer = WriteBehind(MoodyStore(), lambda: woken.append(1))
+    for n in range(3):
+        writer.put(block(n), Part.LASTING, PAYLOAD)
+    writer.drain()
+    assert len(woken) == 3
