@@ -17,15 +17,18 @@ from typing import TypedDict, Unpack
 from prometheus_client import CollectorRegistry
 
 from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
+from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.indexing import Indexing
+from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
+from agent_memory.application.admission import SEARCHES, WRITES, Gate
 from agent_memory.application.chores import Chore, in_background
 from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.conversation import Conversation
@@ -41,6 +44,7 @@ from agent_memory.domain.kv.pool import BlockPool
 from agent_memory.domain.kv.prefix import PrefixIndex
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.limits import Limit
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
@@ -73,6 +77,7 @@ class Application:
     memory: SemanticMemory
     keeping: MemoryKeeping | None
     transfer: Transfer | None
+    gate: Gate
     conversation: Conversation | None
     registry: CollectorRegistry
     runs_on: Mapping[str, str]
@@ -99,8 +104,9 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
         opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
+        gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), _limits(settings))
         if database is not None:
-            await stack.enter_async_context(in_background(*_chores(settings, database, embedder)))
+            await stack.enter_async_context(in_background(*_chores(settings, database, embedder, gate)))
         if "conversation" in parts:
             conversation = parts["conversation"]
         else:
@@ -119,6 +125,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             ),
             keeping=MemoryKeeping(archive, embedder) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
+            gate=gate,
             conversation=conversation,
             registry=registry,
             runs_on=runs_on,
@@ -139,8 +146,17 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, runs_on: dic
     return await stack.enter_async_context(opening)
 
 
-def _chores(settings: Settings, database: Database, embedder: Embedder) -> Iterator[Chore]:
+def _limits(settings: Settings) -> dict[str, Limit]:
+    wanted = {
+        WRITES: settings.memory.rate_limit_writes_per_minute,
+        SEARCHES: settings.memory.rate_limit_searches_per_minute,
+    }
+    return {kind: Limit(calls) for kind, calls in wanted.items() if calls}
+
+
+def _chores(settings: Settings, database: Database, embedder: Embedder, gate: Gate) -> Iterator[Chore]:
     yield Chore("indexes", _TENDING, Indexing(database).tend)
+    yield Chore("limits", _TENDING, gate.purge)
     yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
     memory = settings.memory
     if memory.summarization_enabled:

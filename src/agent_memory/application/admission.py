@@ -7,15 +7,17 @@ from agent_memory.domain.limits import Admission, Limit
 from agent_memory.ports.limits import RateLimiter
 
 WRITES, SEARCHES = "writes", "searches"
-DEFAULT_LIMITS: Mapping[str, Limit] = {WRITES: Limit(60), SEARCHES: Limit(120)}
 
 
 class Gate:
     """A kind of call that has no limit passes freely; so an empty mapping switches all of this off."""
 
-    def __init__(self, limiter: RateLimiter, limits: Mapping[str, Limit] = DEFAULT_LIMITS) -> None:
+    def __init__(self, limiter: RateLimiter, limits: Mapping[str, Limit]) -> None:
         self._limiter = limiter
         self._limits = limits
+
+    def limit_of(self, kind: str) -> Limit | None:
+        return self._limits.get(kind)
 
     async def admit(self, kind: str, *callers: str) -> Admission | None:
         """Let a call pass for all who stand for it (a key, an agent), or raise `RateLimited`.

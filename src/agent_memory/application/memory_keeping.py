@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypedDict, Unpack
 from uuid import uuid4
 
-from agent_memory.domain.errors import AgentMemoryError, Conflict, InvalidInput, NotFound
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import Document, check_text
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt
 from agent_memory.domain.semantic.memory import (
@@ -109,9 +109,12 @@ class MemoryKeeping:
         return successor
 
     async def remember_many(
-        self, *, agent_id: str, user_id: str, memories: Sequence[Fields]
-    ) -> Sequence[Memory | AgentMemoryError]:
-        """Keep all that can be kept, in one commit; for each of the others, in its place, what is wrong with it."""
+        self, *, agent_id: str, user_id: str, memories: Sequence[Fields | InvalidInput]
+    ) -> Sequence[Memory | InvalidInput]:
+        """Keep all that can be kept, in one commit; for each of the others, in its place, what is wrong with it.
+
+        What a caller found wrong already stands for its memory, and comes back in its place.
+        """
         if not 1 <= len(memories) <= MOST_KEPT_AT_ONCE:
             raise InvalidInput("memories", f"must be 1 to {MOST_KEPT_AT_ONCE}, are {len(memories)}")
         scope, now = Scope(agent_id, user_id), self._clock()
@@ -156,7 +159,9 @@ def _said(memory: Memory, fields: Fields) -> Memory:
     )
 
 
-def _new(scope: Scope, now: datetime, fields: Fields) -> Memory | AgentMemoryError:
+def _new(scope: Scope, now: datetime, fields: Fields | InvalidInput) -> Memory | InvalidInput:
+    if isinstance(fields, InvalidInput):
+        return fields
     try:
         if "content" not in fields:
             return InvalidInput("content", "is missing")

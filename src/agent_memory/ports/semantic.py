@@ -61,8 +61,9 @@ class MemoryArchive(Protocol):
         ...
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
-        """Put a new version in the place of version `expected`, which goes into the history; without an embedding
-        the vector stays. False: there is no such version (any more), nothing changed.
+        """Put a new version, numbered one more, in the place of version `expected`, which goes into the history;
+        without an embedding the vector stays, and so do id, scope, time and what supersedes it. False: there is no
+        such version (any more), nothing changed.
         """
         ...
 

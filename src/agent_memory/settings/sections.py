@@ -56,9 +56,10 @@ class DatabaseSettings(_Section, frozen=True):
 
 
 class MemorySettings(_Section, frozen=True):
-    """How memories are ranked, and whether and when the oldest of too many are condensed.
+    """How memories are ranked, whether the oldest of too many are condensed, and how often one may ask.
 
-    Condensing is off unless it is asked for: what was said stays found word by word.
+    Condensing is off unless it is asked for: what was said stays found word by word. So are the limits, of which
+    0 is none.
     """
 
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
@@ -66,6 +67,8 @@ class MemorySettings(_Section, frozen=True):
     summarization_threshold: Annotated[int, Meta(ge=2, le=1_000_000)] = 100
     summarization_batch_size: Annotated[int, Meta(ge=2, le=1000)] = 50
     summarization_interval_seconds: Annotated[float, Meta(gt=0, le=864_000)] = 300.0
+    rate_limit_writes_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    rate_limit_searches_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 0
 
 
 class Settings(_Section, frozen=True):

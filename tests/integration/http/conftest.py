@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.conversation import Delta, Finish, Prompt
@@ -73,7 +74,11 @@ def memory_store():
 @pytest.fixture
 async def application(settings, memory_store, conversation):
     async with bootstrap(
-        settings, memory_store=memory_store, embedder=HashingEmbedder(), conversation=conversation
+        settings,
+        memory_store=memory_store,
+        memory_archive=InMemoryMemoryArchive(memory_store),
+        embedder=HashingEmbedder(),
+        conversation=conversation,
     ) as application:
         yield application
 

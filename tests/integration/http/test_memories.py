@@ -125,3 +125,39 @@ async def test_a_wrong_parameter_is_named(client, method, path, parameter):
 async def test_text_of_every_script_comes_back_as_it_went_in(client):
     content = "Zoë 🦊 שלום \u202e\n\t«»"
     assert (await remember(client, content=content)).json()["content"] == content
+
+
+async def test_a_search_finds_what_its_conditions_let_through(client):
+    await remember(client, content="Ada likes tea.", tags=["drink"], metadata={"cups": 3})
+    await remember(client, content="Ada likes cake.", tags=["food"], metadata={"cups": 0})
+    for condition in ({"tags": ["drink"]}, {"filter": {"cups": {"gt": 1}}}):
+        told = (await client.post("/v1/memories/search", json=ADA | {"query": "Ada likes"} | condition)).json()
+        assert [each["content"] for each in told["results"]] == ["Ada likes tea."]
+    future = {"since": "2100-01-01T00:00:00Z"}
+    assert (await client.post("/v1/memories/search", json=ADA | {"query": "Ada"} | future)).json()["total"] == 0
+
+
+async def test_what_has_expired_is_not_found(client):
+    await remember(client, expires_at="2020-01-01T00:00:00Z")
+    assert (await client.post("/v1/memories/search", json=ADA | {"query": "Ada"})).json()["total"] == 0
+
+
+async def test_a_search_explains_itself_when_asked(client):
+    await remember(client)
+    asked = ADA | {"query": "Where does Ada live?"}
+    plain = (await client.post("/v1/memories/search", json=asked)).json()["results"][0]
+    assert "explanation" not in plain
+    explained = (await client.post("/v1/memories/search", json=asked | {"explain": True})).json()["results"][0]
+    assert explained["explanation"].keys() == {"similarity", "words", "context", "recency", "importance"}
+    assert explained["explanation"]["words"] == 1
+
+
+async def test_metadata_of_ten_thousand_levels_is_refused(client):
+    deep = '{"a":' * 10_000 + "1" + "}" * 10_000
+    body = f'{{"agent_id": "guide", "user_id": "ada", "content": "x", "metadata": {deep}}}'
+    answer = await client.post("/v1/memories", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in {400, 422}
+    shallow = {"a": {"a": {"a": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]}}}
+    answer = await remember(client, metadata=shallow)
+    assert answer.status_code == 422
+    assert "metadata" in answer.text

@@ -39,8 +39,11 @@ class InMemoryMemoryArchive:
         present = self._kept.get(memory.id)
         if present is None or present.memory.version != expected:
             return False
-        self._former.setdefault(memory.id, []).insert(0, present.memory)
-        self._kept[memory.id] = Kept(memory, embedding or present.embedding)
+        former = present.memory
+        self._former.setdefault(memory.id, []).insert(0, replace(former, superseded_by=None, superseded_at=None))
+        # Who supersedes it is not the version's to say.
+        marked = replace(memory, superseded_by=former.superseded_by, superseded_at=former.superseded_at)
+        self._kept[memory.id] = Kept(marked, embedding or present.embedding)
         return True
 
     async def history(self, memory_id: MemoryId, agent_id: str) -> list[Memory]:

@@ -122,7 +122,7 @@ async def _configure(command_timeout: float, connection: AsyncConnection) -> Non
     await connection.execute("SET timezone = 'UTC'")
     # Under a filter the vector index looks on until it has enough.
     await connection.execute("SET hnsw.iterative_scan = relaxed_order")
-    await connection.execute("SET hnsw.ef_search = 200")
+    await connection.execute("SET hnsw.ef_search = 400")
     await connection.execute("SET ivfflat.iterative_scan = relaxed_order")
     await connection.execute("SET ivfflat.probes = 10")
     await register_vector_async(connection)

@@ -93,10 +93,13 @@ async def _build(connection: AsyncConnection, name: str, statement: Composed) ->
     if states:
         await connection.execute(SQL("DROP INDEX CONCURRENTLY agent_memory.{}").format(Identifier(name)))
     _log.info("building an index", index=name)
+    [[patience]] = await (await connection.execute("SHOW statement_timeout")).fetchall()
+    await connection.execute("SET statement_timeout = 0")
     await connection.execute("SET maintenance_work_mem = '256MB'")
     try:
         await connection.execute(statement)
     finally:
         await connection.execute("RESET maintenance_work_mem")
+        await connection.execute("SELECT set_config('statement_timeout', %s, false)", [patience])
     await connection.execute("ANALYZE agent_memory.memories")
     return True

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import Protocol
 
+from agent_memory.domain.semantic.cues import Cues
 from agent_memory.domain.semantic.episodes import Surroundings, surroundings
 from agent_memory.domain.semantic.memory import MemoryId
 from agent_memory.domain.semantic.recall import Candidate, Question, Recollection, Score, Shortlist
-from agent_memory.domain.semantic.words import asks_for_the_present, bm25
+from agent_memory.domain.semantic.words import bm25
 
 HALF_LIFE = timedelta(days=30)
 
@@ -51,7 +52,8 @@ class Blend:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """A memory's own relevance is its meaning and its words, each scaled to the best of the shortlist.
+    """A memory's own relevance is its meaning and its words, each scaled to the best of the shortlist, and more if
+    it meets a cue of the question: tells a time to a "when", comes from the one who is asked about.
 
     To it come what the neighbours in time have of it, as far as the memory has some of its own, and what the
     best of the episode has: an answer often stands beside the words that one asks with. Age and importance then
@@ -62,34 +64,39 @@ class Fusion:
     meaning: float = 0.5
     neighbours: float = 1.2
     episode: float = 0.6
-    nudge: float = 0.1
+    cue: float = 0.3
+    nudge: float = 0.05
     present_nudge: float = 0.3
     half_life: timedelta = HALF_LIFE
 
     def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
         candidates = shortlist.candidates
         words = _scaled([bm25(c.counts, c.length, shortlist.words) for c in candidates])
-        own = self._own(candidates, words)
+        cues = Cues.of(question.query)
+        own = self._own(candidates, words, cues)
         context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
         relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
         fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
-        totals = self._nudged(question, candidates, relevance, fresh)
+        totals = self._nudged(cues, candidates, relevance, fresh)
         return [
             Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.memory.importance))
             for i, c in _best(candidates, totals, question.top_k)
         ]
 
-    def _own(self, candidates: Sequence[Candidate], words: list[float]) -> list[float]:
+    def _own(self, candidates: Sequence[Candidate], words: list[float], cues: Cues) -> list[float]:
         meanings = _scaled([c.similarity for c in candidates])
-        return [self.meaning * m + (1 - self.meaning) * w for m, w in zip(meanings, words, strict=True)]
+        return [
+            (self.meaning * meaning + (1 - self.meaning) * word) * (1 + self.cue * cues.met_by(c.memory.content))
+            for c, meaning, word in zip(candidates, meanings, words, strict=True)
+        ]
 
     def _context(self, own: float, around: Surroundings) -> float:
         return self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
 
     def _nudged(
-        self, question: Question, candidates: Sequence[Candidate], relevance: list[float], fresh: list[float]
+        self, cues: Cues, candidates: Sequence[Candidate], relevance: list[float], fresh: list[float]
     ) -> list[float]:
-        age, steepness = (self.present_nudge, 2) if asks_for_the_present(question.query) else (self.nudge, 4)
+        age, steepness = (self.present_nudge, 2) if cues.present else (self.nudge, 4)
         best = max(relevance, default=0.0) or 1.0
         return [
             r * (1 + age * (2 * f - 1) * (r / best) ** steepness) * (1 + self.nudge * (c.memory.importance - 1))

@@ -20,7 +20,6 @@ _WORD = re.compile(r"[^\W_]+")
 # Kana, CJK ideographs, Thai, Lao, Khmer, Myanmar: written without spaces between words.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 
-_PRESENT = re.compile(r"\b(now|current|currently|nowadays|presently|today|latest|newest|at the moment|these days)\b")
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
@@ -60,10 +59,6 @@ def _searchable(text: str) -> list[str]:
 
 def _pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
-
-
-def asks_for_the_present(query: str) -> bool:
-    return _PRESENT.search(query.casefold()) is not None
 
 
 def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> float:

@@ -11,12 +11,13 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 
 from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.http.admission import tell_limits
 from agent_memory.entrypoints.http.docs import DocsPage
 from agent_memory.entrypoints.http.ending import Ending
 from agent_memory.entrypoints.http.errors import on_error
 from agent_memory.entrypoints.http.limits import BodyLimit
 from agent_memory.entrypoints.http.request_log import RequestLog
-from agent_memory.entrypoints.http.routes import completions, memories, system
+from agent_memory.entrypoints.http.routes import completions, keeping, memories, system
 
 _ROUTES = (
     completions.create_chat_completion,
@@ -25,6 +26,17 @@ _ROUTES = (
     memories.search_memories,
     memories.count_memories,
     memories.forget,
+    keeping.get_memory,
+    keeping.list_memories,
+    keeping.revise_memory,
+    keeping.memory_history,
+    keeping.supersede_memory,
+    keeping.remember_batch,
+    keeping.forget_selected,
+    keeping.erase_user,
+    keeping.memory_stats,
+    keeping.export_memories,
+    keeping.import_memories,
     system.health,
     system.live,
     system.metrics,
@@ -40,6 +52,7 @@ def create_app(application: Application) -> Litestar:
         dependencies={"application": Provide(lambda: application, sync_to_thread=False)},
         middleware=[Ending, DefineMiddleware(BodyLimit, limit=server.max_body_mb * 1_000_000)],
         exception_handlers={HTTPException: on_error, Exception: on_error},
+        before_send=[tell_limits],
         request_max_body_size=None,
         cors_config=_cors(server.cors_origins),
         openapi_config=OpenAPIConfig(
@@ -60,4 +73,7 @@ def create_app(application: Application) -> Litestar:
 def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     if not origins:
         return None
-    return CORSConfig(allow_origins=list(origins), expose_headers=["X-Request-ID", "Retry-After"])
+    return CORSConfig(
+        allow_origins=list(origins),
+        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag"],
+    )

@@ -1,0 +1,51 @@
+"""Whether a request may pass its limits, and the headers that tell the client how much of them is left.
+
+A request stands for its agent, and for its API key if it brings one: either may have had enough.
+"""
+
+from hashlib import sha256
+from math import ceil
+
+from litestar.datastructures import MutableScopeHeaders
+from litestar.types import Message, Scope
+
+from agent_memory.application.admission import SEARCHES, WRITES
+from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.http.given import AnyRequest
+
+_STATE = "limits"
+
+
+async def admit_write(request: AnyRequest, application: Application, agent_id: str) -> None:
+    await _admit(request, application, WRITES, agent_id)
+
+
+async def admit_search(request: AnyRequest, application: Application, agent_id: str) -> None:
+    await _admit(request, application, SEARCHES, agent_id)
+
+
+async def tell_limits(message: Message, scope: Scope) -> None:
+    """RateLimit and RateLimit-Policy, as the IETF's draft has them, on what has passed."""
+    told = scope.get("state", {}).get(_STATE)
+    if message["type"] == "http.response.start" and told is not None:
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in told.items():
+            headers[name] = value
+
+
+async def _admit(request: AnyRequest, application: Application, kind: str, agent_id: str) -> None:
+    admission = await application.gate.admit(kind, *_callers(request, agent_id))
+    limit = application.gate.limit_of(kind)
+    if admission is None or limit is None:
+        return
+    window = ceil(limit.window.total_seconds())
+    request.scope["state"][_STATE] = {
+        "RateLimit-Policy": f'"{kind}";q={limit.calls};w={window}',
+        "RateLimit": f'"{kind}";r={admission.remaining};t={ceil(admission.free_in)}',
+    }
+
+
+def _callers(request: AnyRequest, agent_id: str) -> list[str]:
+    key = request.headers.get("authorization") or request.headers.get("x-api-key")
+    # A key is a secret: what is stored of it is its digest.
+    return [f"agent {agent_id}"] + ([f"key {sha256(key.encode()).hexdigest()[:16]}"] if key else [])

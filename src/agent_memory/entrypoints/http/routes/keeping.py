@@ -1,0 +1,197 @@
+"""Looking after memories over HTTP: get, list, revise, supersede, many at once, forget many, erase, export."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from litestar import Response, delete, get, patch, post
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import Stream
+
+from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.transfer import Transfer
+from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import InvalidInput, Unavailable
+from agent_memory.domain.semantic.foreign import lines_of_mcp, lines_of_mem0
+from agent_memory.domain.semantic.memory import Memory, Scope
+from agent_memory.entrypoints.http.admission import admit_write
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication
+from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
+from agent_memory.entrypoints.http.wire import keeping as wire
+from agent_memory.entrypoints.http.wire.decoding import StrictJSON
+
+AnyAgentName = Annotated[str | None, QueryParameter(name="agent_id", min_length=1, max_length=128)]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match")]
+Source = FromQuery[Literal["lines", "mem0", "mcp"]]
+_TAGS = ["memories"]
+
+
+@get("/v1/memories/{memory_id:str}", tags=_TAGS)
+async def get_memory(
+    memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName, user_id: AnyUserName = None
+) -> Response[wire.WholeMemory]:
+    """One memory with all that it carries, superseded or expired though it may be. The ETag is its version."""
+    return _tagged(await _keeping(application).get(memory_id, agent_id=agent_id, user_id=user_id))
+
+
+@post("/v1/memories/list", dto=StrictJSON[wire.ListRequest], return_dto=None, status_code=200, tags=_TAGS)
+async def list_memories(data: JSONBody[wire.ListRequest], application: GivenApplication) -> wire.PageAnswer:
+    """The memories that hold now and are selected, newest first, page by page."""
+    page = await _keeping(application).list(
+        agent_id=data.agent_id,
+        user_id=data.user_id,
+        selection=wire.to_selection(data),
+        cursor=data.cursor,
+        limit=data.limit,
+    )
+    return wire.from_page(page)
+
+
+@patch("/v1/memories/{memory_id:str}", dto=StrictJSON[wire.Change], return_dto=None, tags=_TAGS)
+async def revise_memory(
+    memory_id: FromPath[str],
+    data: JSONBody[wire.Change],
+    application: GivenApplication,
+    request: AnyRequest,
+    agent_id: AgentName,
+    *,
+    if_match: IfMatch = None,
+) -> Response[wire.WholeMemory]:
+    """Say some of it anew; the former version goes into its history. With If-Match, only if it is at that version."""
+    await admit_write(request, application, agent_id)
+    version = None if if_match in {None, "*"} else _version(str(if_match))
+    revised = await _keeping(application).revise(memory_id, agent_id=agent_id, version=version, **wire.to_fields(data))
+    return _tagged(revised)
+
+
+@get("/v1/memories/{memory_id:str}/history", tags=_TAGS)
+async def memory_history(
+    memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName
+) -> wire.VersionsAnswer:
+    """All it ever said, the newest version first."""
+    versions = await _keeping(application).history(memory_id, agent_id=agent_id)
+    return wire.VersionsAnswer(versions=[wire.from_memory(version) for version in versions])
+
+
+@post("/v1/memories/{memory_id:str}/supersede", dto=StrictJSON[wire.Change], return_dto=None, tags=_TAGS)
+async def supersede_memory(
+    memory_id: FromPath[str],
+    data: JSONBody[wire.Change],
+    application: GivenApplication,
+    request: AnyRequest,
+    agent_id: AgentName,
+) -> Response[wire.WholeMemory]:
+    """Remember what holds now in place of this memory, which stays, marked, and is no longer found by a search."""
+    await admit_write(request, application, agent_id)
+    successor = await _keeping(application).supersede(memory_id, agent_id=agent_id, **wire.to_fields(data))
+    return _tagged(successor, status=201)
+
+
+@post("/v1/memories/batch", dto=StrictJSON[wire.BatchRequest], return_dto=None, status_code=200, tags=_TAGS)
+async def remember_batch(
+    data: JSONBody[wire.BatchRequest], application: GivenApplication, request: AnyRequest
+) -> wire.BatchAnswer:
+    """Keep up to 500 memories in one commit. Each has a result of its own, in its place: kept, or what is wrong."""
+    await admit_write(request, application, data.agent_id)
+    outcomes = await _keeping(application).remember_many(
+        agent_id=data.agent_id, user_id=data.user_id, memories=wire.to_batch(data.memories)
+    )
+    return wire.BatchAnswer(results=[wire.from_outcome(outcome) for outcome in outcomes])
+
+
+@post("/v1/memories/forget", dto=StrictJSON[wire.ForgetRequest], return_dto=None, status_code=200, tags=_TAGS)
+async def forget_selected(
+    data: JSONBody[wire.ForgetRequest], application: GivenApplication, request: AnyRequest
+) -> wire.ForgetAnswer:
+    """Forget all that is selected; with `dry_run` only count them."""
+    await admit_write(request, application, data.agent_id)
+    forgotten = await _keeping(application).forget_selected(
+        agent_id=data.agent_id, user_id=data.user_id, selection=wire.to_selection(data), dry_run=data.dry_run
+    )
+    return wire.ForgetAnswer(forgotten=forgotten, dry_run=data.dry_run)
+
+
+@delete("/v1/users/{user_id:str}", status_code=200, tags=_TAGS)
+async def erase_user(
+    user_id: FromPath[str], application: GivenApplication, agent_id: AnyAgentName = None
+) -> wire.ErasureAnswer:
+    """Remove everything about a user for good, of one agent or of all; the answer is the receipt."""
+    return wire.from_receipt(await _keeping(application).erase_user(user_id, agent_id=agent_id))
+
+
+@get("/v1/memories/stats", tags=_TAGS)
+async def memory_stats(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> wire.StatsAnswer:
+    """What one agent holds about one user: how many, of which type and tags, since when."""
+    return wire.from_inventory(await _keeping(application).inventory(agent_id=agent_id, user_id=user_id))
+
+
+@get("/v1/memories/export", tags=_TAGS, media_type="application/x-ndjson")
+async def export_memories(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> Stream:
+    """Every memory of the scope as a line of JSON, with ids, times and vectors, as a stream."""
+    lines = _transfer(application).export(agent_id=agent_id, user_id=user_id)
+    return Stream(_with_ends(lines), media_type="application/x-ndjson")
+
+
+@post("/v1/memories/import", status_code=200, tags=_TAGS)
+async def import_memories(
+    request: AnyRequest,
+    application: GivenApplication,
+    source: Source = "lines",
+    agent_id: AgentName = "imported",
+    user_id: UserName = "imported",
+) -> wire.ImportAnswer:
+    """Keep the lines of an export; known ids stay as they are, and lines that are no memories are named.
+
+    `source` may also be an export of mem0, or the file of the MCP reference server: the scope then is for what
+    names none.
+    """
+    lines = _lines(request)
+    if source != "lines":
+        read = {"mem0": lines_of_mem0, "mcp": lines_of_mcp}[source]
+        document = (await request.body()).decode(errors="replace")
+        lines = _each(read(document, Scope(agent_id, user_id), datetime.now(UTC)))
+    arrival = await _transfer(application).load(lines)
+    refused = [f"line {number}: {reason}" for number, reason in arrival.refused]
+    return wire.ImportAnswer(kept=arrival.kept, known=arrival.known, refused=refused)
+
+
+def _keeping(application: Application) -> MemoryKeeping:
+    if application.keeping is None:
+        raise Unavailable("the memories of this server cannot be looked after")
+    return application.keeping
+
+
+def _transfer(application: Application) -> Transfer:
+    if application.transfer is None:
+        raise Unavailable("the memories of this server cannot be exported or imported")
+    return application.transfer
+
+
+def _tagged(memory: Memory, status: int = 200) -> Response[wire.WholeMemory]:
+    return Response(wire.from_memory(memory), status_code=status, headers={"ETag": f'"{memory.version}"'})
+
+
+def _version(tag: str) -> int:
+    try:
+        return int(tag.strip().strip('"'))
+    except ValueError:
+        raise InvalidInput("If-Match", f"must be the ETag of a memory, is {tag[:40]!r}") from None
+
+
+async def _with_ends(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for line in lines:
+        yield line + "\n"
+
+
+async def _each(lines: Iterable[str]) -> AsyncIterator[str]:
+    for line in lines:
+        yield line
+
+
+async def _lines(request: AnyRequest) -> AsyncIterator[str]:
+    rest = b""
+    async for chunk in request.stream():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace")
+    yield rest.decode(errors="replace")

@@ -1,0 +1,214 @@
+"""Looking after memories on the wire: everything a memory carries, lists, revisions, conditions."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
+
+from msgspec import UNSET, Meta, Struct, UnsetType, json
+
+from agent_memory.application.memory_keeping import Fields
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.filters import parse_filter
+from agent_memory.domain.semantic.keeping import Inventory, Page, Receipt
+from agent_memory.domain.semantic.memory import Memory, MemoryType
+from agent_memory.domain.semantic.selection import Selection
+from agent_memory.entrypoints.http.wire.decoding import decode
+from agent_memory.entrypoints.http.wire.memories import Moment, Name, Tags, TypeName
+
+Content = Annotated[str, Meta(min_length=1, max_length=8000)]
+Importance = Annotated[float, Meta(ge=0, le=2)]
+
+
+class Change(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is said anew; what is left out stays as it is."""
+
+    content: Content | UnsetType = UNSET
+    memory_type: TypeName | UnsetType = UNSET
+    importance: Importance | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    expires_at: Moment | UnsetType | None = UNSET
+
+
+class NewMemory(Struct, forbid_unknown_fields=True, kw_only=True):
+    content: Content
+    memory_type: TypeName = "episodic"
+    importance: Importance = 1.0
+    tags: Tags = []
+    metadata: dict[str, Any] = {}
+    expires_at: Moment | None = None
+
+
+class BatchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    agent_id: Name
+    user_id: Name
+    memories: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=500)]
+
+
+class SelectionFields(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which memories are meant. `filter` is a condition on metadata: {"city": "Oslo", "age": {"gte": 18}}; it knows
+    eq, ne, in, lt, lte, gt, gte, exists, and, or, not.
+    """
+
+    memory_type: TypeName | None = None
+    tags: Tags = []
+    filter: dict[str, Any] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+class ForgetRequest(SelectionFields, forbid_unknown_fields=True, kw_only=True):
+    agent_id: Name
+    user_id: Name
+    dry_run: bool = False
+
+
+class ListRequest(SelectionFields, forbid_unknown_fields=True, kw_only=True):
+    agent_id: Name
+    user_id: Name
+    cursor: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class WholeMemory(Struct, kw_only=True):
+    id: str
+    agent_id: str
+    user_id: str
+    content: str
+    memory_type: TypeName
+    importance: float
+    tags: list[str]
+    metadata: dict[str, Any]
+    created_at: datetime
+    expires_at: datetime | None
+    version: int
+    superseded_by: str | None
+    superseded_at: datetime | None
+
+
+class PageAnswer(Struct, kw_only=True):
+    memories: list[WholeMemory]
+    next_cursor: str | None
+
+
+class VersionsAnswer(Struct, kw_only=True):
+    versions: list[WholeMemory]
+
+
+class BatchResult(Struct, kw_only=True):
+    """One of the memories sent: kept, or what is wrong with it."""
+
+    status: Literal["kept", "refused"]
+    memory: WholeMemory | None = None
+    field: str | None = None
+    detail: str | None = None
+
+
+class BatchAnswer(Struct, kw_only=True):
+    results: list[BatchResult]
+
+
+class ForgetAnswer(Struct, kw_only=True):
+    forgotten: int
+    dry_run: bool
+
+
+class ErasureAnswer(Struct, kw_only=True):
+    user_id: str
+    agent_id: str | None
+    memories: int
+    versions: int
+    erased_at: datetime
+
+
+class StatsAnswer(Struct, kw_only=True):
+    memories: int
+    by_type: dict[str, int]
+    by_tag: dict[str, int]
+    characters: int
+    oldest: datetime | None
+    newest: datetime | None
+    superseded: int
+    expired: int
+
+
+class ImportAnswer(Struct, kw_only=True):
+    kept: int
+    known: int
+    refused: list[str]
+
+
+def to_fields(change: Change | NewMemory) -> Fields:
+    said = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    return cast("Fields", said)
+
+
+def to_batch(memories: list[dict[str, Any]]) -> list[Fields | InvalidInput]:
+    """Each by itself, so that one that cannot be read does not keep the others out."""
+    read: list[Fields | InvalidInput] = []
+    for each in memories:
+        try:
+            read.append(to_fields(decode(json.encode(each), NewMemory)))
+        except InvalidInput as error:
+            read.append(error)
+    return read
+
+
+def to_selection(fields: SelectionFields) -> Selection:
+    return Selection(
+        memory_type=None if fields.memory_type is None else MemoryType(fields.memory_type),
+        tags=frozenset(fields.tags),
+        metadata=None if fields.filter is None else parse_filter(fields.filter),
+        since=fields.since,
+        until=fields.until,
+    )
+
+
+def from_memory(memory: Memory) -> WholeMemory:
+    return WholeMemory(
+        id=str(memory.id),
+        agent_id=memory.scope.agent_id,
+        user_id=memory.scope.user_id,
+        content=memory.content,
+        memory_type=memory.memory_type.value,
+        importance=memory.importance,
+        tags=sorted(memory.tags),
+        metadata=dict(memory.metadata),
+        created_at=memory.created_at,
+        expires_at=memory.expires_at,
+        version=memory.version,
+        superseded_by=None if memory.superseded_by is None else str(memory.superseded_by),
+        superseded_at=memory.superseded_at,
+    )
+
+
+def from_page(page: Page) -> PageAnswer:
+    return PageAnswer(memories=[from_memory(memory) for memory in page.memories], next_cursor=page.cursor)
+
+
+def from_outcome(outcome: Memory | InvalidInput) -> BatchResult:
+    if isinstance(outcome, Memory):
+        return BatchResult(status="kept", memory=from_memory(outcome))
+    return BatchResult(status="refused", field=outcome.field, detail=outcome.reason)
+
+
+def from_inventory(inventory: Inventory) -> StatsAnswer:
+    return StatsAnswer(
+        memories=inventory.memories,
+        by_type={memory_type.value: number for memory_type, number in inventory.by_type.items()},
+        by_tag=dict(inventory.by_tag),
+        characters=inventory.characters,
+        oldest=inventory.oldest,
+        newest=inventory.newest,
+        superseded=inventory.superseded,
+        expired=inventory.expired,
+    )
+
+
+def from_receipt(receipt: Receipt) -> ErasureAnswer:
+    return ErasureAnswer(
+        user_id=receipt.user_id,
+        agent_id=receipt.agent_id,
+        memories=receipt.memories,
+        versions=receipt.versions,
+        erased_at=receipt.erased_at,
+    )

@@ -1,0 +1,75 @@
+"""How often one may ask, over HTTP."""
+
+import httpx
+import pytest
+
+from agent_memory.entrypoints.http.app import create_app
+from agent_memory.settings import MemorySettings, Settings
+
+ADA = {"agent_id": "guide", "user_id": "ada"}
+
+
+@pytest.fixture
+def settings():
+    return Settings(memory=MemorySettings(rate_limit_writes_per_minute=2, rate_limit_searches_per_minute=3))
+
+
+async def write(client, **options):
+    return await client.post("/v1/memories", json=ADA | {"content": "x"}, **options)
+
+
+async def search(client, **fields):
+    return await client.post("/v1/memories/search", json=ADA | {"query": "x"} | fields)
+
+
+async def test_what_passes_tells_how_much_is_left(client):
+    first, second = await write(client), await write(client)
+    assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == ('"writes";q=2;w=60', '"writes";r=1;t=0')
+    assert second.headers["RateLimit"].startswith('"writes";r=0;t=')
+    assert (await search(client)).headers["RateLimit"] == '"searches";r=2;t=0'
+
+
+async def test_what_is_too_much_has_to_wait(client):
+    for _ in range(2):
+        assert (await write(client)).status_code == 201
+    refused = await write(client)
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert refused.json()["type"].endswith("rate-limited")
+    assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 2
+
+
+async def test_agents_have_limits_of_their_own(client):
+    for _ in range(3):
+        await search(client)
+    assert (await search(client)).status_code == 429
+    assert (await search(client, agent_id="another")).status_code == 200
+
+
+async def test_a_key_has_a_limit_whatever_its_agents(client):
+    key = {"Authorization": "Bearer secret"}
+    statuses = []
+    for agent in ("one", "two", "three"):
+        body = {"agent_id": agent, "user_id": "ada", "content": "x"}
+        statuses.append((await client.post("/v1/memories", json=body, headers=key)).status_code)
+    assert statuses == [201, 201, 429]
+
+
+async def test_every_way_to_write_is_a_write(client):
+    told = (await write(client)).json()
+    path = f"/v1/memories/{told['id']}"
+    await client.patch(path, params={"agent_id": "guide"}, json={"importance": 2})
+    assert (await client.delete(path, params={"agent_id": "guide"})).status_code == 429
+    for route in ("batch", "forget"):
+        body = ADA | ({"memories": [{"content": "x"}]} if route == "batch" else {})
+        assert (await client.post(f"/v1/memories/{route}", json=body)).status_code == 429
+
+
+async def test_without_limits_there_are_no_headers(application):
+    object.__setattr__(application.gate, "_limits", {})
+    transport = httpx.ASGITransport(app=create_app(application))
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        for _ in range(5):
+            answer = await write(client)
+    assert answer.status_code == 201
+    assert "RateLimit" not in answer.headers

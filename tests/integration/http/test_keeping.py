@@ -1,0 +1,165 @@
+"""The routes that look after memories."""
+
+import json
+from uuid import uuid4
+
+import pytest
+
+ADA = {"agent_id": "guide", "user_id": "ada"}
+GUIDE = {"agent_id": "guide"}
+
+
+@pytest.fixture
+async def kept(client):
+    """Three memories, told in this order."""
+    memories = [
+        {"content": "Ada lives in Lisbon.", "tags": ["home"], "metadata": {"city": "Lisbon", "since": 2019}},
+        {"content": "Ada plays the cello.", "tags": ["music", "home"]},
+        {"content": "Boil the eggs for six minutes.", "memory_type": "procedural"},
+    ]
+    answer = await client.post("/v1/memories/batch", json=ADA | {"memories": memories})
+    assert answer.status_code == 200
+    return [result["memory"] for result in answer.json()["results"]]
+
+
+async def listed(client, **fields):
+    answer = await client.post("/v1/memories/list", json=ADA | fields)
+    assert answer.status_code == 200, answer.text
+    return [memory["content"].split()[1] for memory in answer.json()["memories"]]
+
+
+async def test_a_memory_has_its_version_for_an_etag(client, kept):
+    answer = await client.get(f"/v1/memories/{kept[0]['id']}", params=GUIDE)
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"')
+    assert answer.json() == kept[0]
+    assert answer.json()["metadata"] == {"city": "Lisbon", "since": 2019}
+
+
+@pytest.mark.parametrize(("name", "status"), [(str(uuid4()), 404), ("nonsense", 422)])
+async def test_what_is_not_there_is_a_problem(client, name, status):
+    answer = await client.get(f"/v1/memories/{name}", params=GUIDE)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+async def test_lists_page_by_page(client, kept):
+    first = (await client.post("/v1/memories/list", json=ADA | {"limit": 2})).json()
+    last = (await client.post("/v1/memories/list", json=ADA | {"limit": 2, "cursor": first["next_cursor"]})).json()
+    assert first["memories"] + last["memories"] == kept[::-1]
+    assert last["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("selection", "found"),
+    [
+        ({"memory_type": "procedural"}, ["the"]),
+        ({"tags": ["home"]}, ["plays", "lives"]),
+        ({"tags": ["home", "music"]}, ["plays"]),
+        ({"filter": {"city": "Lisbon", "since": {"gte": 2019, "lt": 2020}}}, ["lives"]),
+        ({"filter": {"not": {"city": {"exists": True}}}}, ["the", "plays"]),
+        ({"until": "2020-01-01T00:00:00Z"}, []),
+    ],
+)
+@pytest.mark.usefixtures("kept")
+async def test_lists_what_is_selected(client, selection, found):
+    assert await listed(client, **selection) == found
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"cursor": "x"}, "cursor"), ({"limit": 0}, "limit"), ({"tags": ["x" * 65]}, "tags[0]"),
+        ({"filter": {"a": {"near": 1}}}, "filter"), ({"since": "2020-01-01T00:00:00"}, "since"), ({"odd": 1}, "odd"),
+    ],
+)  # fmt: skip
+async def test_names_what_is_wrong_with_a_list(client, wrong, field):
+    answer = await client.post("/v1/memories/list", json=ADA | wrong)
+    assert answer.status_code == 422
+    assert field in answer.text
+
+
+async def test_a_revision_needs_the_version_it_names(client, kept):
+    path = f"/v1/memories/{kept[0]['id']}"
+    change = {"content": "Ada lives in Rome.", "metadata": {}}
+    answer = await client.patch(path, params=GUIDE, json=change, headers={"If-Match": '"1"'})
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    assert answer.json()["tags"] == ["home"]
+    stale = await client.patch(path, params=GUIDE, json=change, headers={"If-Match": '"1"'})
+    assert stale.status_code == 409
+    nonsense = await client.patch(path, params=GUIDE, json=change, headers={"If-Match": "abc"})
+    assert nonsense.status_code == 422
+    versions = (await client.get(f"{path}/history", params=GUIDE)).json()["versions"]
+    assert [(v["version"], v["content"]) for v in versions] == [(2, "Ada lives in Rome."), (1, "Ada lives in Lisbon.")]
+
+
+async def test_what_is_superseded_is_kept_but_not_found(client, kept):
+    path = f"/v1/memories/{kept[0]['id']}"
+    answer = await client.post(f"{path}/supersede", params=GUIDE, json={"content": "Ada lives in Rome."})
+    assert answer.status_code == 201
+    told = (await client.post("/v1/memories/search", json=ADA | {"query": "Where does Ada live?"})).json()
+    assert "Ada lives in Lisbon." not in [each["content"] for each in told["results"]]
+    assert (await client.get(path, params=GUIDE)).json()["superseded_by"] == answer.json()["id"]
+    assert (await client.post(f"{path}/supersede", params=GUIDE, json={"content": "x"})).status_code == 409
+
+
+async def test_in_a_batch_each_has_a_result_of_its_own(client):
+    memories = [{"content": "good"}, {"content": ""}, {"contents": "x"}, {"content": "x", "metadata": {"a": "\0"}}]
+    answer = await client.post("/v1/memories/batch", json=ADA | {"memories": memories})
+    results = answer.json()["results"]
+    assert [(r["status"], r["field"]) for r in results] == [
+        ("kept", None), ("refused", "content"), ("refused", "contents"), ("refused", "metadata"),
+    ]  # fmt: skip
+    assert await listed_contents(client) == ["good"]
+
+
+async def listed_contents(client):
+    return [m["content"] for m in (await client.post("/v1/memories/list", json=ADA)).json()["memories"]]
+
+
+@pytest.mark.usefixtures("kept")
+async def test_a_dry_run_forgets_nothing(client):
+    wanted = ADA | {"tags": ["home"]}
+    answer = await client.post("/v1/memories/forget", json=wanted | {"dry_run": True})
+    assert answer.json() == {"forgotten": 2, "dry_run": True}
+    assert (await client.post("/v1/memories/forget", json=wanted)).json() == {"forgotten": 2, "dry_run": False}
+    assert await listed(client) == ["the"]
+
+
+@pytest.mark.usefixtures("kept")
+async def test_erasing_a_user_gives_a_receipt(client):
+    receipt = (await client.delete("/v1/users/ada", params=GUIDE)).json()
+    assert (receipt["user_id"], receipt["agent_id"], receipt["memories"]) == ("ada", "guide", 3)
+    assert (await client.delete("/v1/users/ada")).json()["memories"] == 0
+
+
+@pytest.mark.usefixtures("kept")
+async def test_stats_say_what_is_held(client):
+    stats = (await client.get("/v1/memories/stats", params=ADA)).json()
+    assert (stats["memories"], stats["by_tag"]) == (3, {"home": 2, "music": 1})
+    assert stats["by_type"] == {"episodic": 2, "procedural": 1}
+
+
+@pytest.mark.usefixtures("kept")
+async def test_what_is_exported_can_be_imported(client):
+    exported = await client.get("/v1/memories/export", params=ADA)
+    assert exported.headers["content-type"].startswith("application/x-ndjson")
+    lines = exported.text.splitlines()
+    assert [json.loads(line)["content"].split()[1] for line in lines] == ["lives", "plays", "the"]
+    await client.delete("/v1/users/ada")
+    answer = await client.post("/v1/memories/import", content=exported.text + "nonsense\n")
+    told = answer.json()
+    assert (told["kept"], told["known"], len(told["refused"])) == (3, 0, 1)
+    assert told["refused"][0].startswith("line 4: ")
+    assert await listed(client) == ["the", "plays", "lives"]
+
+
+async def test_takes_what_others_have_exported(client):
+    mem0 = json.dumps({"results": [{"id": str(uuid4()), "memory": "Ada likes tea", "user_id": "ada"}]})
+    mcp = '{"type": "entity", "name": "Ada", "entityType": "person", "observations": ["plays the cello"]}'
+    for source, body in (("mem0", mem0), ("mcp", mcp)):
+        for kept in (1, 0):
+            answer = await client.post("/v1/memories/import", params=ADA | {"source": source}, content=body)
+            assert (answer.status_code, answer.json()["kept"]) == (200, kept), answer.text
+    assert sorted(await listed_contents(client)) == ["Ada likes tea", "Ada: plays the cello"]
+    for params in ({"source": "odd"}, {"source": "mem0"}):
+        assert (await client.post("/v1/memories/import", params=params, content="x")).status_code in {400, 422}

@@ -1,0 +1,162 @@
+"""The same random life, led on both adapters: whatever happens, they answer alike."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
+from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
+from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.domain.semantic.filters import parse_filter
+from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.recall import Search
+from agent_memory.domain.semantic.selection import Selection
+from agent_memory.domain.semantic.words import word_counts
+
+pytestmark = pytest.mark.integration
+START = datetime(2026, 1, 1, tzinfo=UTC)
+WORDS = ("boat", "tea", "trains", "music", "gardens", "rain", "äpfel", "東京", "119", "'", "the", "%s")
+CONDITIONS = ({"n": {"gt": 3}}, {"n": {"ne": 2}}, {"deep.list.1": None}, {"or": [{"n": 1}, {"odd": True}]})
+
+
+class Life:
+    """Every choice is made once, by the dice, and done on both."""
+
+    def __init__(self, seed: str, database) -> None:
+        self.dice = random.Random(seed)
+        self.scopes = [Scope(f"agent {seed}", user) for user in ("ada", "bob")]
+        memory = InMemoryMemoryStore()
+        self.stores = memory, PostgresMemoryStore(database)
+        self.archives = InMemoryMemoryArchive(memory), PostgresMemoryArchive(database)
+        self.condensing = InMemoryCondensingStore(memory), PostgresCondensingStore(database)
+        self.embedder = HashingEmbedder()
+        self.hour = 0
+        self.known: list[Memory] = []
+
+    @property
+    def now(self) -> datetime:
+        return START + timedelta(hours=self.hour)
+
+    async def both(self, parts, verb, *arguments, **options):
+        one, other = [await getattr(part, verb)(*arguments, **options) for part in parts]
+        assert one == other, verb
+        return one
+
+    async def entry(self, memory: Memory):
+        [embedding] = await self.embedder.embed([memory.content])
+        return memory, embedding
+
+    def text(self) -> str:
+        return " ".join(self.dice.choices(WORDS, k=self.dice.randint(1, 8)))
+
+    def new(self) -> Memory:
+        number = self.dice.randint(0, 5)
+        return Memory(
+            MemoryId(UUID(int=self.dice.getrandbits(128))), self.dice.choice(self.scopes), self.text(), self.now,
+            self.dice.choice(list(MemoryType)), self.dice.choice([0.0, 1.0, 2.0]),
+            frozenset(self.dice.sample(["a", "b", "c"], k=self.dice.randint(0, 2))),
+            {"n": number, "odd": number % 2 == 1, "deep": {"list": [number, None]}},
+            self.dice.choice([None, None, self.now + timedelta(hours=self.dice.randint(1, 40))]),
+        )  # fmt: skip
+
+    def old(self) -> Memory:
+        return self.dice.choice(self.known)
+
+    def selection(self) -> Selection:
+        return Selection(
+            memory_type=self.dice.choice([None, *MemoryType]),
+            tags=frozenset(self.dice.sample(["a", "b"], k=self.dice.randint(0, 1))),
+            metadata=self.dice.choice([None, *map(parse_filter, CONDITIONS)]),
+            since=self.dice.choice([None, START + timedelta(hours=self.dice.randint(0, 60))]),
+        )
+
+    async def step(self) -> None:
+        self.hour += self.dice.randint(0, 3)
+        acts = [self.add] * 6 + [self.revise, self.supersede, self.remove, self.condense, self.restore, self.purge]
+        await self.dice.choice(acts if self.known else [self.add])()
+
+    async def add(self) -> None:
+        memory = self.new()
+        self.known.append(memory)
+        await self.both(self.stores, "add", *await self.entry(memory))
+
+    async def revise(self) -> None:
+        old = self.old()
+        expected = self.dice.randint(1, 3)
+        revised = replace(old, content=self.text(), version=expected + 1, tags=frozenset({"b"}))
+        await self.both(self.archives, "replace", *await self.entry(revised), expected)
+
+    async def supersede(self) -> None:
+        successor = self.new()
+        self.known.append(successor)
+        await self.both(self.archives, "supersede", self.old().id, *await self.entry(successor))
+
+    async def remove(self) -> None:
+        old = self.old()
+        if self.dice.random() < 0.2:
+            await self.both(self.archives, "remove_selected", old.scope, self.selection(), self.now)
+        else:
+            await self.both(self.stores, "remove", old.id, old.scope.agent_id, self.dice.choice([None, "ada"]))
+
+    async def condense(self) -> None:
+        scope = self.dice.choice(self.scopes)
+        sources = await self.both(self.condensing, "oldest", scope, 4, self.now)
+        if sources:
+            made = replace(self.new(), scope=scope, memory_type=MemoryType.SEMANTIC)
+            self.known.append(made)
+            ids = [source.id for source in sources]
+            await self.both(self.condensing, "stand_for", ids, *await self.entry(made), self.now)
+
+    async def restore(self) -> None:
+        old = self.old()
+        await self.both(self.condensing, "restore", old.id, old.scope.agent_id)
+
+    async def purge(self) -> None:
+        # Others live in the same database: what they have expired is not for us to compare.
+        for archive in self.archives:
+            await archive.purge(self.now)
+
+    async def compare(self) -> None:
+        for scope in self.scopes:
+            await self.both(self.stores, "count", scope)
+            await self.both(self.archives, "inventory", scope, self.now)
+            await self.both(self.archives, "page", scope, self.selection(), self.now, None, 100)
+            await self.compare_searches(scope)
+        for memory in self.known:
+            await self.both(self.archives, "get", memory.id, memory.scope.agent_id)
+            await self.both(self.archives, "history", memory.id, memory.scope.agent_id)
+
+    async def compare_searches(self, scope: Scope) -> None:
+        query = self.text()
+        [embedding] = await self.embedder.embed([query])
+        words = frozenset(word_counts(query))
+        search = Search(scope, embedding, words, 100, self.now, selection=self.selection())
+        one, other = [await store.shortlist(search) for store in self.stores]
+        if one.candidates:  # statistics of nothing are nothing to rank by
+            assert one.words.documents == other.words.documents
+            assert one.words.mean_length == pytest.approx(other.words.mean_length)
+            assert dict(one.words.frequencies) == dict(other.words.frequencies)
+        assert [(c.memory, c.eligible, dict(c.counts), c.length) for c in one.candidates] == [
+            (c.memory, c.eligible, dict(c.counts), c.length) for c in other.candidates
+        ]
+        assert [c.similarity for c in one.candidates] == pytest.approx(
+            [c.similarity for c in other.candidates], abs=2e-3
+        )
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_both_adapters_answer_alike(conninfo, seed):
+    async with connection.opened(conninfo, 1, 2) as database:
+        life = Life(f"{seed} {random.random()}", database)
+        for number in range(60):
+            await life.step()
+            if number % 10 == 9:
+                await life.compare()

@@ -1,0 +1,37 @@
+import pytest
+
+from agent_memory.domain.semantic.cues import Cues
+
+
+@pytest.mark.parametrize("query", ["Where does she live now?", "Her CURRENT job", "the latest version"])
+def test_some_questions_ask_for_the_present(query):
+    assert Cues.of(query).present
+
+
+@pytest.mark.parametrize("query", ["Where did she live?", "What does he know?", "the snow of yesteryear"])
+def test_others_do_not(query):
+    assert not Cues.of(query).present
+
+
+@pytest.mark.parametrize(
+    ("query", "content", "met"),
+    [
+        ("When did she move?", "She moved last Friday", 1),
+        ("When did she move?", "She moved in 2019", 1),
+        ("When did she move?", "She moved house", 0),
+        ("Where did she move?", "She moved last Friday", 0),
+        ("What did Ana buy?", "Ana: I bought a boat", 1),
+        ("What did Ana buy?", "ANA MARIA: I bought a boat", 1),
+        ("What did Ana buy?", "Bo: Ana, I bought a boat", 0),
+        ("What did Ana buy?", "Ana bought a boat", 0),
+        ("When did Ana buy a boat?", "Ana: I bought it yesterday", 2),
+        ("", "", 0),
+        ("when", "12:30", 1),
+    ],
+)
+def test_a_memory_may_meet_them(query, content, met):
+    assert Cues.of(query).met_by(content) == met
+
+
+def test_long_texts_cost_little():
+    assert Cues.of("when " * 400).met_by("a: " * 2600) == 0
