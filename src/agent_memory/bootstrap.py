@@ -111,8 +111,10 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             conversation = parts["conversation"]
         else:
             conversation = await _open_conversation(stack, settings, plan, runs_on)
+        probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: store.count(Scope("health", "health"))}
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
+            probes["model"] = conversation.check
         half_life = timedelta(days=settings.memory.recency_decay_days)
         yield Application(
             settings=settings,
@@ -129,7 +131,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             conversation=conversation,
             registry=registry,
             runs_on=runs_on,
-            probes={"db": lambda: store.count(Scope("health", "health"))},
+            probes=probes,
         )
 
 

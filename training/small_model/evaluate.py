@@ -77,12 +77,8 @@ class Score:
 
 def prose(rng: Random) -> Iterator[str]:
     """Real English that no generator of ours wrote."""
-    documents = [
-        inspect.getdoc(value) or "" for name in MODULES for value in vars(import_module(name)).values()
-    ]
-    paragraphs = [
-        part.strip() for document in documents for part in document.split("\n\n") if len(part) > 120
-    ]
+    documents = [inspect.getdoc(value) or "" for name in MODULES for value in vars(import_module(name)).values()]
+    paragraphs = [part.strip() for document in documents for part in document.split("\n\n") if len(part) > 120]
     while True:
         yield rng.choice(paragraphs)
 
@@ -110,9 +106,7 @@ def told_in(place: str, facts: list[Fact], rng: Random) -> Exchange:
     return [said("system", f"You are a helpful assistant.\nWhat you remember about the user:\n{lines}")]
 
 
-def examine_generated(
-    student: Student, place: str, sort: str, distances: Distances, contexts: int
-) -> dict[int, Score]:
+def examine_generated(student: Student, place: str, sort: str, distances: Distances, contexts: int) -> dict[int, Score]:
     scores, rng = {distance: Score() for distance in distances}, Random(f"{place} {sort}")
     texts = prose(rng) if sort == "prose" else generated(rng)
     for _ in range(contexts):
@@ -161,9 +155,7 @@ def examine_unknown(student: Student, distances: Distances) -> dict[int, Score]:
     return scores
 
 
-def examination(
-    student: Student, contexts: int, distances: Distances
-) -> Iterator[tuple[str, dict[int, Score]]]:
+def examination(student: Student, contexts: int, distances: Distances) -> Iterator[tuple[str, dict[int, Score]]]:
     for place, sort in (("turns", "generated"), ("turns", "prose"), ("system", "prose"), ("block", "prose")):
         yield f"{place}, {sort} talk", examine_generated(student, place, sort, distances, contexts)
     yield "by hand, turns", examine_by_hand(student, distances, noted=False)
@@ -183,9 +175,7 @@ def main() -> None:
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for bits in chosen.bits:
         table = figures.setdefault(f"{bits} bits", {})
-        for name, scores in examination(
-            Student(chosen.folder, bits), chosen.contexts, tuple(chosen.distances)
-        ):
+        for name, scores in examination(Student(chosen.folder, bits), chosen.contexts, tuple(chosen.distances)):
             table[name] = {str(distance): score.share for distance, score in scores.items()}
             print(f"{bits:2} bits  {name:24} {table[name]}", flush=True)
             if chosen.misses:

@@ -105,6 +105,10 @@ class Conversation:
     def stats(self) -> EngineStats:
         return self._engine.stats()
 
+    async def check(self) -> None:
+        """Raises Unavailable when no reply could be had."""
+        self._engine.check()
+
     async def reply(self, prompt: Prompt) -> Reply:
         """Raises InvalidInput, Overloaded, Unavailable or GenerationFailed. Closing it ends the turn."""
         loop = asyncio.get_running_loop()

@@ -71,10 +71,14 @@ class EngineThread:
     def stats(self) -> EngineStats:
         return self._engine.stats() if self._engine else EngineStats()
 
-    async def run(self, turn: Turn) -> AsyncGenerator[Started | Said | Finished, None]:
-        """Submit the turn and follow it to its end. Leaving early cancels it. Raises what it failed of."""
+    def check(self) -> None:
+        """Raises Unavailable when no turn would be taken."""
         if self._closed:
             raise Unavailable("the model takes no more turns: it is shutting down, or has failed")
+
+    async def run(self, turn: Turn) -> AsyncGenerator[Started | Said | Finished, None]:
+        """Submit the turn and follow it to its end. Leaving early cancels it. Raises what it failed of."""
+        self.check()
         loop = asyncio.get_running_loop()
         heard: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -83,8 +87,7 @@ class EngineThread:
                 loop.call_soon_threadsafe(heard.put_nowait, event)
 
         self._mailbox.put(_Submit(turn, deliver))
-        if self._closed:
-            raise Unavailable("the model's engine has ended")
+        self.check()  # it may have ended since, and then nobody opens the mail
         over = False
         try:
             while not over:
