@@ -52,6 +52,9 @@ class Scripted:
     def stats(self) -> Stats:
         return Stats()
 
+    async def check(self) -> None:
+        pass
+
 
 @pytest.fixture
 def conversation():
