@@ -43,8 +43,8 @@ PHASES = (
     Phase(350, 512, others=0.05),
     Phase(350, 512),
     Phase(850, 1024),
-    Phase(400, 2048, quantised=True),
-    Phase(40, 4096, tokens=8192, quantised=True),
+    Phase(630, 2048, quantised=True),
+    Phase(90, 4096, tokens=8192, quantised=True),
 )
 VALUE_WEIGHT = 3.0  # what an answer is about counts for more than how it is put
 WARM_UP, DECAY_FROM = 100, 0.5  # steps; share of the run after which the rates fall to zero
