@@ -28,6 +28,8 @@ from agent_memory.ports.semantic import Embedder, MemoryStore
 # Deep enough that the ranking, which sees more signals than any one leg of the search, can change the order.
 _DEPTH_PER_RESULT = 2
 _LEAST_DEPTH = 20
+# A blend may put first what is only the 50th by meaning and the 50th by age, so it looks further on both sides.
+_BLEND_DEPTH = 200
 
 
 def _now() -> datetime:
@@ -115,8 +117,8 @@ class SemanticMemory:
             scope=question.scope,
             embedding=embedding,
             words=frozenset(word_counts(question.query)),
-            depth=max(_LEAST_DEPTH, _DEPTH_PER_RESULT * question.top_k),
-            newest=0 if question.alpha is None else question.top_k,
+            depth=max(_LEAST_DEPTH, _DEPTH_PER_RESULT * question.top_k) if question.alpha is None else _BLEND_DEPTH,
+            newest=0 if question.alpha is None else _BLEND_DEPTH,
             now=now,
             selection=question.selection,
         )

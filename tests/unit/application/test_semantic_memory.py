@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from operator import mul
 from uuid import uuid4
 
 import pytest
@@ -56,6 +57,24 @@ async def test_alpha_0_is_newest_first(memory, clock):
         await memory.remember(**WHO, content=f"note {number}")
         clock.passes(hours=1)
     assert await contents(memory, "note 0", alpha=0, top_k=3) == ["note 79", "note 78", "note 77"]
+
+
+@pytest.mark.parametrize("alpha", [0, 0.3, 0.5, 0.7, 1])
+async def test_with_alpha_the_best_of_all_come_first(memory, clock, alpha):
+    embedder, query = HashingEmbedder(), "blue boats"
+    told = []
+    for number in range(150):
+        words = ("blue", "green", "red"), ("boats", "houses", "cars", "dogs")
+        content = f"{words[0][number % 3]} {words[1][number % 4]} number {number}"
+        told.append(await memory.remember(**WHO, content=content))
+        clock.passes(days=1)
+    vector, *others = [e.vector for e in await embedder.embed([query, *(m.content for m in told)])]
+    scores = [
+        alpha * sum(map(mul, vector, other)) + (1 - alpha) * 0.5 ** ((150 - number) / 30)
+        for number, other in enumerate(others)
+    ]
+    found = await memory.recall(**WHO, query=query, alpha=alpha, top_k=10)
+    assert [r.score.total for r in found] == pytest.approx(sorted(scores, reverse=True)[:10])
 
 
 async def test_the_default_prefers_the_fact_that_replaced_another(memory, clock):
