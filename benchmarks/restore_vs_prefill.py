@@ -1,12 +1,15 @@
 """How long until the first token: of a cold prompt, of the next turn, and of the next turn after a crash?
 
 Ours (4 and 16 bits) and mlx-lm's server, side by side on one model folder, in alternating rounds, each round with
-prompts nobody has seen. Both have the same BLAS. `python -m benchmarks.restore_vs_prefill [--tokens 4096] [--rounds 5]`
+prompts nobody has seen. Both have the same BLAS, and a second before each next turn and before the crash.
+
+`python -m benchmarks.restore_vs_prefill [--tokens 4096] [--rounds 5]`
 """
 
 import argparse
 import random
 import tempfile
+import time
 from pathlib import Path
 
 from tests.models import make_model
@@ -29,6 +32,7 @@ WORDS = [
     "silver",
     "morning",
 ]
+THINKING = 1.0  # seconds between an answer and what follows it
 
 
 def prompt(tokens: int, seed: int) -> list[dict[str, str]]:
@@ -51,8 +55,10 @@ def one_round(start, tokens: int, seed: int) -> dict[str, float]:
         ask(server, prompt(64, seed + 1))  # the first request of a process pays for more than its tokens
         cold, answer = ask(server, messages)
         messages = next_turn(messages, answer)
+        time.sleep(THINKING)
         hot, answer = ask(server, messages)
         messages = next_turn(messages, answer)
+        time.sleep(THINKING)
     with start() as server:
         ask(server, prompt(64, seed + 2))
         restart, _ = ask(server, messages)

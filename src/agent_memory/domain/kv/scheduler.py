@@ -159,8 +159,8 @@ class Scheduler:
         tokens = pack(turn.tokens[: turn.prompt_tokens])
         match = self.index.match(turn.root, tokens, limit)
         for start, end in turn.answers:
-            if start < match.length < end:  # an answer is one piece: another answer's beginning is not this one's
-                match = self.index.match(turn.root, tokens, start)
+            if start - 1 < match.length < end:  # an answer is one piece: another one's beginning is not this one's
+                match = self.index.match(turn.root, tokens, start - 1)
         return match
 
     def _compute(self) -> Step | None:

@@ -100,8 +100,8 @@ class Turn:
 
     def next_stop(self, chunk: int, end: int) -> int:
         """Where the piece of prefill ends that begins at `position`: at a multiple of `chunk`, or where it was cut."""
-        starts = (start for start, _ in (*self.answers, (self.prompt_tokens, 0)))
-        cuts = (*(cut for start in starts for cut in (start - 1, start)), *(end for _, end in self.answers))
+        # The token before an answer is read with it: it was the first that was fed to hear it.
+        cuts = (*(cut for start, end in self.answers for cut in (start - 1, end)), self.prompt_tokens - 1)
         grid = (self.position // chunk + 1) * chunk
         return min((cut for cut in (*cuts, grid, end) if cut > self.position), default=end)
 
