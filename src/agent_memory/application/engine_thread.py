@@ -118,10 +118,10 @@ class EngineThread:
                     self._deliver(event)
             self._end(engine)
         except Exception as error:  # books that do not balance are our own fault: nobody may wait for them for ever
-            log.exception("the engine has ended")
+            # Closed before the mail is looked at: whoever posts from now on sees it, whoever posted before is answered.
             self._closed = True
-            for turn_id in list(self._listeners):
-                self._deliver(Failed(turn_id, error))
+            log.exception("the engine has ended")
+            self._answer_everybody(error)
 
     def _read_mail(self, engine: Engine) -> None:
         """Take in every letter; wait for one only when there is nothing else to do."""
@@ -157,6 +157,14 @@ class EngineThread:
         deliver = self._listeners.pop(event.turn, None) if over else self._listeners.get(event.turn)
         if deliver is not None:
             deliver(event)
+
+    def _answer_everybody(self, error: Exception) -> None:
+        while not self._mailbox.empty():
+            letter = self._mailbox.get()
+            if isinstance(letter, _Submit):
+                letter.deliver(Failed(letter.turn.id, error))
+        for turn_id in list(self._listeners):
+            self._deliver(Failed(turn_id, error))
 
     def _end(self, engine: Engine) -> None:
         """Put away what the last turns computed, and everything that waits to be written."""
