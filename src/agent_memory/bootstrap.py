@@ -208,8 +208,6 @@ async def _open_conversation(
         model.tokenizer,
         model_id=plan.id,
         created=int(time.time()),
-        model=model.runtime.fingerprint,
-        spec=spec.identity,
         max_context=min(limits, default=_DEFAULT_CONTEXT),
         max_tokens=plan.max_tokens,
     )

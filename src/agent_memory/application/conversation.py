@@ -17,7 +17,6 @@ from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.stop_text import StopText
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.block import Namespace
 from agent_memory.domain.kv.steps import Finished, Said, Started
 from agent_memory.domain.kv.turn import FinishReason, Sampling, Turn, TurnId
 from agent_memory.ports.kv import ChatTokenizer, Rendered, TextStream
@@ -78,7 +77,7 @@ class _Answer:
 
 
 class Conversation:
-    """`model` and `spec` identify the cache; `max_context` is how many tokens prompt and answer may have together."""
+    """`max_context` is how many tokens prompt and answer may have together."""
 
     def __init__(
         self,
@@ -87,8 +86,6 @@ class Conversation:
         *,
         model_id: str,
         created: int,
-        model: str,
-        spec: str,
         max_context: int,
         max_tokens: int = 256,
     ) -> None:
@@ -96,7 +93,6 @@ class Conversation:
         self.created = created
         self._engine = engine
         self._tokenizer = tokenizer
-        self._model, self._spec = model, spec
         self._max_context = max_context
         self._max_tokens = max_tokens
         # Rendering a long prompt takes milliseconds that the event loop has not; a tokenizer serves one at a time.
@@ -151,7 +147,7 @@ class Conversation:
             sampling = replace(sampling, seed=secrets.randbits(32))
         return Turn(
             TurnId(uuid4().hex),
-            Namespace(prompt.tenant, self._model, self._spec).root,
+            self._engine.namespace(prompt.tenant).root,
             rendered.tokens,
             wanted,
             sampling,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from agent_memory.application.engine import Engine, EngineStats
 from agent_memory.domain.errors import AgentMemoryError, GenerationFailed, Unavailable
+from agent_memory.domain.kv.block import Namespace
 from agent_memory.domain.kv.steps import Event, Failed, Finished, Said, Started
 from agent_memory.domain.kv.turn import Turn, TurnId
 
@@ -70,6 +71,11 @@ class EngineThread:
 
     def stats(self) -> EngineStats:
         return self._engine.stats() if self._engine else EngineStats()
+
+    def namespace(self, tenant: str) -> Namespace:
+        """Where the tenant's blocks are found. Only once it has started."""
+        assert self._engine is not None, "the engine has not been started"
+        return self._engine.namespace(tenant)
 
     def check(self) -> None:
         """Raises Unavailable when no turn would be taken."""

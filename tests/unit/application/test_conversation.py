@@ -70,9 +70,7 @@ async def desk():
 
     thread = EngineThread(open_engine)
     await thread.start()
-    conversation = Conversation(
-        thread, Letters(), model_id="toy", created=0, model=runtime.fingerprint, spec=spec.identity, max_context=5000
-    )
+    conversation = Conversation(thread, Letters(), model_id="toy", created=0, max_context=5000)
     yield conversation, runtime, thread
     await thread.close(grace=0.1)
     conversation.close()

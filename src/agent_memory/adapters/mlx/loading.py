@@ -1,7 +1,6 @@
 """From a folder or hub id to a runtime and its tokenizer. Runs on the thread that will use the model."""
 
 import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from agent_memory.adapters.mlx.runtime import MlxRuntime
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput, Misconfigured
 from agent_memory.domain.kv.spec import Precision
-
-log = logging.getLogger(__name__)
 
 _NEEDED = ["*.json", "model*.safetensors", "*.jinja", "*.txt", "*.model", "*.tiktoken"]
 

@@ -206,9 +206,7 @@ class Scheduler:
     def _restored(self, step: Restore, promoted: tuple[tuple[PartKey, int], ...]) -> list[Event]:
         for key, nbytes in promoted:
             self._admit_part(key, nbytes, promised=False)
-        for key in reversed(
-            step.keys
-        ):  # a parent is at least as recent as its children, so chains lose their ends first
+        for key in reversed(step.keys):  # a parent is at least as recent as its children: chains lose their ends first
             if key in self.pool:
                 self.pool.touch(key)
         turn = step.turn
@@ -333,7 +331,7 @@ class Scheduler:
                 self.index.forget(key)
 
     def _needs(self, turn: Turn) -> int:
-        tokens = len(turn.tokens) + turn.max_tokens - turn.generated
+        tokens = turn.prompt_tokens + turn.max_tokens
         blocks = self.spec.lasting_bytes(tokens) + self.spec.local_bytes(min(tokens, 4 * self.spec.reach))
         return blocks + self.spec.working_bytes(tokens, self.chunk)
 

@@ -78,11 +78,6 @@ class Turn:
         return len(self.tokens) - self.prompt_tokens
 
     @property
-    def longest(self) -> int:
-        """How many tokens it can come to hold."""
-        return self.prompt_tokens + self.max_tokens
-
-    @property
     def read(self) -> int:
         """How many tokens were computed as a reader computes them, and so may be kept."""
         return min(self.position, self.prompt_tokens - 1) if self.speaking else self.position
