@@ -11,8 +11,7 @@ from agent_memory.adapters.in_memory.runtime import ToyRuntime
 from agent_memory.application.engine import Engine
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
-from agent_memory.domain.kv.pool import BlockPool
-from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.steps import Failed, Finished, Said, Started
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
@@ -70,8 +69,7 @@ class World:
         spec = self.runtime.spec
         scheduler = Scheduler(
             spec,
-            BlockPool(self.dice.choice([1_500, 2_500, 50_000])),
-            PrefixIndex(spec.block_tokens, spec.reach),
+            Ledger(spec, self.dice.choice([1_500, 2_500, 50_000])),
             max_turns=self.dice.choice([1, 2, 4]),
             chunk=self.dice.choice([4, 8]),
         )

@@ -40,8 +40,7 @@ from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.transfer import Transfer
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
-from agent_memory.domain.kv.pool import BlockPool
-from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.limits import Limit
@@ -191,9 +190,9 @@ async def _open_conversation(
         store = DiskBlockStore(folder, settings.cache.disk_budget_mb << 20, runtime.fingerprint, spec.identity)
         writer = WriteBehind(store, wake)
         writer.start()
-        pool, index = BlockPool(settings.cache.budget_mb << 20), PrefixIndex(spec.block_tokens, spec.reach)
+        ledger = Ledger(spec, settings.cache.budget_mb << 20)
         turns = settings.model.max_batch_size
-        scheduler = Scheduler(spec, pool, index, max_turns=turns, chunk=plan.prefill_chunk)
+        scheduler = Scheduler(spec, ledger, max_turns=turns, chunk=plan.prefill_chunk)
         return Engine(runtime, TieredBlocks(store, writer), scheduler)
 
     thread = EngineThread(open_engine)

@@ -64,15 +64,10 @@ class Engine:
         self._runtime = runtime
         self._tiers = tiers
         self.scheduler = scheduler
+        self._ledger = scheduler.ledger
         self._totals = EngineStats()
         self.idle = False
-        for block, part in tiers.known():
-            key = PartKey(block.hash, part)
-            scheduler.cold.add(key)
-            if part is Part.LASTING:
-                scheduler.index.add(block, local=PartKey(block.hash, Part.LOCAL) in scheduler.cold)
-            elif scheduler.index.has(PartKey(block.hash, Part.LASTING)):
-                scheduler.index.add(block, local=True)
+        self._ledger.know(tiers.known())
 
     def namespace(self, tenant: str) -> Namespace:
         return Namespace(tenant, self._runtime.fingerprint, self._runtime.spec.identity)
@@ -172,7 +167,7 @@ class Engine:
             for part, payload in self._runtime.read(step.turn.id, block, parts).items():
                 key = PartKey(block.hash, part)
                 self._tiers.hold(key, payload)
-                if key not in self.scheduler.cold:
+                if key not in self._ledger.cold:
                     self._tiers.write(block, part, payload)
                 sizes.append((key, payload.nbytes))
         return Kept(tuple(sizes))
@@ -201,25 +196,25 @@ class Engine:
             match report:
                 case Written(key, nbytes, evicted):
                     self._count(blocks_written_total=1, bytes_written_total=nbytes)
-                    self.scheduler.saved(key)
+                    self._ledger.saved(key)
                     for gone in evicted:
-                        self.scheduler.gone(gone)
+                        self._ledger.gone(gone)
                 case NotWritten(key):
                     self._count(write_errors_total=1)
-                    self.scheduler.unsaved(key)
+                    self._ledger.unsaved(key)
 
     def _clear(self) -> None:
         """Let go of the bytes that the books have struck off."""
-        for key in self.scheduler.evicted:
-            if key not in self.scheduler.pool:
+        for key in self._ledger.evicted:
+            if key not in self._ledger.pool:
                 self._tiers.evict(key)
-        for key in self.scheduler.forgotten:
-            if key not in self.scheduler.pool:
+        for key in self._ledger.forgotten:
+            if key not in self._ledger.pool:
                 self._tiers.delete(key)
-        self._tiers.touch(self.scheduler.used)
-        self.scheduler.evicted.clear()
-        self.scheduler.forgotten.clear()
-        self.scheduler.used.clear()
+        self._tiers.touch(self._ledger.used)
+        self._ledger.evicted.clear()
+        self._ledger.forgotten.clear()
+        self._ledger.used.clear()
 
     def _count(self, **more: float) -> None:
         totals = {name: getattr(self._totals, name) + value for name, value in more.items()}
@@ -227,12 +222,12 @@ class Engine:
 
     def stats(self) -> EngineStats:
         """Safe to call from another thread: every field is one read."""
-        pool = self.scheduler.pool
+        pool = self._ledger.pool
         return replace(
             self._totals,
             turns_running=len(self.scheduler.running),
             turns_waiting=len(self.scheduler.waiting),
-            blocks_known=len(self.scheduler.index),
+            blocks_known=len(self._ledger.index),
             cache_bytes=pool.used,
             cache_budget_bytes=pool.capacity,
             pending_writes=self._tiers.pending,
@@ -242,7 +237,7 @@ class Engine:
     def check(self) -> None:
         """Prove that the books balance, and that memory holds what they say."""
         self.scheduler.check()
-        held, booked = self._tiers.held, frozenset(self.scheduler.pool)
+        held, booked = self._tiers.held, frozenset(self._ledger.pool)
         assert held == booked, f"{len(held - booked)} payloads without a book entry, {len(booked - held)} without bytes"
 
     def close(self) -> None:

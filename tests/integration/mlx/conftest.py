@@ -8,8 +8,7 @@ from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.application.engine import Engine
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
-from agent_memory.domain.kv.pool import BlockPool
-from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.kv.steps import Failed, Finished, Said, Started
@@ -25,7 +24,7 @@ class Bench:
         self.store = DiskBlockStore(folder, 1 << 30, runtime.fingerprint, runtime.spec.identity)
         self.writer = WriteBehind(self.store, lambda: None)
         spec = runtime.spec
-        scheduler = Scheduler(spec, BlockPool(pool), PrefixIndex(spec.block_tokens, spec.reach), **settings)
+        scheduler = Scheduler(spec, Ledger(spec, pool), **settings)
         self.engine = Engine(runtime, TieredBlocks(self.store, self.writer), scheduler)
 
     def submit(self, tokens, count=16, *, tenant="tenant", sampling=None, marks=(), answers=()):

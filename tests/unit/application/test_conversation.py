@@ -13,8 +13,7 @@ from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import GenerationFailed, InvalidInput, Misconfigured, Overloaded, Unavailable
-from agent_memory.domain.kv.pool import BlockPool
-from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.ports.kv import Rendered
@@ -65,7 +64,7 @@ async def desk():
         store = InMemoryBlockStore()
         writer = WriteBehind(store, wake)
         writer.start()
-        scheduler = Scheduler(spec, BlockPool(1 << 20), PrefixIndex(spec.block_tokens, 0), max_turns=2, max_waiting=4)
+        scheduler = Scheduler(spec, Ledger(spec, 1 << 20), max_turns=2, max_waiting=4)
         return Engine(runtime, TieredBlocks(store, writer), scheduler)
 
     thread = EngineThread(open_engine)

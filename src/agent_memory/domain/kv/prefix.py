@@ -38,7 +38,7 @@ class PrefixIndex:
 
     def __init__(self, block_tokens: int, reach: int) -> None:
         self._block_tokens = block_tokens
-        self._reach = reach
+        self.reach = reach
         self._blocks: dict[BlockHash, CacheBlock] = {}
         self._local: set[BlockHash] = set()
         # Children of one parent, sorted: the longest common prefix with any text is beside its insertion point.
@@ -119,7 +119,7 @@ class PrefixIndex:
         place = bisect_left(siblings, (whole, BlockHash("")))
         near = [(common_prefix(tokens, whole), block) for tokens, block in siblings[max(0, place - 1) : place + 1]]
         longest, best = max(near, default=(0, None))
-        if self._reach and best not in self._local:
+        if self.reach and best not in self._local:
             # The longest would have to be given up whole: rather one that begins alike and can be restored.
             around = siblings[max(0, place - _AROUND) : place + _AROUND]
             local = [(common_prefix(tokens, whole), block) for tokens, block in around if block in self._local]
@@ -128,8 +128,8 @@ class PrefixIndex:
 
     def _restorable(self, blocks: list[CacheBlock], length: int) -> int:
         """Step back until every block within reach of the end has its local part."""
-        while self._reach and length:
-            needed = (b for b in blocks if b.start < length and b.end > length - self._reach)
+        while self.reach and length:
+            needed = (b for b in blocks if b.start < length and b.end > length - self.reach)
             missing = [b for b in needed if b.hash not in self._local]
             if not missing:
                 break

@@ -1,14 +1,16 @@
-"""What the engine does next. Moves the books of turns, pool and prefixes; does no I/O and touches no tensor.
+"""What the engine does next. Moves the book of turns; does no I/O and touches no tensor.
 
 `plan()` names one step, the engine runs it, `absorb()` or `fail()` enters what came of it and returns the news.
+Where blocks live is the ledger's.
 """
 
 from collections import deque
 
 from agent_memory.domain.errors import InvalidInput, Overloaded
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey, common_prefix, pack
-from agent_memory.domain.kv.pool import BlockPool, PoolExhausted
-from agent_memory.domain.kv.prefix import PrefixIndex, PrefixMatch
+from agent_memory.domain.kv.block import CacheBlock, PartKey, common_prefix, pack
+from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.pool import PoolExhausted
+from agent_memory.domain.kv.prefix import PrefixMatch
 from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.steps import (
     Decode,
@@ -42,21 +44,16 @@ class Scheduler:
     def __init__(
         self,
         spec: CacheSpec,
-        pool: BlockPool,
-        index: PrefixIndex,
+        ledger: Ledger,
         *,
         max_turns: int = 2,
         max_waiting: int = 64,
         chunk: int = 1024,
     ) -> None:
-        self.spec, self.pool, self.index = spec, pool, index
+        self.spec, self.ledger = spec, ledger
         self.max_turns, self.max_waiting, self.chunk = max_turns, max_waiting, chunk
         self.running: dict[TurnId, Turn] = {}
         self.waiting: deque[Turn] = deque()
-        self.cold: set[PartKey] = set()
-        self.evicted: list[PartKey] = []  # no longer in memory
-        self.forgotten: list[PartKey] = []  # no longer anywhere
-        self.used: list[PartKey] = []  # by a turn that has ended, the most recent last
         self._decoded_last = False
 
     # --- the queue ---
@@ -64,11 +61,11 @@ class Scheduler:
     def submit(self, turn: Turn) -> None:
         """Raises InvalidInput when it can never fit, Overloaded when the queue is full."""
         needs = self._needs(turn)
-        if needs > self.pool.capacity:
+        if needs > self.ledger.pool.capacity:
             raise InvalidInput(
                 "messages",
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need "
-                f"{needs >> 20} MB of KV cache, the budget is {self.pool.capacity >> 20} MB",
+                f"{needs >> 20} MB of KV cache, the budget is {self.ledger.pool.capacity >> 20} MB",
             )
         if len(self.waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self.waiting)} turns are waiting already", retry_after=5)
@@ -127,7 +124,7 @@ class Scheduler:
 
     def _begin(self, turn: Turn) -> Step | None:
         try:
-            self._drop(self.pool.reserve(turn.id, self._needs(turn)))
+            self.ledger.reserve(turn.id, self._needs(turn))
         except PoolExhausted:
             return None  # room comes with the next turn that retires, or the next block that is saved
         self.waiting.remove(turn)
@@ -157,10 +154,10 @@ class Scheduler:
     def _match(self, turn: Turn) -> PrefixMatch:
         limit = turn.prompt_tokens - 1  # the model has to read one token to say the next
         tokens = pack(turn.tokens[: turn.prompt_tokens])
-        match = self.index.match(turn.root, tokens, limit)
+        match = self.ledger.index.match(turn.root, tokens, limit)
         for start, end in turn.answers:
             if start - 1 < match.length < end:  # an answer is one piece: another one's beginning is not this one's
-                match = self.index.match(turn.root, tokens, start - 1)
+                match = self.ledger.index.match(turn.root, tokens, start - 1)
         return match
 
     def _compute(self) -> Step | None:
@@ -179,7 +176,7 @@ class Scheduler:
         match step, outcome:
             case Restore(), Lost(keys):
                 for key in keys:
-                    self._strike(key)
+                    self.ledger.strike(key)
                 return []
             case Restore(), Restored(promoted):
                 return self._restored(step, promoted)
@@ -204,11 +201,8 @@ class Scheduler:
         raise AssertionError(f"{outcome} is no outcome of {step}")
 
     def _restored(self, step: Restore, promoted: tuple[tuple[PartKey, int], ...]) -> list[Event]:
-        for key, nbytes in promoted:
-            self._admit_part(key, nbytes, promised=False)
-        for key in reversed(step.keys):  # a parent is at least as recent as its children: chains lose their ends first
-            if key in self.pool:
-                self.pool.touch(key)
+        self.ledger.promote(promoted)
+        self.ledger.touch(step.blocks)
         turn = step.turn
         turn.phase = Phase.PREFILLING
         self._read(turn, step.length)
@@ -244,30 +238,13 @@ class Scheduler:
         return [*said, Finished(turn.id, turn.finish)] if turn.finish else said
 
     def _kept(self, step: Save, sizes: dict[PartKey, int]) -> None:
-        for block in step.blocks:
-            local = PartKey(block.hash, Part.LOCAL)
-            for key in (PartKey(block.hash, Part.LASTING), local):
-                if key in sizes:
-                    self.pool.unreserve(step.turn.id, sizes[key])
-                    self._admit_part(key, sizes[key], promised=True)
-            self.index.add(block, local=local in sizes)
-            step.turn.chain.append(block)
-
-    def _admit_part(self, key: PartKey, nbytes: int, *, promised: bool) -> None:
-        try:
-            self._drop(self.pool.admit(key, nbytes, promised=promised and key not in self.cold))
-        except PoolExhausted:
-            self.evicted.append(key)
+        self.ledger.keep(step.turn.id, step.blocks, sizes)
+        step.turn.chain += step.blocks
 
     def _retire(self, turn: Turn) -> None:
         del self.running[turn.id]
-        self.pool.unreserve(turn.id)
-        for block in reversed(turn.chain):  # chains lose their ends first, in every tier
-            for key in (PartKey(block.hash, Part.LOCAL), PartKey(block.hash, Part.LASTING)):
-                if key in self.pool:
-                    self.pool.touch(key)
-                if key in self.cold:
-                    self.used.append(key)
+        self.ledger.pool.unreserve(turn.id)
+        self.ledger.use(turn.chain)
         if turn.finish is None:
             turn.requeue()
             self.waiting.appendleft(turn)
@@ -277,58 +254,10 @@ class Scheduler:
         events: list[Event] = []
         for turn in turns:
             if self.running.pop(turn.id, None) is not None:
-                self.pool.unreserve(turn.id)
+                self.ledger.pool.unreserve(turn.id)
                 if turn.finish is None:
                     events.append(Failed(turn.id, error))
         return events
-
-    # --- the slower tier reports ---
-
-    def saved(self, key: PartKey) -> None:
-        self.cold.add(key)
-        self.pool.saved(key)
-        block = self.index.get(key.hash)
-        if block is None:
-            self.forget(key)  # it was struck off while it was being written
-        elif self._safe(block):
-            for shorter in self.index.superseded_by(block):
-                self.forget(PartKey(shorter.hash, Part.LOCAL))
-                self.forget(PartKey(shorter.hash, Part.LASTING))
-
-    def _safe(self, block: CacheBlock) -> bool:
-        """Whether every part that a prefix ending in this block may need has reached the slower tier."""
-        parts = (Part.LASTING, Part.LOCAL) if self.spec.reach else (Part.LASTING,)
-        return all(PartKey(block.hash, part) in self.cold for part in parts)
-
-    def unsaved(self, key: PartKey) -> None:
-        """It could not be written: it lives as long as memory has room for it."""
-        self.pool.saved(key)
-        if key not in self.pool:
-            self.index.forget(key)
-
-    def gone(self, key: PartKey) -> None:
-        """The slower tier has evicted it."""
-        self.cold.discard(key)
-        if key not in self.pool:
-            self.index.forget(key)
-
-    def forget(self, key: PartKey) -> None:
-        """Strike it off every book; the engine deletes the bytes."""
-        self._strike(key)
-        self.forgotten.append(key)
-
-    def _strike(self, key: PartKey) -> None:
-        """It cannot be read, for now at least: what lies on a disk is left to the disk."""
-        self.cold.discard(key)
-        self.pool.discard(key)
-        self.index.forget(key)
-        self.evicted.append(key)
-
-    def _drop(self, evicted: list[PartKey]) -> None:
-        self.evicted += evicted
-        for key in evicted:
-            if key not in self.cold:
-                self.index.forget(key)
 
     def _needs(self, turn: Turn) -> int:
         tokens = turn.prompt_tokens + turn.max_tokens
@@ -336,7 +265,6 @@ class Scheduler:
         return blocks + self.spec.working_bytes(tokens, self.chunk)
 
     def check(self) -> None:
-        self.pool.check()
-        self.index.check()
+        self.ledger.check()
         for turn in self.running.values():
             assert turn.kept <= turn.position <= len(turn.tokens), f"{turn.id} keeps more than it computed"

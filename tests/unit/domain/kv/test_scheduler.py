@@ -6,8 +6,7 @@ import pytest
 
 from agent_memory.domain.errors import InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, Namespace, pack
-from agent_memory.domain.kv.pool import BlockPool
-from agent_memory.domain.kv.prefix import PrefixIndex
+from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
 from agent_memory.domain.kv.steps import (
@@ -33,7 +32,7 @@ ROOT = Namespace("t", "m", "s").root
 
 
 def scheduler(capacity=1 << 20, **settings):
-    return Scheduler(SPEC, BlockPool(capacity), PrefixIndex(4, 0), **settings)
+    return Scheduler(SPEC, Ledger(SPEC, capacity), **settings)
 
 
 def turn(name="a", tokens=5, max_tokens=2):
@@ -78,7 +77,7 @@ def test_a_turn_is_restored_read_answered_read_again_saved_and_retired():
     assert desk.plan() == Retire(one)
     desk.absorb(Retire(one), None)
     assert desk.plan() == Idle()
-    assert desk.pool.used == 0
+    assert desk.ledger.pool.used == 0
 
 
 def test_a_stop_token_ends_the_answer():
@@ -112,7 +111,7 @@ def test_a_prefill_is_cut_where_earlier_answers_began_and_ended():
 def test_half_an_answer_is_not_reused():
     desk = scheduler()
     blocks = [CacheBlock.after(ROOT, 0, pack([0, 1, 2, 3]))]
-    desk.index.add(blocks[0], local=False)
+    desk.ledger.index.add(blocks[0], local=False)
     desk.submit(Turn(TurnId("a"), ROOT, [0, 1, 2, 9, 9, 9], 2, answers=((2, 5),)))
     assert desk.plan().length == 1
 
@@ -213,5 +212,5 @@ def test_a_failed_turn_gives_its_room_back_and_says_why():
     begin(desk, one)
     error = RuntimeError("no")
     assert desk.fail((one,), error) == [Failed(one.id, error)]
-    assert desk.pool.used == 0
+    assert desk.ledger.pool.used == 0
     assert desk.plan() == Idle()
