@@ -52,6 +52,7 @@ class World:
     histories: dict[str, list[tuple[int, ...]]] = field(default_factory=lambda: {"ada": [], "bob": []})
     finished: int = 0
     cached: int = 0
+    parked: int = 0
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
@@ -64,7 +65,8 @@ class World:
     def boot(self, weights: str) -> None:
         """A new process on the old store."""
         self.weights = weights
-        self.runtime = ToyRuntime(vocabulary=VOCABULARY, window=self.window, weights=weights)
+        rests = self.dice.choice([0, 1, 2, 3])
+        self.runtime = ToyRuntime(vocabulary=VOCABULARY, window=self.window, weights=weights, rests=rests)
         self.writer = WriteBehind(self.store, lambda: None)
         spec = self.runtime.spec
         scheduler = Scheduler(
@@ -115,7 +117,9 @@ class World:
         for event in self.engine.step():
             self.hear(event)
         self.engine.check()
-        assert self.runtime.open_turns <= set(self.engine.scheduler.running), "a cache outlives its turn"
+        alive = {*self.engine.scheduler.running, *self.engine.scheduler.ledger.parking}
+        assert self.runtime.open_turns <= alive, "a cache outlives its turn"
+        self.parked += len(self.engine.scheduler.ledger.parking)
 
     def hear(self, event) -> None:
         match event:

@@ -1,6 +1,6 @@
 """plan -> run -> absorb: the scheduler decides, the runtime and the tiers do it, the scheduler takes the result back.
 
-Runs on one thread, and knows nothing of any other.
+Runs on one thread, and knows nothing of any other. Deadlines are times of `time.monotonic`.
 """
 
 import logging
@@ -21,6 +21,7 @@ from agent_memory.domain.kv.steps import (
     Lost,
     Outcome,
     Prefill,
+    Read,
     Restore,
     Restored,
     Retire,
@@ -41,6 +42,7 @@ class EngineStats:
 
     turns_running: int = 0
     turns_waiting: int = 0
+    turns_parked: int = 0
     blocks_known: int = 0
     cache_bytes: int = 0
     cache_budget_bytes: int = 0
@@ -83,6 +85,7 @@ class Engine:
     def step(self) -> list[Event]:
         """One beat. Never raises for what a turn did: it fails that turn, and lives on."""
         self._hear()
+        late = self.scheduler.expire(time.monotonic())
         step = self.scheduler.plan()
         self.idle = isinstance(step, Idle)
         try:
@@ -91,7 +94,7 @@ class Engine:
             log.exception("a %s step failed", type(step).__name__)
             events = self._fail(step, error)
         self._clear()
-        return events
+        return late + events
 
     def _run(self, step: Step) -> Outcome:
         match step:
@@ -106,8 +109,9 @@ class Engine:
             case Rewind(turn):
                 self._runtime.rewind(turn.id)
                 return None
-            case Retire(turn):
-                self._runtime.close(turn.id)
+            case Retire(turn, park):
+                if not park:
+                    self._runtime.close(turn.id)
                 return None
             case Idle():
                 return None
@@ -116,6 +120,9 @@ class Engine:
 
     def _restore(self, step: Restore) -> Outcome:
         started = time.perf_counter()
+        if step.parked is not None:
+            self._runtime.resume(step.parked, step.turn.id, step.turn.sampling, step.length)
+            return self._begun(step, started, ())
         found, cold = {}, []
         for key in step.keys:
             payload, hot = self._tiers.get(key)
@@ -142,17 +149,22 @@ class Engine:
             return Lost(tuple(step.keys))
         for key in cold:
             self._tiers.hold(key, found[key])
+        return self._begun(step, started, tuple((key, found[key].nbytes) for key in cold))
+
+    def _begun(self, step: Restore, started: float, promoted: tuple[tuple[PartKey, int], ...]) -> Restored:
+        done = self._runtime.advance(step.turn.id, step.seconds)
         self._count(restore_seconds_total=time.perf_counter() - started)
         if step.turn.cached_tokens is None:
             self._count(prompt_tokens_total=step.turn.prompt_tokens, cached_tokens_total=step.length)
-        return Restored(tuple((key, found[key].nbytes) for key in cold))
+        return Restored(promoted, done)
 
     def _prefill(self, step: Prefill) -> Outcome:
         started = time.perf_counter()
-        tokens = step.turn.tokens[step.start : step.stop]
-        self._runtime.prefill(step.turn.id, tokens)
+        if not step.begun:
+            self._runtime.prefill(step.turn.id, step.turn.tokens[step.start : step.stop])
+        done = self._runtime.advance(step.turn.id, step.seconds)
         self._count(prefill_seconds_total=time.perf_counter() - started)
-        return None
+        return Read(done)
 
     def _decode(self, step: Decode) -> Outcome:
         started = time.perf_counter()
@@ -183,12 +195,15 @@ class Engine:
             case _:
                 assert_never(step)
         for turn in failed:
-            try:
-                self._runtime.close(turn.id)
-            except Exception:  # a device that is lost must not take the other turns along
-                log.exception("a failed turn could not be closed")
+            self._close(turn.id)
         self._count(failed_turns_total=len(failed))
         return self.scheduler.fail(failed, error)
+
+    def _close(self, turn: TurnId) -> None:
+        try:
+            self._runtime.close(turn)
+        except Exception:  # a device that is lost must not take the other turns along
+            log.exception("the cache of a turn could not be closed")
 
     def _hear(self) -> None:
         """Enter what the writer reports into the books."""
@@ -212,6 +227,9 @@ class Engine:
             if key not in self._ledger.pool:
                 self._tiers.delete(key)
         self._tiers.touch(self._ledger.used)
+        for turn in self._ledger.towed:
+            self._close(turn)
+        self._ledger.towed.clear()
         self._ledger.evicted.clear()
         self._ledger.forgotten.clear()
         self._ledger.used.clear()
@@ -227,6 +245,7 @@ class Engine:
             self._totals,
             turns_running=len(self.scheduler.running),
             turns_waiting=len(self.scheduler.waiting),
+            turns_parked=len(self._ledger.parking),
             blocks_known=len(self._ledger.index),
             cache_bytes=pool.used,
             cache_budget_bytes=pool.capacity,

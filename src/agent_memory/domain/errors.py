@@ -8,6 +8,7 @@ AgentMemoryError
 ├── Overloaded         everybody asked too much: says how long to wait
 ├── Unavailable        a part we need (database, model) is not there right now
 ├── GenerationFailed   the model could not finish a turn
+├── DeadlineExceeded   the answer was not complete in the time that it was given
 ├── CorruptBlock       a stored block is damaged or foreign: the tiers treat it as a miss
 └── Misconfigured      settings, folders or ports that cannot work: found before the server listens
 """
@@ -52,6 +53,10 @@ class Unavailable(AgentMemoryError):
 
 
 class GenerationFailed(AgentMemoryError):
+    pass
+
+
+class DeadlineExceeded(AgentMemoryError):
     pass
 
 

@@ -89,8 +89,20 @@ class ModelRuntime(Protocol):
         """
         ...
 
+    def resume(self, parked: TurnId, turn: TurnId, sampling: Sampling, length: int) -> None:
+        """Begin a turn in the cache of one that is open and speaks no more, cut to `length` tokens. How far it can be
+        cut back, `domain.kv.parking` says.
+        """
+        ...
+
     def prefill(self, turn: TurnId, tokens: Sequence[int]) -> None:
         """Append tokens to the turn's cache."""
+        ...
+
+    def advance(self, turn: TurnId, seconds: float | None = None) -> bool:
+        """Compute what `open` and `prefill` have begun, which they need not; `decode` and `read` would do it too. With
+        a limit it is put down about in time, and the answer is whether it is done.
+        """
         ...
 
     def decode(self, feeds: Sequence[tuple[TurnId, int]]) -> list[int]:

@@ -52,6 +52,12 @@ class Bench:
             self.engine.check()
         return [(answers[turn], cached[turn]) for turn in turns]
 
+    def tow(self):
+        """Close every parked cache: what comes is restored from blocks."""
+        ledger = self.engine.scheduler.ledger
+        while (turn := ledger.parking.longest_parked()) is not None:
+            ledger._tow(turn)
+
     def ask(self, tokens, count=16, **options):
         return self.finish(self.submit(tokens, count, **options))[0]
 

@@ -21,17 +21,22 @@ def text(length, seed=0):
 @BITS
 def test_a_conversation_goes_on_as_if_it_were_read_anew(kind, bits, load, bench):
     runtime = load(kind, bits).runtime
-    hot, said, answers = bench(runtime, "hot"), text(700), ()
+    hot, warm, said, answers = bench(runtime, "hot"), bench(runtime, "warm"), text(700), ()
     for number in range(3):
         fresh = bench(runtime, f"fresh{number}")
         expected, nothing = fresh.ask(said, answers=answers)
         restarted, from_disk = bench(runtime, "disk").ask(said, answers=answers)
         answer, cached = hot.ask(said, answers=answers)
-        assert answer == expected
+        assert number == 0 or hot.engine.stats().turns_parked == 1, "the parked cache was not taken over"
+        warm.tow()
+        unpacked, from_memory = warm.ask(said, answers=answers)
+        assert unpacked == answer == expected
         assert restarted == expected
         assert nothing == 0
-        assert from_disk == cached == (answers[-1][1] if answers else 0), "the turn before was read again"
+        before = answers[-1][1] if answers else 0
+        assert from_disk == from_memory == cached == before, "the turn before was read again"
         assert_same_blocks(hot.store, fresh.store)
+        assert_same_blocks(warm.store, fresh.store)
         answers = (*answers, (len(said), len(said) + len(answer)))
         said = said + answer + text(40, seed=number + 1)
 
@@ -98,6 +103,21 @@ def test_turns_that_run_together_answer_as_if_alone(kind, load, bench):
     together = bench(runtime, "together", max_turns=3)
     turns = [together.submit(prompt, count) for prompt, count in asked]
     assert [answer for answer, _ in together.finish(*turns)] == alone
+
+
+@KINDS
+def test_a_prompt_that_is_read_while_others_speak_has_the_same_blocks(kind, load, bench):
+    """Its pieces are put down after every layer, and each restored prefix too."""
+    runtime = load(kind).runtime
+    alone, busy = bench(runtime, "alone"), bench(runtime, "busy", max_stall=0.0)
+    reference = alone.ask(text(700), 3)[0]
+    more = [*text(700), *reference, *text(300, seed=3)]
+    expected = alone.ask(more, 3, answers=((700, 703),))
+    for prompt, answers, right in ((text(700), (), (reference, 0)), (more, ((700, 703),), expected)):
+        busy.tow()
+        speaker = busy.submit(text(40, seed=len(prompt)), count=120)  # the shorter prompt is read first
+        assert busy.finish(busy.submit(prompt, 3, answers=answers), speaker)[0] == right
+    assert_same_blocks(busy.store, alone.store)
 
 
 @KINDS

@@ -90,10 +90,9 @@ async def collect(conversation, a_prompt):
     return text, finish
 
 
-async def at_rest(runtime):
-    """Until no turn holds a cache."""
+async def at_rest(conversation):
     for _ in range(500):
-        if not runtime.open_turns:
+        if not conversation.stats().turns_running:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("a turn runs on")
@@ -159,15 +158,15 @@ async def test_a_model_that_fails_fails_the_turn_and_lives_on(desk):
         await collect(conversation, prompt("long enough to go on", max_tokens=50))
     runtime.failing = False
     assert (await collect(conversation, prompt("xyzzy")))[0] == expected
-    await at_rest(runtime)
+    await at_rest(conversation)
 
 
 async def test_leaving_early_ends_the_turn(desk):
-    conversation, runtime, _ = desk
+    conversation, _, _ = desk
     reply = conversation.reply(prompt("never mind the rest", max_tokens=4000))
     await anext(reply)
     await reply.aclose()
-    await at_rest(runtime)
+    await at_rest(conversation)
 
 
 async def test_a_closed_thread_takes_no_turns(desk):

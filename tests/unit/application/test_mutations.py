@@ -7,6 +7,8 @@ from world import World
 
 from agent_memory.domain.kv import block, prefix, turn
 from agent_memory.domain.kv.block import CacheBlock, Namespace, chain, cut, pack
+from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.parking import Parked, Parking
 from agent_memory.domain.kv.pool import BlockPool
 from agent_memory.domain.kv.prefix import PrefixIndex, PrefixMatch
 
@@ -73,7 +75,30 @@ def pool_forgets_what_it_evicted(patch):
 
 
 def reservation_is_never_given_back(patch):
-    patch.setattr(BlockPool, "unreserve", lambda _self, _owner, _nbytes=None: None)
+    patch.setattr(BlockPool, "unreserve", lambda _self, _owner, _nbytes=None: 0)
+
+
+def parked_caches_serve_whoever_comes(patch):
+    patch.setattr(Parked, "holds", lambda self, root, _tokens, _length: self.root == root)
+
+
+def parked_windows_are_cut_back(patch):
+    begin = Parking.__init__
+    patch.setattr(Parking, "__init__", lambda self, **_: begin(self, only_whole=False))
+
+
+def towed_caches_stay_open(patch):
+    tow = Ledger._tow
+
+    def careless(self, name):
+        tow(self, name)
+        self.towed.clear()
+
+    patch.setattr(Ledger, "_tow", careless)
+
+
+def piece_in_hand_is_begun_again(patch):
+    patch.setattr(turn.Turn, "in_hand", property(lambda _: None, lambda _self, _value: None))
 
 
 MUTATIONS = [
@@ -86,6 +111,10 @@ MUTATIONS = [
     lost_block_stays_known,
     pool_forgets_what_it_evicted,
     reservation_is_never_given_back,
+    parked_caches_serve_whoever_comes,
+    parked_windows_are_cut_back,
+    towed_caches_stay_open,
+    piece_in_hand_is_begun_again,
 ]
 
 

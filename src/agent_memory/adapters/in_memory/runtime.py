@@ -5,6 +5,7 @@ It has a full layer and, on request, a windowed one. For tests of the engine, an
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -33,9 +34,13 @@ class _Cache:
 
 
 class ToyRuntime:
-    """`vocabulary` small makes different prefixes likely to say the same token: a weaker hash would go unnoticed."""
+    """`vocabulary` small makes different prefixes likely to say the same token: a weaker hash would go unnoticed.
+    Every `rests`-th time that it may put its work down, it does; 0 is never.
+    """
 
-    def __init__(self, *, vocabulary: int = 5, block_tokens: int = 4, window: int = 0, weights: str = "toy") -> None:
+    def __init__(
+        self, *, vocabulary: int = 5, block_tokens: int = 4, window: int = 0, weights: str = "toy", rests: int = 0
+    ) -> None:
         layers = [Layer(LayerKind.FULL, 1, 2, 2)]
         if window:
             layers.append(Layer(LayerKind.WINDOW, 1, 2, 2, window=window))
@@ -45,6 +50,7 @@ class ToyRuntime:
         self._weights = weights.encode()
         self._window = window
         self._caches: dict[TurnId, _Cache] = {}
+        self._rests = itertools.cycle([False] * (rests - 1) + [rests > 0])
 
     @property
     def fingerprint(self) -> str:
@@ -74,6 +80,17 @@ class ToyRuntime:
         if len(data) != len(piece.block) * ENTRY_BYTES:
             raise CorruptBlock(f"{len(data)} bytes for {len(piece.block)} tokens")
         return [data[i * ENTRY_BYTES : (i + 1) * ENTRY_BYTES] for i in range(piece.length)]
+
+    def resume(self, parked: TurnId, turn: TurnId, sampling: Sampling, length: int) -> None:
+        cache = self._caches.pop(parked)
+        cache.sampling, cache.spoken_from = sampling, None
+        assert not self._window or length == len(cache.full), "a window cannot be cut back"
+        del cache.full[length:]
+        self._caches[turn] = cache
+
+    def advance(self, turn: TurnId, seconds: float | None = None) -> bool:
+        assert turn in self._caches
+        return seconds is None or not next(self._rests)
 
     def prefill(self, turn: TurnId, tokens: Sequence[int]) -> None:
         cache = self._caches[turn]

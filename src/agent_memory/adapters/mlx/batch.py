@@ -1,7 +1,11 @@
 """Turns that decode together: one batched cache for each layer, which turns join and leave between steps."""
 
+import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import mlx.core as mx
 
 from agent_memory.adapters.mlx.caches import LayerCache
 from agent_memory.adapters.mlx.codec import Codec
@@ -11,7 +15,9 @@ from agent_memory.domain.kv.turn import Sampling, TurnId
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """A turn and its caches. While it is in a batch, they are as they were when it joined."""
+    """A turn and its caches. While it is in a batch, they are as they were when it joined. The first
+    `computed` of the tokens up to `position` are; the rest is `unfinished`: each layer needs the one before it.
+    """
 
     id: TurnId
     caches: list[LayerCache]
@@ -19,6 +25,42 @@ class Running:
     sampling: Sampling
     position: int
     spoken_from: int | None = None
+    computed: int = 0
+    unfinished: deque[list[mx.array]] = field(default_factory=deque)
+
+    def begin(self) -> None:
+        """What the caches hold now is to be computed."""
+        self.unfinished += [cache.arrays() for cache in self.caches]
+
+    def advance(self, seconds: float | None) -> bool:
+        """Compute, layer by layer while there is a limit, but one layer at least; whether all of it is done."""
+        if seconds is None:
+            mx.eval(list(self.unfinished))
+            self.unfinished.clear()
+        started, longest = time.perf_counter(), 0.0
+        while self.unfinished:
+            before = time.perf_counter()
+            mx.eval(self.unfinished.popleft())
+            now = time.perf_counter()
+            longest = max(longest, now - before)
+            if seconds is not None and self.unfinished and now - started + longest > seconds:
+                return False
+        self.computed = self.position
+        return True
+
+    def abandon(self) -> None:
+        """Forget what is unfinished. Fit to be read and closed only: the caches count it already."""
+        self.unfinished.clear()
+        for tape in self.tapes:
+            tape.cut(self.computed)
+
+    def cut(self, length: int) -> None:
+        """Hold the first `length` tokens."""
+        self.position = self.computed = length
+        self.spoken_from = None
+        for cache, tape in zip(self.caches, self.tapes, strict=True):
+            cache.cut(length)
+            tape.cut(length)
 
     def listen(self) -> None:
         """What comes is read: rounded, and taped."""
@@ -29,14 +71,15 @@ class Running:
     def speak(self) -> None:
         """What comes is spoken, until a rewind."""
         if self.spoken_from is None:
-            self.spoken_from = self.position
+            self.unfinished.clear()  # the first step computes it all
+            self.spoken_from = self.computed = self.position
             for cache in self.caches:
                 cache.mark()
                 cache.tape = None
 
     def rewind(self) -> None:
         if self.spoken_from is not None:
-            self.position = self.spoken_from
+            self.position = self.computed = self.spoken_from
             for cache in self.caches:
                 cache.rewind()
 

@@ -51,6 +51,13 @@ class LayerCache:
         else:
             self._mark = (inner.offset,)
 
+    def cut(self, length: int) -> None:
+        """Hold the first `length` tokens. What cannot be cut back, a ring, is asked for all that it holds."""
+        if isinstance(self.inner, RotatingKVCache):
+            assert length == self.inner.offset, f"a ring of {self.inner.offset} tokens cannot be cut to {length}"
+        else:
+            self.inner.offset = length
+
     def rewind(self) -> None:
         """Back to the mark."""
         if isinstance(self.inner, RotatingKVCache):

@@ -46,16 +46,29 @@ class MlxRuntime:
         else:
             caches = [empty(layer, self._codec, tape) for layer, tape in zip(self._spec.layers, tapes, strict=True)]
         self.close(turn)
-        self._turns[turn] = Running(turn, caches, tapes, sampling, length)
+        running = self._turns[turn] = Running(turn, caches, tapes, sampling, length)
+        if pieces:
+            running.begin()
+
+    def resume(self, parked: TurnId, turn: TurnId, sampling: Sampling, length: int) -> None:
+        running = self._turns.pop(parked)
+        running.cut(length)
+        running.id, running.sampling = turn, sampling
+        self._turns[turn] = running
 
     def prefill(self, turn: TurnId, tokens: Sequence[int]) -> None:
         running = self._turns[turn]
         self._batch.leave(running)
         running.listen()
         self._model(mx.array([list(tokens)]), cache=running.caches)
-        mx.eval([cache.arrays() for cache in running.caches])
-        mx.clear_cache()
+        running.begin()
         running.position += len(tokens)
+
+    def advance(self, turn: TurnId, seconds: float | None = None) -> bool:
+        done = self._turns[turn].advance(seconds)
+        if done:
+            mx.clear_cache()
+        return done
 
     def rewind(self, turn: TurnId) -> None:
         running = self._turns[turn]
@@ -87,9 +100,11 @@ class MlxRuntime:
         return [int(token) for token in np.asarray(together)]
 
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
-        wanted = frozenset(parts)
+        running, wanted = self._turns[turn], frozenset(parts)
+        if running.unfinished and block.end <= running.computed:
+            running.abandon()  # whoever is read in the middle of a piece will not go on with it
         arrays: dict[Part, dict[str, mx.array]] = {part: {} for part in wanted}
-        for number, (layer, tape) in enumerate(zip(self._spec.layers, self._turns[turn].tapes, strict=True)):
+        for number, (layer, tape) in enumerate(zip(self._spec.layers, running.tapes, strict=True)):
             keys, values = tape.read(block.start, block.end)
             if (part := _PART[layer.kind]) in wanted:
                 for name, array in _named(number, keys, values):
@@ -122,7 +137,6 @@ class MlxRuntime:
             if length % self._spec.block_tokens:
                 tape.record(keys[-1], values[-1])
             caches.append(restored(layer, self._codec, tape, keys=join(keys), values=join(values), length=length))
-        mx.eval([cache.arrays() for cache in caches])
         return caches
 
     def _take(self, arrays: dict[str, mx.array], name: str, heads: int, dim: int, piece: Piece) -> Packed:

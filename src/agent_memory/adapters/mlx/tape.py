@@ -30,6 +30,17 @@ class Tape:
         self._start = start
         return cut(self._keys[0], 0, stop - start), cut(self._values[0], 0, stop - start)
 
+    def cut(self, stop: int) -> None:
+        """Forget what comes from position `stop` on, without computing it."""
+        kept, end = 0, self._start
+        while kept < len(self._keys) and end < stop:
+            end += tokens(self._keys[kept])
+            kept += 1
+        self._keys, self._values = self._keys[:kept], self._values[:kept]
+        if end > stop:
+            last = tokens(self._keys[-1]) - (end - stop)
+            self._keys[-1], self._values[-1] = cut(self._keys[-1], 0, last), cut(self._values[-1], 0, last)
+
     def latest(self) -> list[mx.array]:
         """What must be computed with each step, lest the graph behind it grow."""
         return [array for packed in (*self._keys[-1:], *self._values[-1:]) for array in packed]

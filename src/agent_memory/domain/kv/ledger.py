@@ -1,14 +1,17 @@
 """Where every part of every block lives: in memory, in the slower tier, in both; and what is to be let go.
 
-Holds no bytes and does no I/O. The engine clears `evicted`, `forgotten` and `used` once it has done what they say.
+Holds no bytes and does no I/O. The engine clears `evicted`, `forgotten`, `used` and `towed` once it has done what they
+say.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.parking import Parked, Parking
 from agent_memory.domain.kv.pool import BlockPool, PoolExhausted
 from agent_memory.domain.kv.prefix import PrefixIndex
 from agent_memory.domain.kv.spec import CacheSpec
+from agent_memory.domain.kv.turn import TurnId
 
 
 class Ledger:
@@ -23,6 +26,8 @@ class Ledger:
         self.evicted: list[PartKey] = []  # no longer in memory
         self.forgotten: list[PartKey] = []  # no longer anywhere
         self.used: list[PartKey] = []  # by a turn that has ended, the most recent last
+        self.parking = Parking(only_whole=spec.reach > 0)
+        self.towed: list[TurnId] = []  # no longer parked: their caches are to be closed
 
     def know(self, stored: Iterable[tuple[CacheBlock, Part]]) -> None:
         """Enter what the slower tier holds from earlier."""
@@ -39,9 +44,37 @@ class Ledger:
 
     # --- memory ---
 
-    def reserve(self, owner: str, nbytes: int) -> None:
-        """Raises PoolExhausted."""
-        self._drop(self.pool.reserve(owner, nbytes))
+    def reserve(self, turn: TurnId, nbytes: int, *, instead_of: TurnId | None = None) -> None:
+        """Set memory aside for a turn, and take over the cache of one that is parked. Raises PoolExhausted."""
+        given = 0 if instead_of is None else self.pool.unreserve(_parked(instead_of))
+        self._make_way(nbytes, sparing=instead_of)
+        try:
+            self._drop(self.pool.reserve(turn, nbytes))
+        except PoolExhausted:
+            if instead_of is not None:
+                self.pool.reserve(_parked(instead_of), given)
+            raise
+        if instead_of is not None:
+            self.parking.leave(instead_of)
+
+    def park(self, parked: Parked, nbytes: int) -> None:
+        """Leave the cache of a turn that has ended open, as long as nobody else needs its memory."""
+        self._make_way(nbytes)
+        if self.pool.free < nbytes:
+            self.towed.append(parked.turn)
+        else:
+            self.pool.reserve(_parked(parked.turn), nbytes)
+            self.parking.enter(parked)
+
+    def _make_way(self, nbytes: int, *, sparing: TurnId | None = None) -> None:
+        """No block has to go for what is only parked."""
+        while self.pool.free < nbytes and (turn := self.parking.longest_parked(sparing=sparing)) is not None:
+            self._tow(turn)
+
+    def _tow(self, turn: TurnId) -> None:
+        self.parking.leave(turn)
+        self.pool.unreserve(_parked(turn))
+        self.towed.append(turn)
 
     def keep(self, owner: str, blocks: Sequence[CacheBlock], sizes: Mapping[PartKey, int]) -> None:
         """These parts were taken out of the runtime, out of what their owner had reserved for them."""
@@ -59,6 +92,7 @@ class Ledger:
             self._admit(key, nbytes, promised=False)
 
     def _admit(self, key: PartKey, nbytes: int, *, promised: bool) -> None:
+        self._make_way(0 if key in self.pool else nbytes)
         try:
             self._drop(self.pool.admit(key, nbytes, promised=promised))
         except PoolExhausted:
@@ -126,10 +160,16 @@ class Ledger:
         self.pool.discard(key)
         self.index.forget(key)
         self.evicted.append(key)
+        for turn in self.parking.over(key.hash) if key.part is Part.LASTING else ():
+            self._tow(turn)
 
     def check(self) -> None:
         self.pool.check()
         self.index.check()
+
+
+def _parked(turn: TurnId) -> str:
+    return f"parked {turn}"
 
 
 def _from_the_end(chain: Sequence[CacheBlock]) -> list[PartKey]:

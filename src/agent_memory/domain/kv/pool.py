@@ -81,13 +81,14 @@ class BlockPool:
         self._used += nbytes
         return evicted
 
-    def unreserve(self, owner: str, nbytes: int | None = None) -> None:
-        """Give back a part of the reservation, as the blocks it was meant for are admitted, or all of it."""
+    def unreserve(self, owner: str, nbytes: int | None = None) -> int:
+        """Give back a part of the reservation, as the blocks it was meant for are admitted, or all of it. How much."""
         held = self._reserved.pop(owner, 0)
         given = held if nbytes is None else min(nbytes, held)
         self._used -= given
         if given < held:
             self._reserved[owner] = held - given
+        return given
 
     def share(self, key: PartKey) -> None:
         self._entries[key].users += 1

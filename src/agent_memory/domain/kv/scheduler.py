@@ -6,9 +6,10 @@ Where blocks live is the ledger's.
 
 from collections import deque
 
-from agent_memory.domain.errors import InvalidInput, Overloaded
+from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, PartKey, common_prefix, pack
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.parking import Parked
 from agent_memory.domain.kv.pool import PoolExhausted
 from agent_memory.domain.kv.prefix import PrefixMatch
 from agent_memory.domain.kv.spec import CacheSpec
@@ -22,6 +23,7 @@ from agent_memory.domain.kv.steps import (
     Lost,
     Outcome,
     Prefill,
+    Read,
     Restore,
     Restored,
     Retire,
@@ -37,8 +39,9 @@ from agent_memory.domain.kv.turn import Phase, Turn, TurnId
 
 
 class Scheduler:
-    """`max_turns` run at once, `max_waiting` queue behind them; prefill chunks end at multiples of `chunk` tokens, so
-    that a prefix is computed in the same pieces whoever reads it.
+    """`max_turns` run at once, `max_waiting` queue behind them. Prefill chunks end at multiples of `chunk` tokens, so
+    that a prefix is computed in the same pieces whoever reads it; while others speak, a piece is put down after
+    `max_stall` seconds, and taken up again when each has said a token.
     """
 
     def __init__(
@@ -49,12 +52,14 @@ class Scheduler:
         max_turns: int = 2,
         max_waiting: int = 64,
         chunk: int = 1024,
+        max_stall: float = 0.5,
     ) -> None:
         self.spec, self.ledger = spec, ledger
-        self.max_turns, self.max_waiting, self.chunk = max_turns, max_waiting, chunk
+        self.max_turns, self.max_waiting, self.chunk, self.max_stall = max_turns, max_waiting, chunk, max_stall
         self.running: dict[TurnId, Turn] = {}
         self.waiting: deque[Turn] = deque()
         self._decoded_last = False
+        self._pieces = 0
 
     # --- the queue ---
 
@@ -85,6 +90,12 @@ class Scheduler:
         self.waiting = deque(turn for turn in self.waiting if turn.id != turn_id)
         return [Finished(turn_id, "cancelled")] if len(self.waiting) < waiting else []
 
+    def expire(self, now: float) -> list[Event]:
+        """End every turn whose deadline has passed."""
+        late = [turn for turn in (*self.running.values(), *self.waiting) if turn.deadline and now > turn.deadline]
+        error = DeadlineExceeded("the answer was not complete in the time that the request allowed for it")
+        return [Failed(turn.id, error) for turn in late if self.cancel(turn.id)]
+
     def preempt(self, turn_id: TurnId) -> None:
         """Put a running turn's cache away and queue it again, first; it resumes where it stopped."""
         turn = self.running.get(turn_id)
@@ -106,7 +117,7 @@ class Scheduler:
             if turn.phase is Phase.SPOKEN:
                 return Rewind(turn)
             if turn.phase is Phase.ENDING:
-                return Retire(turn)
+                return Retire(turn, park=turn.finish in ("stop", "length"))
         return None
 
     def _ends(self, turn: Turn) -> tuple[int, ...]:
@@ -116,21 +127,23 @@ class Scheduler:
     def _admit(self) -> Step | None:
         for turn in self.running.values():
             if turn.phase is Phase.RESTORING:
-                return self._restore(turn)
+                return self._restore(turn, self._match(turn))
         if len(self.running) >= self.max_turns:
             return None
         ready = next((waiting for waiting in self.waiting if not self._gains_by_waiting(waiting)), None)
         return None if ready is None else self._begin(ready)
 
     def _begin(self, turn: Turn) -> Step | None:
+        match = self._match(turn)
+        parked = self.ledger.parking.find(turn.root, pack(turn.tokens), match.length)
         try:
-            self.ledger.reserve(turn.id, self._needs(turn))
+            self.ledger.reserve(turn.id, self._needs(turn), instead_of=parked)
         except PoolExhausted:
             return None  # room comes with the next turn that retires, or the next block that is saved
         self.waiting.remove(turn)
         self.running[turn.id] = turn
         turn.phase = Phase.RESTORING
-        return self._restore(turn)
+        return self._restore(turn, match, parked)
 
     def _gains_by_waiting(self, turn: Turn) -> bool:
         """Whether a running turn is about to keep a longer prefix of this prompt than is known now: the turn before it
@@ -146,10 +159,9 @@ class Scheduler:
             for other in alike
         )
 
-    def _restore(self, turn: Turn) -> Restore:
-        match = self._match(turn)
+    def _restore(self, turn: Turn, match: PrefixMatch, parked: TurnId | None = None) -> Restore:
         local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
-        return Restore(turn, match.blocks, local if self.spec.reach else (), match.length)
+        return Restore(turn, match.blocks, local if self.spec.reach else (), match.length, parked, self._patience)
 
     def _match(self, turn: Turn) -> PrefixMatch:
         limit = turn.prompt_tokens - 1  # the model has to read one token to say the next
@@ -161,14 +173,30 @@ class Scheduler:
         return match
 
     def _compute(self) -> Step | None:
-        reading = (t for t in self.running.values() if t.phase in (Phase.PREFILLING, Phase.REREADING))
-        prefilling = min(reading, key=lambda turn: turn.phase is Phase.PREFILLING, default=None)
-        decoding = tuple(t for t in self.running.values() if t.phase is Phase.DECODING)
-        if prefilling is not None and (self._decoded_last or not decoding):
-            end = prefilling.rereads if prefilling.phase is Phase.REREADING else prefilling.prompt_tokens - 1
-            stop = prefilling.next_stop(self.chunk, end)
-            return Prefill(prefilling, prefilling.position, stop)
+        reading, decoding = self._next_reader(), self._decoding()
+        if reading is not None and (self._decoded_last or not decoding):
+            begun = reading.in_hand is not None
+            stop = reading.next_stop(self.chunk, reading.reads_to) if reading.in_hand is None else reading.in_hand
+            return Prefill(reading, reading.position, stop, begun, self._patience)
         return Decode(decoding) if decoding else None
+
+    def _decoding(self) -> tuple[Turn, ...]:
+        return tuple(turn for turn in self.running.values() if turn.phase is Phase.DECODING)
+
+    @property
+    def _patience(self) -> float | None:
+        return self.max_stall if self._decoding() else None
+
+    def _next_reader(self) -> Turn | None:
+        """An answer that is read again comes first; then by turns whoever came first and whoever has least to read, so
+        that neither a long prompt nor a short one is kept waiting by the other.
+        """
+        readers = [turn for turn in self.running.values() if turn.phase in (Phase.PREFILLING, Phase.REREADING)]
+        again = (turn for turn in readers if turn.phase is Phase.REREADING)
+        first = next(again, None) or next(iter(readers), None)
+        if first is None or first.phase is Phase.REREADING or self._pieces % 2:
+            return first
+        return min(readers, key=lambda turn: turn.reads_to - turn.position)
 
     # --- absorb ---
 
@@ -178,11 +206,10 @@ class Scheduler:
                 for key in keys:
                     self.ledger.strike(key)
                 return []
-            case Restore(), Restored(promoted):
-                return self._restored(step, promoted)
-            case Prefill(turn, _, stop), _:
-                self._decoded_last = False
-                self._read(turn, stop)
+            case Restore(), Restored():
+                return self._restored(step, outcome)
+            case Prefill(), Read(done):
+                self._prefilled(step, done=done)
                 return []
             case Rewind(turn), _:
                 turn.position = turn.prompt_tokens - 1
@@ -194,18 +221,22 @@ class Scheduler:
                 self._kept(step, dict(sizes))
                 return []
             case Retire(), _:
-                self._retire(step.turn)
+                self._retire(step)
                 return []
             case Idle(), _:
                 return []
         raise AssertionError(f"{outcome} is no outcome of {step}")
 
-    def _restored(self, step: Restore, promoted: tuple[tuple[PartKey, int], ...]) -> list[Event]:
-        self.ledger.promote(promoted)
+    def _restored(self, step: Restore, outcome: Restored) -> list[Event]:
+        self.ledger.promote(outcome.promoted)
         self.ledger.touch(step.blocks)
         turn = step.turn
         turn.phase = Phase.PREFILLING
-        self._read(turn, step.length)
+        turn.position = step.length
+        if outcome.done:
+            self._read(turn, step.length)
+        else:
+            turn.in_hand = step.length
         turn.chain = [block for block in step.blocks if block.end <= step.length and self._whole(block)]
         if turn.cached_tokens is not None:
             return []  # it was preempted: the client has heard already
@@ -214,6 +245,15 @@ class Scheduler:
 
     def _whole(self, block: CacheBlock) -> bool:
         return len(block) == self.spec.block_tokens
+
+    def _prefilled(self, step: Prefill, *, done: bool) -> None:
+        self._decoded_last = False
+        if done:
+            self._pieces += 1
+            step.turn.in_hand = None
+            self._read(step.turn, step.stop)
+        else:
+            step.turn.in_hand = step.stop
 
     def _read(self, turn: Turn, position: int) -> None:
         turn.position = position
@@ -241,10 +281,14 @@ class Scheduler:
         self.ledger.keep(step.turn.id, step.blocks, sizes)
         step.turn.chain += step.blocks
 
-    def _retire(self, turn: Turn) -> None:
+    def _retire(self, step: Retire) -> None:
+        turn = step.turn
         del self.running[turn.id]
         self.ledger.pool.unreserve(turn.id)
         self.ledger.use(turn.chain)
+        if step.park:
+            parked = Parked(turn.id, turn.root, pack(turn.tokens[: turn.position]), tuple(turn.chain))
+            self.ledger.park(parked, self.spec.working_bytes(turn.position, self.chunk))
         if turn.finish is None:
             turn.requeue()
             self.waiting.appendleft(turn)

@@ -8,26 +8,37 @@ from agent_memory.domain.kv.turn import FinishReason, Turn, TurnId
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Bring the first `length` tokens into the runtime from `blocks`, with local parts of those in `local`."""
+    """Bring the first `length` tokens into the runtime from `blocks`, with local parts of those in `local`; or go on in
+    the cache of a `parked` turn, cut to that length. It is put down after `seconds`, if they are given.
+    """
 
     turn: Turn
     blocks: tuple[CacheBlock, ...]
     local: tuple[CacheBlock, ...]
     length: int
+    parked: TurnId | None = None
+    seconds: float | None = None
 
     @property
     def keys(self) -> list[PartKey]:
+        """The parts that are needed for it."""
+        if self.parked is not None:
+            return []
         lasting = [PartKey(block.hash, Part.LASTING) for block in self.blocks]
         return lasting + [PartKey(block.hash, Part.LOCAL) for block in self.local]
 
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
-    """Read tokens `start` to `stop`."""
+    """Read tokens `start` to `stop`; if it has `begun`, go on with that. It is put down after `seconds`, if they are
+    given.
+    """
 
     turn: Turn
     start: int
     stop: int
+    begun: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,10 @@ class Rewind:
 
 @dataclass(frozen=True, slots=True)
 class Retire:
+    """With `park`, its cache stays open for the next turn of the conversation."""
+
     turn: Turn
+    park: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +82,17 @@ Step = Restore | Prefill | Decode | Rewind | Save | Retire | Idle
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`promoted` are the parts that came from a slower tier."""
+    """`promoted` are the parts that came from a slower tier. Not `done`: there is work left to compute."""
 
     promoted: tuple[tuple[PartKey, int], ...] = ()
+    done: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Not `done`: the piece was put down, to be taken up again."""
+
+    done: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +116,7 @@ class Kept:
     sizes: tuple[tuple[PartKey, int], ...] = ()
 
 
-Outcome = Restored | Lost | Sampled | Kept | None
+Outcome = Restored | Lost | Read | Sampled | Kept | None
 
 
 @dataclass(frozen=True, slots=True)

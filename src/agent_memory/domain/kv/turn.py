@@ -45,6 +45,9 @@ class Turn:
     `answers` (where earlier answers begin and end in the prompt) cut a prefill as their turns were cut, and an answer,
     once spoken token by token, is read again in one piece before it is kept. A preempted turn speaks its answer so far
     again: the runtime is fed what is known, until `position` has caught up with `tokens`.
+
+    `deadline` is a time on the engine's clock. A piece that was begun and put down, so that others may speak, is
+    `in_hand` up to that position.
     """
 
     id: TurnId
@@ -61,6 +64,8 @@ class Turn:
     chain: list[CacheBlock] = field(default_factory=list)
     marks: tuple[int, ...] = ()
     answers: tuple[tuple[int, int], ...] = ()
+    deadline: float | None = None
+    in_hand: int | None = None
 
     def __post_init__(self) -> None:
         self.prompt_tokens = len(self.tokens)
@@ -92,6 +97,11 @@ class Turn:
         if self.finish not in ("stop", "length"):
             return self.prompt_tokens
         return len(self.tokens) - (self.tokens[-1] in self.stop_tokens)
+
+    @property
+    def reads_to(self) -> int:
+        """Where reading ends for now: before the prompt's last token, which is fed to hear the answer, or with it."""
+        return self.rereads if self.phase is Phase.REREADING else self.prompt_tokens - 1
 
     def next_stop(self, chunk: int, end: int) -> int:
         """Where the piece of prefill ends that begins at `position`: at a multiple of `chunk`, or where it was cut."""
@@ -137,4 +147,5 @@ class Turn:
         """Start over from what is kept."""
         self.phase = Phase.WAITING
         self.position = 0
+        self.in_hand = None
         self.chain.clear()

@@ -41,6 +41,7 @@ KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
     errors.Overloaded: Kind(429, "overloaded", "The server is busy", "rate_limit_error", "overloaded"),
     errors.Unavailable: Kind(503, "unavailable", "A part cannot be reached", "server_error", "unavailable"),
     errors.GenerationFailed: Kind(500, "generation-failed", "The model failed", "server_error", "generation_failed"),
+    errors.DeadlineExceeded: Kind(504, "deadline-exceeded", "It took too long", "server_error", "deadline_exceeded"),
     errors.CorruptBlock: INTERNAL,
     errors.Misconfigured: INTERNAL,
 }

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from agent_memory.domain.errors import InvalidInput, Overloaded
-from agent_memory.domain.kv.block import CacheBlock, Namespace, pack
+from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
+from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
@@ -16,6 +16,7 @@ from agent_memory.domain.kv.steps import (
     Idle,
     Kept,
     Prefill,
+    Read,
     Restore,
     Restored,
     Retire,
@@ -46,10 +47,15 @@ def begin(desk, a_turn):
     return desk.absorb(restore, Restored())
 
 
+def outcome(step):
+    """What an engine would say that has nothing stored."""
+    return {Save: Kept(), Restore: Restored(), Prefill: Read()}.get(type(step))
+
+
 def read(desk):
     """Absorb prefills and saves until something else is planned."""
     while isinstance(step := desk.plan(), Prefill | Save):
-        desk.absorb(step, Kept() if isinstance(step, Save) else None)
+        desk.absorb(step, outcome(step))
     return step
 
 
@@ -58,7 +64,7 @@ def test_a_turn_is_restored_read_answered_read_again_saved_and_retired():
     assert begin(desk, one) == [Started(one.id, 0)]
     prefill = desk.plan()
     assert (prefill.start, prefill.stop) == (0, 4)
-    desk.absorb(prefill, None)
+    desk.absorb(prefill, Read())
     save = desk.plan()
     assert isinstance(save, Save)
     assert [block.start for block in save.blocks] == [0]
@@ -69,12 +75,12 @@ def test_a_turn_is_restored_read_answered_read_again_saved_and_retired():
     desk.absorb(Rewind(one), None)
     reread = desk.plan()
     assert (reread.start, reread.stop) == (4, 7)  # with the prompt's last token, the first that was fed
-    desk.absorb(reread, None)
+    desk.absorb(reread, Read())
     tail = desk.plan()
     assert isinstance(tail, Save)
     assert [(block.start, len(block)) for block in tail.blocks] == [(4, 3)]
     desk.absorb(tail, Kept())
-    assert desk.plan() == Retire(one)
+    assert desk.plan() == Retire(one, park=True)
     desk.absorb(Retire(one), None)
     assert desk.plan() == Idle()
     assert desk.ledger.pool.used == 0
@@ -93,7 +99,7 @@ def test_prefill_chunks_end_at_multiples_of_the_chunk():
     while not isinstance(step := desk.plan(), Decode):
         if isinstance(step, Prefill):
             stops.append((step.start, step.stop))
-        desk.absorb(step, Kept() if isinstance(step, Save) else None)
+        desk.absorb(step, outcome(step))
     assert stops == [(0, 8), (8, 16), (16, 18)]
 
 
@@ -128,10 +134,8 @@ def test_a_decoding_turn_waits_for_one_chunk_at_most():
         kinds.append(type(step))
         if isinstance(step, Decode):
             desk.absorb(step, Sampled((1,) * len(step.turns)))
-        elif isinstance(step, Prefill):
-            desk.absorb(step, None)
         else:
-            desk.absorb(step, Kept())
+            desk.absorb(step, outcome(step))
     compute = [kind for kind in kinds if kind is not Save]
     assert all(pair != (Prefill, Prefill) for pair in pairwise(compute))
 
@@ -163,10 +167,10 @@ def test_the_next_turn_waits_until_the_last_is_put_away():
     desk.submit(Turn(TurnId("next"), ROOT, [*range(6), 7, 8, 9], 1))
     desk.submit(Turn(TurnId("other"), ROOT, [9, 9, 9], 1))
     while not isinstance(step := desk.plan(), Restore):
-        desk.absorb(step, Kept() if isinstance(step, Save) else None)
+        desk.absorb(step, outcome(step))
     assert step.turn.id == "other"
     while TurnId("next") not in desk.running:
-        desk.absorb(step, Kept() if isinstance(step, Save) else Restored() if isinstance(step, Restore) else None)
+        desk.absorb(step, outcome(step))
         step = desk.plan()
         if isinstance(step, Decode):
             desk.fail(step.turns, RuntimeError())
@@ -193,7 +197,7 @@ def test_a_turn_waits_until_there_is_room():
 def test_cancelling_keeps_what_is_computed():
     desk, one = scheduler(), turn()
     begin(desk, one)
-    desk.absorb(desk.plan(), None)
+    desk.absorb(desk.plan(), Read())
     assert isinstance(desk.plan(), Save)
     assert desk.cancel(one.id) == [Finished(one.id, "cancelled")]
     assert isinstance(desk.plan(), Save)
@@ -214,3 +218,132 @@ def test_a_failed_turn_gives_its_room_back_and_says_why():
     assert desk.fail((one,), error) == [Failed(one.id, error)]
     assert desk.ledger.pool.used == 0
     assert desk.plan() == Idle()
+
+
+def finish(desk, name, tokens, said=(7, 8)):
+    """One whole turn; the Restore that it began with."""
+    one = Turn(TurnId(name), ROOT, list(tokens), len(said))
+    desk.submit(one)
+    words = iter(said)
+    while not isinstance(step := desk.plan(), Idle):
+        if isinstance(step, Restore):
+            first = step
+        sizes = tuple((PartKey(block.hash, Part.LASTING), 10) for block in getattr(step, "blocks", ()))
+        told = {Save: Kept(sizes), Decode: Sampled((next(words),)) if isinstance(step, Decode) else None}
+        desk.absorb(step, told.get(type(step), outcome(step)))
+    return first
+
+
+def test_the_next_turn_goes_on_in_the_cache_of_the_last():
+    desk = scheduler()
+    assert finish(desk, "a", range(6)).parked is None
+    held = desk.ledger.pool.used
+    following = finish(desk, "b", [*range(6), 7, 8, 9])
+    assert (following.parked, following.length, following.keys) == (TurnId("a"), 8, [])
+    assert list(desk.ledger.parking) == ["b"]
+    assert desk.ledger.pool.used > held
+
+
+def test_a_parked_cache_serves_one_turn_at_a_time():
+    desk = scheduler()
+    finish(desk, "a", range(6))
+    for name in ("b", "c"):
+        desk.submit(Turn(TurnId(name), ROOT, [*range(6), 7, 8, 9], 1))
+    step = desk.plan()
+    assert step.parked == "a"
+    desk.absorb(step, Restored())
+    assert desk.ledger.parking.find(ROOT, step.turn.tokens, 8) is None
+
+
+def test_a_parked_cache_gives_way_to_a_turn_that_needs_the_room():
+    desk = scheduler()
+    finish(desk, "a", range(6))
+    needs = desk._needs(turn("b", tokens=5))
+    desk.ledger.pool.capacity = desk.ledger.pool.used + needs - 1
+    finish(desk, "b", [9] * 5)
+    assert "a" in desk.ledger.towed
+    desk.check()
+
+
+def test_a_parked_cache_that_is_taken_over_makes_room_for_its_turn():
+    desk = scheduler()
+    finish(desk, "a", range(6))
+    following = Turn(TurnId("b"), ROOT, [*range(6), 7, 8, 9], 1)
+    desk.ledger.pool.capacity = desk._needs(following) + 30  # the blocks of a beside it
+    desk.submit(following)
+    step = desk.plan()
+    assert step.parked == "a"
+    assert "a" not in desk.ledger.towed
+
+
+def test_what_is_forgotten_is_not_left_in_a_parked_cache():
+    desk = scheduler()
+    restore = finish(desk, "a", range(6))
+    block = desk.ledger.index.match(ROOT, pack(range(6)), 6).blocks[0]
+    desk.ledger.forget(PartKey(block.hash, Part.LASTING))
+    assert desk.ledger.towed == [restore.turn.id]
+    desk.check()
+
+
+def test_a_piece_is_put_down_while_others_speak_and_taken_up_again():
+    desk = scheduler(chunk=4, max_turns=2, max_stall=0.25)
+    speaker, reader = turn("a", tokens=3, max_tokens=50), turn("b", tokens=15)
+    begin(desk, speaker)
+    assert desk.plan().seconds is None
+    desk.absorb(read(desk), Sampled((1,)))
+    begin(desk, reader)
+    first = desk.plan()
+    assert (first.start, first.stop, first.begun, first.seconds) == (0, 4, False, 0.25)
+    desk.absorb(first, Read(done=False))
+    assert desk.plan() == Decode((speaker,))
+    desk.absorb(desk.plan(), Sampled((1,)))
+    again = desk.plan()
+    assert (again.start, again.stop, again.begun) == (0, 4, True)
+    desk.absorb(again, Read())
+    assert reader.position == 4
+
+
+def test_a_restore_that_was_put_down_is_finished_before_the_turn_speaks():
+    desk = scheduler(max_turns=2)
+    finish(desk, "old", range(6))
+    speaker = turn("a", tokens=3, max_tokens=50)
+    begin(desk, speaker)
+    desk.absorb(read(desk), Sampled((1,)))
+    desk.submit(Turn(TurnId("b"), ROOT, [*range(6), 7, 8], 1))
+    restore = desk.plan()
+    desk.absorb(restore, Restored(done=False))
+    step = desk.plan()
+    assert isinstance(step, Prefill)
+    assert (step.start, step.stop, step.begun) == (7, 7, True)
+    desk.absorb(step, Read())
+    assert len(desk.plan().turns) == 2
+
+
+def test_a_short_prompt_is_not_kept_waiting_by_a_long_one():
+    desk = scheduler(chunk=4, max_turns=2)
+    begin(desk, turn("long", tokens=100))
+    desk.absorb(desk.plan(), Read())
+    desk.absorb(desk.plan(), Kept())
+    begin(desk, Turn(TurnId("short"), ROOT, [50 + n for n in range(9)], 1))
+    pieces = []
+    while not isinstance(step := desk.plan(), Decode):
+        pieces += [step.turn.id] if isinstance(step, Prefill) else []
+        desk.absorb(step, outcome(step))
+    assert pieces.count("short") == 2
+    assert pieces.count("long") <= 2
+
+
+def test_a_turn_whose_time_is_up_fails_wherever_it_is():
+    desk = scheduler(max_turns=1)
+    running, waiting, patient = turn("a"), turn("b"), turn("c")
+    running.deadline, waiting.deadline = 10.0, 11.0
+    begin(desk, running)
+    desk.submit(waiting)
+    desk.submit(patient)
+    assert desk.expire(9.0) == []
+    assert [(event.turn, type(event.error)) for event in desk.expire(12.0)] == [
+        ("a", DeadlineExceeded),
+        ("b", DeadlineExceeded),
+    ]
+    assert desk.expire(13.0) == []
+    assert list(desk.waiting) == [patient]
