@@ -191,8 +191,9 @@ async def _open_conversation(
         writer = WriteBehind(store, wake)
         writer.start()
         ledger = Ledger(spec, settings.cache.budget_mb << 20)
-        turns = settings.model.max_batch_size
-        scheduler = Scheduler(spec, ledger, max_turns=turns, chunk=plan.prefill_chunk)
+        turns = settings.model.max_batch_size if settings.model.scheduler_enabled else 1
+        stall = settings.model.max_stall_ms / 1000
+        scheduler = Scheduler(spec, ledger, max_turns=turns, chunk=plan.prefill_chunk, max_stall=stall)
         return Engine(runtime, TieredBlocks(store, writer), scheduler)
 
     thread = EngineThread(open_engine)
@@ -209,6 +210,7 @@ async def _open_conversation(
         created=int(time.time()),
         max_context=min(limits, default=_DEFAULT_CONTEXT),
         max_tokens=plan.max_tokens,
+        max_seconds=settings.server.request_seconds,
     )
     stack.callback(conversation.close)
     return conversation

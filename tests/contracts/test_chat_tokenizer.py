@@ -73,3 +73,12 @@ def test_answers_are_told_to_the_token(tokenizer):
     stream = tokenizer.stream()
     assert "".join(map(stream.add, rendered.tokens[start:end])) + stream.finish() == said
     assert second > end
+
+
+def test_a_token_is_found_in_its_message(tokenizer):
+    messages = [Message("system", "Be brief."), Message("user", "Hello."), Message("user", "Where are you?")]
+    both = [*messages[:2], Message("user", "Who are you?")]
+    differs = _common(tokenizer.render(messages).tokens, tokenizer.render(both).tokens)
+    assert tokenizer.message_of(messages, differs) == 2
+    assert tokenizer.message_of(messages, 1) == 0
+    assert tokenizer.message_of(messages, 10_000) is None

@@ -50,6 +50,30 @@ def test_a_prompt_beyond_the_context_is_a_bad_request(client):
         ask(client, messages=[{"role": "user", "content": "x" * 100_000}])
 
 
+def test_a_miss_is_explained_where_it_is_asked_for(client):
+    told = [{"role": "system", "content": "You keep a diary. " * 20}, {"role": "user", "content": "What is new?"}]
+    ask(client, messages=told)
+    other = [told[0], {"role": "user", "content": "What was old?"}]
+    answer = ask(client, messages=other, extra_body={"x_cache": True})
+    report, usage = answer.model_extra["x_cache"], answer.usage
+    assert report["memory_tokens"] + report["disk_tokens"] == usage.prompt_tokens_details.cached_tokens > 100
+    assert report["computed_tokens"] == usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens
+    assert report["first_difference"]["message"] == 1
+    assert report["first_difference"]["token"] == report["known_tokens"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_takes_too_long_is_a_timeout(client, stream):
+    with pytest.raises(openai.APIError, match="in the time that the request") as caught:
+        list(ask(client, max_tokens=5000, temperature=1, stream=stream, extra_headers={"X-Request-Timeout": "0.2"}))
+    assert caught.value.code == "deadline_exceeded"
+
+
+def test_a_timeout_that_is_no_number_is_a_bad_request(client):
+    with pytest.raises(openai.BadRequestError, match="X-Request-Timeout: must be a number of seconds"):
+        ask(client, extra_headers={"X-Request-Timeout": "soon"})
+
+
 def test_a_client_that_leaves_leaves_nothing_running(client, server):
     with ask(client, stream=True, max_tokens=5000, temperature=1) as stream:
         next(iter(stream))

@@ -5,6 +5,7 @@ Knows text and tokens, not where a prefix comes from: that is the engine's.
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -21,18 +22,22 @@ from agent_memory.domain.kv.steps import Finished, Said, Started
 from agent_memory.domain.kv.turn import FinishReason, Sampling, Turn, TurnId
 from agent_memory.ports.kv import ChatTokenizer, Rendered, TextStream
 
-__all__ = ["Conversation", "Delta", "EngineStats", "Finish", "Message", "Prompt", "Sampling"]
+__all__ = ["Conversation", "Delta", "EngineStats", "Finish", "Message", "Prompt", "Reuse", "Sampling"]
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`max_tokens` None is the model's default."""
+    """`max_tokens` None is the model's default, `seconds` None as long as the server allows. With `explain`, the end of
+    the reply tells where its cached tokens came from.
+    """
 
     messages: tuple[Message, ...]
     sampling: Sampling
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     tenant: str = "default"
+    seconds: float | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,25 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """Where a prompt's first tokens came from, and the first that differs from all that is stored: its place, and the
+    message it falls in, as far as that can be told. None when everything that could be reused is stored.
+    """
+
+    memory_tokens: int
+    disk_tokens: int
+    known_tokens: int
+    different_token: int | None = None
+    different_message: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     reason: Literal["stop", "length"]
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    reuse: Reuse | None = None
 
 
 Reply = AsyncGenerator[Delta | Finish, None]
@@ -59,8 +78,9 @@ class _Answer:
     stop: StopText
     stop_tokens: frozenset[int]
     prompt_tokens: int
-    cached_tokens: int = 0
     completion_tokens: int = 0
+    started: Started | None = None
+    reuse: Reuse | None = None
 
     def hear(self, token: int) -> str:
         self.completion_tokens += 1
@@ -73,7 +93,8 @@ class _Answer:
     def end(self, reason: FinishReason) -> Finish:
         at_length = reason == "length" and not self.stop.stopped
         ended: Literal["stop", "length"] = "length" if at_length else "stop"
-        return Finish(ended, self.prompt_tokens, self.cached_tokens, self.completion_tokens)
+        cached = self.started.cached_tokens if self.started else 0
+        return Finish(ended, self.prompt_tokens, cached, self.completion_tokens, self.reuse)
 
 
 class Conversation:
@@ -88,6 +109,7 @@ class Conversation:
         created: int,
         max_context: int,
         max_tokens: int = 256,
+        max_seconds: float | None = None,
     ) -> None:
         self.model_id = model_id
         self.created = created
@@ -95,6 +117,7 @@ class Conversation:
         self._tokenizer = tokenizer
         self._max_context = max_context
         self._max_tokens = max_tokens
+        self._max_seconds = max_seconds
         # Rendering a long prompt takes milliseconds that the event loop has not; a tokenizer serves one at a time.
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
 
@@ -106,20 +129,24 @@ class Conversation:
         self._engine.check()
 
     async def reply(self, prompt: Prompt) -> Reply:
-        """Raises InvalidInput, Overloaded, Unavailable or GenerationFailed. Closing it ends the turn."""
+        """Raises InvalidInput, Overloaded, Unavailable, DeadlineExceeded or GenerationFailed. Closing it ends the
+        turn.
+        """
         loop = asyncio.get_running_loop()
         rendered = await loop.run_in_executor(self._scribe, self._tokenizer.render, prompt.messages)
         turn = self._turn(prompt, rendered)
         answer = _Answer(self._tokenizer.stream(), StopText(prompt.stop), turn.stop_tokens, turn.prompt_tokens)
         async with aclosing(self._engine.run(turn)) as events:
-            async for piece in self._speak(events, answer):
+            async for piece in self._speak(events, answer, prompt):
                 yield piece
 
-    async def _speak(self, events: AsyncIterator[Started | Said | Finished], answer: _Answer) -> Reply:
+    async def _speak(self, events: AsyncIterator[Started | Said | Finished], answer: _Answer, prompt: Prompt) -> Reply:
         async for event in events:
             match event:
-                case Started(_, cached):
-                    answer.cached_tokens = cached
+                case Started():
+                    answer.started = event
+                    if prompt.explain:
+                        answer.reuse = await self._explain(event, answer.prompt_tokens, prompt.messages)
                 case Said(_, token):
                     if text := answer.hear(token):
                         yield Delta(text)
@@ -130,6 +157,15 @@ class Conversation:
                     if rest := answer.rest():
                         yield Delta(rest)
                     yield answer.end(reason)
+
+    async def _explain(self, started: Started, prompt_tokens: int, messages: tuple[Message, ...]) -> Reuse:
+        known, message = started.known_tokens, None
+        differs = known < prompt_tokens - 1  # the last token is always read, known or not
+        if differs:
+            loop = asyncio.get_running_loop()
+            message = await loop.run_in_executor(self._scribe, self._tokenizer.message_of, messages, known)
+        memory = started.cached_tokens - started.disk_tokens
+        return Reuse(memory, started.disk_tokens, known, known if differs else None, message)
 
     def _turn(self, prompt: Prompt, rendered: Rendered) -> Turn:
         if not rendered.tokens:
@@ -154,7 +190,12 @@ class Conversation:
             self._tokenizer.stop_tokens,
             marks=rendered.marks,
             answers=rendered.answers,
+            deadline=self._deadline(prompt.seconds),
         )
+
+    def _deadline(self, seconds: float | None) -> float | None:
+        limits = [limit for limit in (seconds, self._max_seconds) if limit is not None]
+        return time.monotonic() + min(limits) if limits else None
 
     def close(self) -> None:
         self._scribe.shutdown(wait=False)

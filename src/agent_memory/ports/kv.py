@@ -150,6 +150,10 @@ class ChatTokenizer(Protocol):
         """
         ...
 
+    def message_of(self, messages: Sequence[Message], token: int) -> int | None:
+        """Which message this token of their rendering falls in; None behind them all, or where it cannot be told."""
+        ...
+
     def stream(self) -> TextStream: ...
 
 

@@ -21,6 +21,8 @@ class ModelSettings(_Section, frozen=True):
     id: Annotated[str, Meta(min_length=1)] | None = None
     max_context_length: Annotated[int, Meta(ge=256, le=1_048_576)] | None = None
     max_batch_size: Annotated[int, Meta(ge=1, le=64)] = 2
+    scheduler_enabled: bool = True
+    max_stall_ms: Annotated[int, Meta(ge=1, le=60_000)] = 500
     prefill_step_size: Annotated[int, Meta(ge=16, le=16_384)] | None = None
     default_max_tokens: Annotated[int, Meta(ge=1, le=131_072)] = 256
     default_temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
@@ -43,6 +45,7 @@ class ServerSettings(_Section, frozen=True):
     log_level: LogLevel = "INFO"
     cors_origins: tuple[str, ...] = ()
     max_body_mb: Annotated[int, Meta(ge=1, le=1024)] = 4
+    request_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     shutdown_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
 
 

@@ -1,18 +1,28 @@
 """Conversation and engine thread, on the toy model: text in, text out, and every way in which a turn can end."""
 
 import asyncio
+import itertools
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
 from agent_memory.adapters.in_memory.runtime import ToyRuntime
-from agent_memory.application.conversation import Conversation, Delta, Finish, Message, Prompt
+from agent_memory.application.conversation import Conversation, Delta, Finish, Message, Prompt, Reuse
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
-from agent_memory.domain.errors import GenerationFailed, InvalidInput, Misconfigured, Overloaded, Unavailable
+from agent_memory.domain.errors import (
+    DeadlineExceeded,
+    GenerationFailed,
+    InvalidInput,
+    Misconfigured,
+    Overloaded,
+    Unavailable,
+)
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.turn import Sampling
@@ -26,6 +36,10 @@ class Letters:
 
     def render(self, messages):
         return Rendered([ord(letter) % 4 for message in messages for letter in message.content])
+
+    def message_of(self, messages, token):
+        ends = itertools.accumulate(len(message.content) for message in messages)
+        return next((number for number, end in enumerate(ends) if token < end), None)
 
     def stream(self):
         return self
@@ -109,6 +123,26 @@ async def test_the_second_time_the_prompt_is_known(desk):
     again, finish = await collect(desk[0], prompt("a longer beginning"))
     assert again == first
     assert finish.cached_tokens == len("a longer beginning") - 1
+
+
+async def test_a_miss_is_explained(desk):
+    await collect(desk[0], prompt("a longer beginning"))
+    messages = (Message("user", "a longer "), Message("user", "bxginning"))
+    _, finish = await collect(desk[0], Prompt(messages, Sampling(0), 3, explain=True))
+    assert finish.reuse == Reuse(10, 0, known_tokens=10, different_token=10, different_message=1)
+    _, finish = await collect(desk[0], Prompt(messages, Sampling(0), 3, explain=True))
+    assert finish.reuse == Reuse(17, 0, known_tokens=17)
+    assert finish.reuse.memory_tokens == finish.cached_tokens
+
+
+async def test_an_answer_that_takes_too_long_fails(desk):
+    conversation, runtime, _ = desk
+    slow = runtime.advance
+    runtime.advance = lambda *asked: (time.sleep(0.05), slow(*asked))[1]
+    for one in (prompt("tell me a long story"), prompt("another one")):
+        with pytest.raises(DeadlineExceeded, match="in the time that the request"):
+            await collect(conversation, replace(one, seconds=0.01))
+    await at_rest(conversation)
 
 
 async def test_length_is_the_reason_when_the_tokens_run_out(desk):

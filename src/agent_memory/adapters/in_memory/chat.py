@@ -38,5 +38,13 @@ class ByteChatTokenizer:
                 marks.append(len(tokens))
         return Rendered([*tokens, BEGIN, *b"assistant\n"], tuple(marks[:1]), tuple(answers))
 
+    def message_of(self, messages: Sequence[Message], token: int) -> int | None:
+        end = 0
+        for number, message in enumerate(messages):
+            end += len(f"{message.role}\n{message.content}".encode()) + 2
+            if token < end:
+                return number
+        return None
+
     def stream(self) -> ByteTextStream:
         return ByteTextStream()

@@ -116,6 +116,15 @@ class MlxChatTokenizer:
                     found.append((len(asked), len(asked) if at < 0 else at + len(said)))
         return found
 
+    def message_of(self, messages: Sequence[Message], token: int) -> int | None:
+        with suppress(*_REFUSALS):
+            text = self._apply(messages, speak=True)
+            at = {number: character for character, number in self._encode(text)[1].items()}.get(token)
+            ends = [self._apply(messages[:count], speak=False) for count in range(1, len(messages) + 1)]
+            if at is not None and all(text.startswith(end) for end in ends):
+                return next((number for number, end in enumerate(ends) if at < len(end)), None)
+        return None
+
     def _apply(self, messages: Sequence[Message], *, speak: bool) -> str:
         plain = [{"role": message.role, "content": message.content} for message in messages]
         # Thinking is a template's own default; where it is off, some templates write an empty thought into the

@@ -5,6 +5,7 @@ Where blocks live is the ledger's.
 """
 
 from collections import deque
+from dataclasses import replace
 
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, PartKey, common_prefix, pack
@@ -161,16 +162,18 @@ class Scheduler:
 
     def _restore(self, turn: Turn, match: PrefixMatch, parked: TurnId | None = None) -> Restore:
         local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
-        return Restore(turn, match.blocks, local if self.spec.reach else (), match.length, parked, self._patience)
+        local = local if self.spec.reach else ()
+        return Restore(turn, match.blocks, local, match.length, match.common, parked, self._patience)
 
     def _match(self, turn: Turn) -> PrefixMatch:
         limit = turn.prompt_tokens - 1  # the model has to read one token to say the next
         tokens = pack(turn.tokens[: turn.prompt_tokens])
         match = self.ledger.index.match(turn.root, tokens, limit)
+        known = match.common
         for start, end in turn.answers:
             if start - 1 < match.length < end:  # an answer is one piece: another one's beginning is not this one's
                 match = self.ledger.index.match(turn.root, tokens, start - 1)
-        return match
+        return replace(match, common=known)
 
     def _compute(self) -> Step | None:
         reading, decoding = self._next_reader(), self._decoding()
@@ -241,7 +244,9 @@ class Scheduler:
         if turn.cached_tokens is not None:
             return []  # it was preempted: the client has heard already
         turn.cached_tokens = step.length
-        return [Started(turn.id, step.length)]
+        slow = {key.hash for key, _ in outcome.promoted}
+        from_disk = sum(min(b.end, step.length) - b.start for b in step.blocks if b.hash in slow)
+        return [Started(turn.id, step.length, from_disk, step.known)]
 
     def _whole(self, block: CacheBlock) -> bool:
         return len(block) == self.spec.block_tokens

@@ -9,13 +9,15 @@ from agent_memory.domain.kv.turn import FinishReason, Turn, TurnId
 @dataclass(frozen=True, slots=True)
 class Restore:
     """Bring the first `length` tokens into the runtime from `blocks`, with local parts of those in `local`; or go on in
-    the cache of a `parked` turn, cut to that length. It is put down after `seconds`, if they are given.
+    the cache of a `parked` turn, cut to that length. It is put down after `seconds`, if they are given. `known` counts
+    the tokens that are stored at all.
     """
 
     turn: Turn
     blocks: tuple[CacheBlock, ...]
     local: tuple[CacheBlock, ...]
     length: int
+    known: int
     parked: TurnId | None = None
     seconds: float | None = None
 
@@ -121,10 +123,14 @@ Outcome = Restored | Lost | Read | Sampled | Kept | None
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The prompt's first `cached_tokens` need no reading."""
+    """The prompt's first `cached_tokens` need no reading; `disk_tokens` of them came from the slower tier. The first
+    `known_tokens` are stored: where fewer are cached, what is needed to go on there (a local part) is not.
+    """
 
     turn: TurnId
     cached_tokens: int
+    disk_tokens: int = 0
+    known_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

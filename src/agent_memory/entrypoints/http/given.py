@@ -8,11 +8,30 @@ from litestar.params import SkipValidation
 from msgspec import Struct
 
 from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import InvalidInput
 from agent_memory.entrypoints.http.wire.openai import ErrorAnswer
 from agent_memory.entrypoints.http.wire.problems import Problem
 
 AnyRequest = Request[object, object, State]
 GivenApplication = NamedDependency[SkipValidation[Application]]
+
+
+TIMEOUT_HEADER = "X-Request-Timeout"
+_MAX_SECONDS = 86_400.0
+
+
+def seconds_allowed(request: AnyRequest) -> float | None:
+    """How long the answer may take, if the request says so."""
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is None:
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _MAX_SECONDS:
+        raise InvalidInput(TIMEOUT_HEADER, f"must be a number of seconds above 0, up to {_MAX_SECONDS:g}")
+    return seconds
 
 
 def answers(shape: type[Struct], told: dict[int, str], media_type: str = "application/json") -> dict[int, ResponseSpec]:
@@ -29,7 +48,7 @@ def problems(*also: int) -> dict[int, ResponseSpec]:
 
 
 def openai_errors() -> dict[int, ResponseSpec]:
-    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in (400, 404, 413, 429, 500, 503)})
+    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in (400, 404, 413, 429, 500, 503, 504)})
 
 
 _MEANINGS = {
@@ -40,4 +59,5 @@ _MEANINGS = {
     429: "The server is busy; Retry-After says for how long",
     500: "Something broke inside the server",
     503: "A part of the server cannot be reached",
+    504: "The answer was not complete in the time that the request or the server allows",
 }

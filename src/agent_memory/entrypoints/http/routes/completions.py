@@ -14,7 +14,7 @@ from agent_memory.application.conversation import Conversation, Delta, Finish, P
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import GenerationFailed, NotFound, Unavailable
 from agent_memory.entrypoints.http.errors import error_event
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, openai_errors
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, openai_errors, seconds_allowed
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
 from agent_memory.entrypoints.http.wire import openai as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
@@ -36,7 +36,7 @@ async def create_chat_completion(
 ) -> ASGIResponse:
     """Answer a conversation, whole or as a stream. `"model": "default"` is the model that is loaded."""
     conversation = _model_called(data.model, application)
-    prompt = wire.to_prompt(data, application.plan)
+    prompt = wire.to_prompt(data, application.plan, seconds_allowed(request))
     if not data.stream:
         answer = await while_connected(request.receive, _complete(conversation, prompt))
         return ASGIResponse(body=json.encode(answer))
@@ -76,6 +76,7 @@ async def _complete(conversation: Conversation, prompt: Prompt) -> wire.ChatComp
                         model=conversation.model_id,
                         choices=[choice],
                         usage=wire.usage_of(finish),
+                        x_cache=wire.report_of(finish),
                     )
     raise GenerationFailed("the answer ended without a reason")
 
@@ -84,8 +85,19 @@ async def _chunks(conversation: Conversation, prompt: Prompt, *, with_usage: boo
     """Role, text as it comes, the reason for the end, the usage if asked for."""
     name, created = _new_id(), int(time())
 
-    def chunk(*choices: wire.ChunkChoice, usage: wire.Usage | UnsetType | None) -> bytes:
-        told = wire.Chunk(id=name, created=created, model=conversation.model_id, choices=list(choices), usage=usage)
+    def chunk(
+        *choices: wire.ChunkChoice,
+        usage: wire.Usage | UnsetType | None,
+        x_cache: wire.CacheReport | UnsetType = UNSET,
+    ) -> bytes:
+        told = wire.Chunk(
+            id=name,
+            created=created,
+            model=conversation.model_id,
+            choices=list(choices),
+            usage=usage,
+            x_cache=x_cache,
+        )
         return event(json.encode(told))
 
     silent = None if with_usage else UNSET
@@ -100,7 +112,8 @@ async def _chunks(conversation: Conversation, prompt: Prompt, *, with_usage: boo
                 case Delta(text):
                     yield chunk(wire.ChunkChoice(wire.DeltaMessage(content=text)), usage=silent)
                 case Finish() as finish:
-                    yield chunk(wire.ChunkChoice(wire.DeltaMessage(), finish.reason), usage=silent)
+                    ending = wire.ChunkChoice(wire.DeltaMessage(), finish.reason)
+                    yield chunk(ending, usage=silent, x_cache=wire.report_of(finish))
                     if with_usage:
                         yield chunk(usage=wire.usage_of(finish))
     yield b"data: [DONE]\n\n"

@@ -62,6 +62,8 @@ class ChatRequest(Struct, kw_only=True):
     reasoning_effort: str | None = None
     web_search_options: dict[str, Any] | None = None
     store: bool | None = None
+    # ours
+    x_cache: bool | None = None
 
 
 _REFUSED: Mapping[str, Sequence[object]] = {
@@ -96,6 +98,23 @@ class Usage(Struct):
     prompt_tokens_details: CachedDetails
 
 
+class Difference(Struct):
+    """Of the prompt's tokens, and of `messages`, both counted from 0."""
+
+    token: int
+    message: int | None
+
+
+class CacheReport(Struct):
+    """Where the prompt's tokens came from, and where it first differs from all that is stored."""
+
+    memory_tokens: int
+    disk_tokens: int
+    computed_tokens: int
+    known_tokens: int
+    first_difference: Difference | None
+
+
 class AnswerMessage(Struct):
     content: str
     role: Literal["assistant"] = "assistant"
@@ -115,6 +134,7 @@ class ChatCompletion(Struct, kw_only=True):
     model: str
     choices: list[Choice]
     usage: Usage
+    x_cache: CacheReport | UnsetType = UNSET
     object: Literal["chat.completion"] = "chat.completion"
 
 
@@ -136,6 +156,7 @@ class Chunk(Struct, kw_only=True):
     model: str
     choices: list[ChunkChoice]
     usage: Usage | UnsetType | None = UNSET
+    x_cache: CacheReport | UnsetType = UNSET
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
 
 
@@ -162,7 +183,7 @@ class ModelList(Struct, kw_only=True):
     object: Literal["list"] = "list"
 
 
-def to_prompt(request: ChatRequest, plan: ModelPlan) -> Prompt:
+def to_prompt(request: ChatRequest, plan: ModelPlan, seconds: float | None = None) -> Prompt:
     """What the request leaves open, the model's plan decides; how long the answer may be, the conversation."""
     _refuse_what_we_cannot(request)
     sampling = Sampling(
@@ -175,12 +196,28 @@ def to_prompt(request: ChatRequest, plan: ModelPlan) -> Prompt:
         sampling=sampling,
         max_tokens=request.max_completion_tokens or request.max_tokens,
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
+        seconds=seconds,
+        explain=request.x_cache is True,
     )
 
 
 def usage_of(finish: Finish) -> Usage:
     total = finish.prompt_tokens + finish.completion_tokens
     return Usage(finish.prompt_tokens, finish.completion_tokens, total, CachedDetails(finish.cached_tokens))
+
+
+def report_of(finish: Finish) -> CacheReport | UnsetType:
+    reuse = finish.reuse
+    if reuse is None:
+        return UNSET
+    token = reuse.different_token
+    return CacheReport(
+        reuse.memory_tokens,
+        reuse.disk_tokens,
+        finish.prompt_tokens - finish.cached_tokens,
+        reuse.known_tokens,
+        None if token is None else Difference(token, reuse.different_message),
+    )
 
 
 def _message(index: int, message: ChatMessage) -> Message:
