@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import uuid4
 
@@ -81,14 +81,27 @@ class _Answer:
     completion_tokens: int = 0
     started: Started | None = None
     reuse: Reuse | None = None
+    shown: int = 0
+    lengths: list[int] = field(default_factory=list)
 
     def hear(self, token: int) -> str:
+        """What may be shown now."""
         self.completion_tokens += 1
-        return "" if token in self.stop_tokens else self.stop.add(self.text.add(token))
+        text = "" if token in self.stop_tokens else self.text.add(token)
+        self.lengths.append((self.lengths[-1] if self.lengths else 0) + len(text))
+        return self._show(self.stop.add(text))
 
     def rest(self) -> str:
         shown = self.stop.add(self.text.finish())
-        return shown if self.stop.stopped else shown + self.stop.finish()
+        return self._show(shown if self.stop.stopped else shown + self.stop.finish())
+
+    def _show(self, text: str) -> str:
+        self.shown += len(text)
+        return text
+
+    def whole_tokens(self) -> int | None:
+        """How many tokens make up what was shown; None where it ends inside one."""
+        return self.lengths.index(self.shown) + 1 if self.shown in self.lengths else None
 
     def end(self, reason: FinishReason) -> Finish:
         at_length = reason == "length" and not self.stop.stopped
@@ -139,6 +152,8 @@ class Conversation:
         async with aclosing(self._engine.run(turn)) as events:
             async for piece in self._speak(events, answer, prompt):
                 yield piece
+            if answer.stop.stopped and (whole := answer.whole_tokens()) is not None:
+                self._engine.conclude(turn.id, whole)
 
     async def _speak(self, events: AsyncIterator[Started | Said | Finished], answer: _Answer, prompt: Prompt) -> Reply:
         async for event in events:

@@ -82,6 +82,10 @@ class Engine:
         self.idle = False
         return self.scheduler.cancel(turn)
 
+    def conclude(self, turn: TurnId, generated: int) -> None:
+        self.idle = False
+        self.scheduler.conclude(turn, generated)
+
     def step(self) -> list[Event]:
         """One beat. Never raises for what a turn did: it fails that turn, and lives on."""
         self._hear()

@@ -35,6 +35,12 @@ class _Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class _Conclude:
+    turn: TurnId
+    generated: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Wake:
     pass
 
@@ -44,7 +50,7 @@ class _Stop:
     grace: float
 
 
-_Letter = _Submit | _Cancel | _Wake | _Stop
+_Letter = _Submit | _Cancel | _Conclude | _Wake | _Stop
 
 
 class EngineThread:
@@ -106,6 +112,10 @@ class EngineThread:
             if not over:
                 self._mailbox.put(_Cancel(turn.id))
 
+    def conclude(self, turn: TurnId, generated: int) -> None:
+        """The turn's answer ended with so many tokens, though the model went on: those are kept."""
+        self._mailbox.put(_Conclude(turn, generated))
+
     async def close(self, grace: float = 30.0) -> None:
         """Take no more turns, let the running ones end within `grace` seconds, write every block, end the thread."""
         self._closed = True
@@ -145,6 +155,8 @@ class EngineThread:
             case _Cancel(turn_id):
                 self._listeners.pop(turn_id, None)
                 engine.cancel(turn_id)
+            case _Conclude(turn_id, generated):
+                engine.conclude(turn_id, generated)
             case _Wake():
                 pass
             case _Stop(grace):

@@ -23,6 +23,7 @@ from agent_memory.domain.errors import (
     Overloaded,
     Unavailable,
 )
+from agent_memory.domain.kv.block import pack
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.turn import Sampling
@@ -160,6 +161,22 @@ async def test_a_stop_string_ends_the_answer_and_is_not_shown(desk):
     text, finish = await collect(desk[0], prompt(beginning, max_tokens=60, stop=(stop,)))
     assert text == whole[: whole.index(stop)]
     assert finish.reason == "stop"
+
+
+async def test_an_answer_that_a_stop_string_ended_is_kept(desk):
+    conversation, _, _ = desk
+    for beginning in "abcdefghijklm":
+        whole, _ = await collect(conversation, prompt(beginning, max_tokens=60))
+        if len(whole) > 8 and whole.index(whole[4]) == 4:
+            break
+    stopped = replace(prompt(beginning, max_tokens=60, stop=(whole[4],)), tenant="another")
+    text, _ = await collect(conversation, stopped)
+    assert text == whole[:4]
+    await at_rest(conversation)
+    root = conversation._engine.namespace("another").root
+    said = [ord(beginning) % 4, *map("abcde".index, text)]
+    index = conversation._engine._engine.scheduler.ledger.index
+    assert index.match(root, pack([*said, 0, 0]), len(said) + 1).length >= len(said)
 
 
 async def test_a_prompt_beyond_the_context_is_refused_with_the_numbers(desk):

@@ -91,6 +91,15 @@ class Scheduler:
         self.waiting = deque(turn for turn in self.waiting if turn.id != turn_id)
         return [Finished(turn_id, "cancelled")] if len(self.waiting) < waiting else []
 
+    def conclude(self, turn_id: TurnId, generated: int) -> None:
+        """Its answer was complete after so many tokens, by its text: it is kept so far, as if it had ended there. May
+        come too late.
+        """
+        turn = self.running.get(turn_id)
+        if turn is not None and turn.speaking:
+            turn.shorten(generated)
+            turn.end("stop")
+
     def expire(self, now: float) -> list[Event]:
         """End every turn whose deadline has passed."""
         late = [turn for turn in (*self.running.values(), *self.waiting) if turn.deadline and now > turn.deadline]

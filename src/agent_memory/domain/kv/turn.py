@@ -130,6 +130,11 @@ class Turn:
         elif self.generated >= self.max_tokens:
             self.end("length")
 
+    def shorten(self, generated: int) -> None:
+        """The answer is its first so many tokens."""
+        del self.tokens[self.prompt_tokens + generated :]
+        self.position = min(self.position, len(self.tokens))
+
     def end(self, reason: FinishReason) -> None:
         self.finish = reason
         self.put_away()
