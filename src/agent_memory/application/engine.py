@@ -174,7 +174,8 @@ class Engine:
         started = time.perf_counter()
         tokens = self._runtime.decode([(turn.id, turn.tokens[turn.position]) for turn in step.turns])
         self._count(decode_seconds_total=time.perf_counter() - started, generated_tokens_total=len(tokens))
-        return Sampled(tuple(tokens))
+        wanted = (turn.id for turn in step.turns if turn.sampling.logprobs is not None)
+        return Sampled(tuple(tokens), {turn: self._runtime.logprobs(turn) for turn in wanted})
 
     def _save(self, step: Save) -> Outcome:
         sizes = []

@@ -5,11 +5,13 @@ All synchronous. A ModelRuntime belongs to one thread. Of a BlockStore, `get` ma
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from agent_memory.domain.chat import Message
 from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.spec import CacheSpec
+from agent_memory.domain.kv.steps import Logprobs
 from agent_memory.domain.kv.turn import Sampling, TurnId
 
 
@@ -111,6 +113,10 @@ class ModelRuntime(Protocol):
         """
         ...
 
+    def logprobs(self, turn: TurnId) -> Logprobs:
+        """Of the token that the turn said last, if its sampling asks for them."""
+        ...
+
     def rewind(self, turn: TurnId) -> None:
         """Go back to where the turn last began to speak."""
         ...
@@ -123,6 +129,22 @@ class ModelRuntime(Protocol):
 
     def close(self, turn: TurnId) -> None:
         """Free the turn's cache. May be repeated."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A language of answers: a JSON schema, a regular expression, or a grammar in Lark's notation."""
+
+    kind: Literal["json_schema", "regex", "lark"]
+    text: str
+
+
+class GrammarCompiler(Protocol):
+    """Spells grammars in the tokens of one tokenizer. May be used from any thread."""
+
+    def compile(self, grammar: Grammar) -> Constraint:
+        """Raises InvalidInput, naming the field `grammar`, for one that is wrong or cannot be kept to."""
         ...
 
 

@@ -6,12 +6,14 @@ It has a full layer and, on request, a windowed one. For tests of the engine, an
 
 import hashlib
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import CacheBlock, Part
 from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.steps import Logprobs
 from agent_memory.domain.kv.turn import Sampling, TurnId
 from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload, Piece
 
@@ -111,6 +113,12 @@ class ToyRuntime:
                 cache.spoken_from = len(cache.full)
             self._append(cache, token)
         return [self._say(self._caches[turn]) for turn, _ in feeds]
+
+    def logprobs(self, turn: TurnId) -> Logprobs:
+        """Every token is as likely as any other."""
+        count = self._caches[turn].sampling.logprobs or 0
+        each = -math.log(self._vocabulary)
+        return Logprobs(each, tuple((token, each) for token in range(min(count, self._vocabulary))))
 
     def _append(self, cache: _Cache, token: int) -> None:
         seen = b"".join(cache.full)

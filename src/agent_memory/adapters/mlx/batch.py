@@ -9,6 +9,7 @@ import mlx.core as mx
 
 from agent_memory.adapters.mlx.caches import LayerCache
 from agent_memory.adapters.mlx.codec import Codec
+from agent_memory.adapters.mlx.sampling import Answer
 from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.kv.turn import Sampling, TurnId
 
@@ -25,6 +26,7 @@ class Running:
     sampling: Sampling
     position: int
     spoken_from: int | None = None
+    answer: Answer = field(default_factory=Answer)
     computed: int = 0
     unfinished: deque[list[mx.array]] = field(default_factory=deque)
 
@@ -68,9 +70,12 @@ class Running:
         for cache, tape in zip(self.caches, self.tapes, strict=True):
             cache.tape = tape
 
-    def speak(self) -> None:
-        """What comes is spoken, until a rewind."""
-        if self.spoken_from is None:
+    def speak(self, token: int) -> None:
+        """What comes is spoken, from `token` on, until a rewind. The first that is fed is the prompt's last."""
+        if self.spoken_from is not None:
+            self.answer.take(token)
+        else:
+            self.answer = Answer.begin(self.sampling)
             self.unfinished.clear()  # the first step computes it all
             self.spoken_from = self.computed = self.position
             for cache in self.caches:

@@ -10,11 +10,12 @@ from agent_memory.adapters.mlx.batch import DecodeBatch, Running
 from agent_memory.adapters.mlx.caches import LayerCache, empty, restored
 from agent_memory.adapters.mlx.codec import Codec, Packed, cut, join
 from agent_memory.adapters.mlx.payload import MlxPayload, arrays_of
-from agent_memory.adapters.mlx.sampling import say
+from agent_memory.adapters.mlx.sampling import likelihoods, say
 from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import CacheBlock, Part
 from agent_memory.domain.kv.spec import CacheSpec, LayerKind
+from agent_memory.domain.kv.steps import Logprobs
 from agent_memory.domain.kv.turn import Sampling, TurnId
 from agent_memory.ports.kv import BlockPayload, Piece
 
@@ -79,7 +80,7 @@ class MlxRuntime:
         token_of = dict(feeds)
         turns = [self._turns[turn] for turn, _ in feeds]
         for running in turns:
-            running.speak()
+            running.speak(token_of[running.id])
         if len(turns) == 1:
             self._batch.leave(turns[0])
             return self._step(turns, turns[0].caches, list(token_of.values()))
@@ -94,10 +95,19 @@ class MlxRuntime:
         said = []
         for row, turn in enumerate(turns):
             turn.position += 1
-            said.append(say(logits[row : row + 1], turn.sampling, turn.position))
+            here = logits[row : row + 1]
+            turn.answer.logits = None if turn.sampling.logprobs is None else here
+            said.append(say(here, turn.sampling, turn.position, turn.answer))
         together = mx.concatenate(said)
         mx.eval(together, [cache.arrays() for cache in caches])
-        return [int(token) for token in np.asarray(together)]
+        tokens = [int(token) for token in np.asarray(together)]
+        for turn, token in zip(turns, tokens, strict=True):
+            turn.answer.last = token
+        return tokens
+
+    def logprobs(self, turn: TurnId) -> Logprobs:
+        running = self._turns[turn]
+        return likelihoods(running.answer, running.sampling.logprobs or 0)
 
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
         running, wanted = self._turns[turn], frozenset(parts)

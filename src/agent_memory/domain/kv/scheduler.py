@@ -21,6 +21,7 @@ from agent_memory.domain.kv.steps import (
     Finished,
     Idle,
     Kept,
+    Logprobs,
     Lost,
     Outcome,
     Prefill,
@@ -227,8 +228,8 @@ class Scheduler:
                 turn.position = turn.prompt_tokens - 1
                 turn.phase = Phase.REREADING  # the prompt's last token at least
                 return []
-            case Decode(), Sampled(tokens):
-                return self._spoken(step, tokens)
+            case Decode(), Sampled():
+                return self._spoken(step, outcome)
             case Save(), Kept(sizes):
                 self._kept(step, dict(sizes))
                 return []
@@ -276,19 +277,19 @@ class Scheduler:
         elif turn.phase is Phase.REREADING and position == turn.rereads:
             turn.phase = Phase.ENDING
 
-    def _spoken(self, step: Decode, tokens: tuple[int, ...]) -> list[Event]:
+    def _spoken(self, step: Decode, outcome: Sampled) -> list[Event]:
         self._decoded_last = True
         events = []
-        for turn, token in zip(step.turns, tokens, strict=True):
+        for turn, token in zip(step.turns, outcome.tokens, strict=True):
             turn.position += 1
-            events += self._said(turn, token)
+            events += self._said(turn, token, outcome.logprobs.get(turn.id))
         return events
 
-    def _said(self, turn: Turn, token: int) -> list[Event]:
+    def _said(self, turn: Turn, token: int, logprobs: Logprobs | None) -> list[Event]:
         if turn.repeating:
             return []
         turn.take(token)
-        said: list[Event] = [Said(turn.id, token)]
+        said: list[Event] = [Said(turn.id, token, logprobs)]
         return [*said, Finished(turn.id, turn.finish)] if turn.finish else said
 
     def _kept(self, step: Save, sizes: dict[PartKey, int]) -> None:

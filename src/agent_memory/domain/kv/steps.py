@@ -1,6 +1,7 @@
 """The words between the scheduler and the engine: a step to run, what came of it, and what clients learn of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
 from agent_memory.domain.kv.turn import FinishReason, Turn, TurnId
@@ -105,10 +106,19 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Of a token that was said, and of the likeliest in its place, the first of them first: natural logarithms."""
+
+    said: float
+    likeliest: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sampled:
-    """One token for each turn of the step."""
+    """One token for each turn of the step, and how likely it was, for those who want to know."""
 
     tokens: tuple[int, ...]
+    logprobs: Mapping[TurnId, Logprobs] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,7 @@ class Started:
 class Said:
     turn: TurnId
     token: int
+    logprobs: Logprobs | None = None
 
 
 @dataclass(frozen=True, slots=True)

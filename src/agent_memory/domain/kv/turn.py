@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Literal, NewType
 
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, pack
+from agent_memory.domain.kv.constraint import Constraint
 
 TurnId = NewType("TurnId", str)
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -17,11 +18,21 @@ FinishReason = Literal["stop", "length", "cancelled"]
 class Sampling:
     """`temperature` 0 is greedy. The same seed on the same tokens gives the same answer, however the turn is batched,
     restored or preempted; without one, the conversation draws it.
+
+    `top_k` 0 is all of them. The penalties are OpenAI's: taken off the logit of a token that the answer has already,
+    once (presence) and for each time (frequency). `logit_bias` is added: (token, bias). With `logprobs`, each token
+    comes with its log-probability, and those of so many likeliest ones, under the model's own distribution.
     """
 
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int | None = None
+    top_k: int = 0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    logprobs: int | None = None
+    constraint: Constraint | None = None
 
 
 class Phase(Enum):
