@@ -12,11 +12,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from prometheus_client import CollectorRegistry
 
 from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
+from agent_memory.adapters.guidance.grammars import GuidanceCompiler
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
@@ -49,6 +50,9 @@ from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
+
+if TYPE_CHECKING:
+    from agent_memory.adapters.mlx.chat import MlxChatTokenizer
 
 _CHECK_SECONDS = 2.0
 _TENDING = timedelta(minutes=1)
@@ -211,9 +215,16 @@ async def _open_conversation(
         max_context=min(limits, default=_DEFAULT_CONTEXT),
         max_tokens=plan.max_tokens,
         max_seconds=settings.server.request_seconds,
+        grammars=_grammars(model.tokenizer),
     )
     stack.callback(conversation.close)
     return conversation
+
+
+def _grammars(tokenizer: "MlxChatTokenizer") -> GuidanceCompiler | None:
+    if not tokenizer.fast:
+        return None
+    return GuidanceCompiler(tokenizer.definition, tokenizer.vocabulary, tokenizer.stop_tokens)
 
 
 async def _state(probe: Callable[[], Awaitable[object]]) -> str:

@@ -1,5 +1,7 @@
 """What every ModelRuntime promises, on each of them."""
 
+import math
+
 import pytest
 
 from agent_memory.adapters.in_memory.runtime import ToyRuntime
@@ -169,3 +171,15 @@ def test_the_payload_costs_what_the_spec_says(runtime):
 def test_the_fingerprint_is_stable(runtime):
     assert runtime.fingerprint == runtime.fingerprint
     assert runtime.fingerprint
+
+
+def test_log_probabilities_come_with_what_was_said(runtime):
+    prompt = prompt_for(runtime)
+    runtime.open(ONE, Sampling(temperature=0, logprobs=3), [])
+    runtime.prefill(ONE, prompt[:-1])
+    said = runtime.decode([(ONE, prompt[-1])])
+    told = runtime.logprobs(ONE)
+    assert len(told.likeliest) == 3
+    assert told.said == max(logprob for _, logprob in told.likeliest)
+    assert said[0] in [token for token, logprob in told.likeliest if logprob == told.said]
+    assert sum(math.exp(logprob) for _, logprob in told.likeliest) <= 1 + 1e-6

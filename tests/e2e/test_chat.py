@@ -1,5 +1,7 @@
 """OpenAI's own client talks to the real server. The weights are random, so only the form of answers is known."""
 
+import json
+
 import httpx
 import openai
 import pytest
@@ -72,6 +74,49 @@ def test_an_answer_that_takes_too_long_is_a_timeout(client, stream):
 def test_a_timeout_that_is_no_number_is_a_bad_request(client):
     with pytest.raises(openai.BadRequestError, match="X-Request-Timeout: must be a number of seconds"):
         ask(client, extra_headers={"X-Request-Timeout": "soon"})
+
+
+def test_log_probabilities_are_told_for_each_token(client):
+    choice = ask(client, logprobs=True, top_logprobs=2).choices[0]
+    assert len(choice.logprobs.content) in (7, 8)  # 7 and the end
+    for token in choice.logprobs.content:
+        assert token.logprob == token.top_logprobs[0].logprob >= token.top_logprobs[1].logprob
+    with ask(client, logprobs=True, stream=True) as stream:
+        streamed = [t for c in stream for choice in c.choices if choice.logprobs for t in choice.logprobs.content]
+    assert [t.token for t in streamed] == [t.token for t in choice.logprobs.content]
+    assert [t.logprob for t in streamed] == pytest.approx([t.logprob for t in choice.logprobs.content], abs=1e-3)
+
+
+def test_choices_are_told_apart(client):
+    answer = ask(client, n=3, temperature=1, seed=3)
+    texts = [choice.message.content for choice in answer.choices]
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    assert len(set(texts)) == 3
+    with ask(client, n=3, temperature=1, seed=3, stream=True) as stream:
+        parts = [(c.index, c.delta.content or "") for chunk in stream for c in chunk.choices]
+    assert ["".join(text for index, text in parts if index == n) for n in range(3)] == texts
+
+
+def test_a_schema_is_kept_to(client):
+    schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+    schema["additionalProperties"] = False
+    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+    for seed in range(5):
+        answer = ask(client, response_format=wanted, max_tokens=50, temperature=1, seed=seed).choices[0]
+        assert answer.finish_reason == "stop"
+        assert json.loads(answer.message.content).keys() == {"ok"}
+
+
+def test_a_schema_that_is_none_is_a_bad_request(client):
+    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "strin"}}}
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(client, response_format=wanted)
+    assert caught.value.param == "response_format.json_schema.schema"
+
+
+def test_a_bias_on_no_token_is_a_bad_request(client):
+    with pytest.raises(openai.BadRequestError, match="logit_bias: 99999999 is no token of this model"):
+        ask(client, logit_bias={"99999999": 1})
 
 
 def test_a_client_that_leaves_leaves_nothing_running(client, server):

@@ -18,17 +18,29 @@ from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.stop_text import StopText
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.steps import Finished, Said, Started
+from agent_memory.domain.kv.constraint import Constraint
+from agent_memory.domain.kv.steps import Finished, Logprobs, Said, Started
 from agent_memory.domain.kv.turn import FinishReason, Sampling, Turn, TurnId
-from agent_memory.ports.kv import ChatTokenizer, Rendered, TextStream
+from agent_memory.ports.kv import ChatTokenizer, Grammar, GrammarCompiler, Rendered, TextStream
 
-__all__ = ["Conversation", "Delta", "EngineStats", "Finish", "Message", "Prompt", "Reuse", "Sampling"]
+__all__ = [
+    "Conversation",
+    "Delta",
+    "EngineStats",
+    "Finish",
+    "Grammar",
+    "Message",
+    "Prompt",
+    "Reuse",
+    "Sampling",
+    "Token",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """`max_tokens` None is the model's default, `seconds` None as long as the server allows. With `explain`, the end of
-    the reply tells where its cached tokens came from.
+    the reply tells where its cached tokens came from. The answer keeps to the `grammar`.
     """
 
     messages: tuple[Message, ...]
@@ -38,11 +50,31 @@ class Prompt:
     tenant: str = "default"
     seconds: float | None = None
     explain: bool = False
+    grammar: Grammar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """A token's text, and the natural logarithm of its probability."""
+
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One that was said, and the likeliest in its place."""
+
+    said: Likelihood
+    likeliest: tuple[Likelihood, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
+    """`tokens`, where log-probabilities are asked for: those since the last delta, whose text may come later."""
+
     text: str
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +113,7 @@ class _Answer:
     completion_tokens: int = 0
     started: Started | None = None
     reuse: Reuse | None = None
+    tokens: list[Token] = field(default_factory=list)
     shown: int = 0
     lengths: list[int] = field(default_factory=list)
 
@@ -98,6 +131,11 @@ class _Answer:
     def _show(self, text: str) -> str:
         self.shown += len(text)
         return text
+
+    def delta(self, text: str) -> Delta | None:
+        """What there is to tell, if there is anything."""
+        tokens, self.tokens = tuple(self.tokens), []
+        return Delta(text, tokens) if text or tokens else None
 
     def whole_tokens(self) -> int | None:
         """How many tokens make up what was shown; None where it ends inside one."""
@@ -123,6 +161,7 @@ class Conversation:
         max_context: int,
         max_tokens: int = 256,
         max_seconds: float | None = None,
+        grammars: GrammarCompiler | None = None,
     ) -> None:
         self.model_id = model_id
         self.created = created
@@ -131,6 +170,7 @@ class Conversation:
         self._max_context = max_context
         self._max_tokens = max_tokens
         self._max_seconds = max_seconds
+        self._grammars = grammars
         # Rendering a long prompt takes milliseconds that the event loop has not; a tokenizer serves one at a time.
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
 
@@ -147,7 +187,8 @@ class Conversation:
         """
         loop = asyncio.get_running_loop()
         rendered = await loop.run_in_executor(self._scribe, self._tokenizer.render, prompt.messages)
-        turn = self._turn(prompt, rendered)
+        constraint = await loop.run_in_executor(self._scribe, self._compile, prompt.grammar)
+        turn = self._turn(prompt, rendered, constraint)
         answer = _Answer(self._tokenizer.stream(), StopText(prompt.stop), turn.stop_tokens, turn.prompt_tokens)
         async with aclosing(self._engine.run(turn)) as events:
             async for piece in self._speak(events, answer, prompt):
@@ -162,16 +203,24 @@ class Conversation:
                     answer.started = event
                     if prompt.explain:
                         answer.reuse = await self._explain(event, answer.prompt_tokens, prompt.messages)
-                case Said(_, token):
-                    if text := answer.hear(token):
-                        yield Delta(text)
+                case Said(_, token, logprobs):
+                    text = answer.hear(token)
+                    if logprobs is not None and token not in answer.stop_tokens:
+                        answer.tokens.append(self._token(token, logprobs))
+                    if text and (delta := answer.delta(text)):
+                        yield delta
                     if answer.stop.stopped:
                         yield answer.end("stop")
                         return
                 case Finished(_, reason):
-                    if rest := answer.rest():
-                        yield Delta(rest)
+                    if delta := answer.delta(answer.rest()):
+                        yield delta
                     yield answer.end(reason)
+
+    def _token(self, token: int, logprobs: Logprobs) -> Token:
+        spell = self._tokenizer.text_of
+        likeliest = tuple(Likelihood(spell(other), logprob) for other, logprob in logprobs.likeliest)
+        return Token(Likelihood(spell(token), logprobs.said), likeliest)
 
     async def _explain(self, started: Started, prompt_tokens: int, messages: tuple[Message, ...]) -> Reuse:
         known, message = started.known_tokens, None
@@ -182,7 +231,14 @@ class Conversation:
         memory = started.cached_tokens - started.disk_tokens
         return Reuse(memory, started.disk_tokens, known, known if differs else None, message)
 
-    def _turn(self, prompt: Prompt, rendered: Rendered) -> Turn:
+    def _compile(self, grammar: Grammar | None) -> Constraint | None:
+        if grammar is None:
+            return None
+        if self._grammars is None:
+            raise InvalidInput(grammar.field, "the model that is loaded cannot be kept to one")
+        return self._grammars.compile(grammar)
+
+    def _turn(self, prompt: Prompt, rendered: Rendered, constraint: Constraint | None) -> Turn:
         if not rendered.tokens:
             raise InvalidInput("messages", "there is nothing in them for the model to read")
         room = self._max_context - len(rendered.tokens)
@@ -193,9 +249,12 @@ class Conversation:
                 f"{len(rendered.tokens)} prompt tokens and {wanted} for the answer exceed "
                 f"the model's context of {self._max_context} tokens",
             )
-        sampling = prompt.sampling
-        if sampling.seed is None:
-            sampling = replace(sampling, seed=secrets.randbits(32))
+        unknown = [token for token, _ in prompt.sampling.logit_bias if token >= self._tokenizer.vocabulary]
+        if unknown:
+            limit = self._tokenizer.vocabulary - 1
+            raise InvalidInput("logit_bias", f"{unknown[0]} is no token of this model: the last is {limit}")
+        seed = secrets.randbits(32) if prompt.sampling.seed is None else prompt.sampling.seed
+        sampling = replace(prompt.sampling, seed=seed, constraint=constraint)
         return Turn(
             TurnId(uuid4().hex),
             self._engine.namespace(prompt.tenant).root,

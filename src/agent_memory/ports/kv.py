@@ -134,17 +134,20 @@ class ModelRuntime(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """A language of answers: a JSON schema, a regular expression, or a grammar in Lark's notation."""
+    """A language of answers: a JSON schema, a regular expression, or a grammar in Lark's notation. `field` is where a
+    request had it.
+    """
 
     kind: Literal["json_schema", "regex", "lark"]
     text: str
+    field: str = "grammar"
 
 
 class GrammarCompiler(Protocol):
     """Spells grammars in the tokens of one tokenizer. May be used from any thread."""
 
     def compile(self, grammar: Grammar) -> Constraint:
-        """Raises InvalidInput, naming the field `grammar`, for one that is wrong or cannot be kept to."""
+        """Raises InvalidInput, naming the grammar's field, for one that is wrong or cannot be kept to."""
         ...
 
 
@@ -166,6 +169,11 @@ class ChatTokenizer(Protocol):
     @property
     def stop_tokens(self) -> frozenset[int]: ...
 
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens there are; their ids are below it."""
+        ...
+
     def render(self, messages: Sequence[Message]) -> Rendered:
         """The whole conversation as tokens, up to where the assistant speaks. Raises InvalidInput when the template
         refuses the messages.
@@ -174,6 +182,10 @@ class ChatTokenizer(Protocol):
 
     def message_of(self, messages: Sequence[Message], token: int) -> int | None:
         """Which message this token of their rendering falls in; None behind them all, or where it cannot be told."""
+        ...
+
+    def text_of(self, token: int) -> str:
+        """What it says when it stands alone."""
         ...
 
     def stream(self) -> TextStream: ...

@@ -4,14 +4,17 @@ Knows grammars and tokens. What a grammar is for (a tool call, a JSON answer) is
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
-from llguidance import LLMatcher, LLTokenizer, hf
+from llguidance import LLMatcher, LLTokenizer
 
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.ports.kv import Grammar
+
+# As json.dumps writes it. Free whitespace would let a model write blanks for ever.
+_COMPACT: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
 
 log = logging.getLogger(__name__)
 
@@ -45,38 +48,27 @@ class GuidanceConstraint:
 
 
 class GuidanceCompiler:
-    """`tokenizer` is a fast one of transformers; `vocabulary` is how many logits the model gives. Reading a large
-    vocabulary takes about a second, and is put off until the first grammar.
+    """`definition` gives the tokenizer as the tokenizers library writes it, `vocabulary` is how many tokens it has.
+    Reading a large one takes about a second, and is put off until the first grammar.
     """
 
-    def __init__(self, tokenizer: Any, vocabulary: int, stop_tokens: Iterable[int]) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, definition: Callable[[], str], vocabulary: int, stop_tokens: Iterable[int]) -> None:
+        self._definition = definition
         self._vocabulary = vocabulary
         self._stop_tokens = sorted(stop_tokens)
 
     def compile(self, grammar: Grammar) -> GuidanceConstraint:
-        match grammar.kind:
-            case "json_schema":
-                text = self._try(LLMatcher.grammar_from_json_schema, grammar.text)
-            case "regex":
-                text = self._try(LLMatcher.grammar_from_regex, grammar.text)
-            case "lark":
-                text = self._try(LLMatcher.grammar_from_lark, grammar.text)
-        matcher = self._try(LLMatcher, self._spelling, text, log_level=0)
-        if matcher.is_error():
-            raise InvalidInput("grammar", _reason(matcher.get_error()))
-        return GuidanceConstraint(matcher, self._ends)
-
-    def _try(self, make: Any, *given: Any, **options: Any) -> Any:
         try:
-            return make(*given, **options)
+            matcher = LLMatcher(self._spelling, _notation(grammar), log_level=0)
         except (ValueError, TypeError) as error:
-            raise InvalidInput("grammar", _reason(str(error))) from error
+            raise InvalidInput(grammar.field, _reason(str(error))) from error
+        if matcher.is_error():
+            raise InvalidInput(grammar.field, _reason(matcher.get_error()))
+        return GuidanceConstraint(matcher, self._ends)
 
     @cached_property
     def _spelling(self) -> LLTokenizer:
-        width = max(self._vocabulary, len(self._tokenizer))
-        return hf.from_tokenizer(self._tokenizer, n_vocab=width, eos_token=self._stop_tokens or None)
+        return LLTokenizer(self._definition(), n_vocab=self._vocabulary, eos_token=self._stop_tokens or None)
 
     @cached_property
     def _ends(self) -> bytes:
@@ -84,6 +76,17 @@ class GuidanceCompiler:
         for token in self._stop_tokens:
             bits[token // 8] |= 1 << token % 8
         return bytes(bits)
+
+
+def _notation(grammar: Grammar) -> str:
+    """Llguidance's own."""
+    match grammar.kind:
+        case "json_schema":
+            return LLMatcher.grammar_from_json_schema(grammar.text, overrides=_COMPACT)
+        case "regex":
+            return LLMatcher.grammar_from_regex(grammar.text)
+        case "lark":
+            return LLMatcher.grammar_from_lark(grammar.text)
 
 
 def _reason(error: str) -> str:

@@ -26,6 +26,10 @@ class ByteChatTokenizer:
     def stop_tokens(self) -> frozenset[int]:
         return frozenset({END})
 
+    @property
+    def vocabulary(self) -> int:
+        return VOCABULARY
+
     def render(self, messages: Sequence[Message]) -> Rendered:
         tokens: list[int] = []
         marks, answers = [], []
@@ -45,6 +49,9 @@ class ByteChatTokenizer:
             if token < end:
                 return number
         return None
+
+    def text_of(self, token: int) -> str:
+        return bytes([token]).decode(errors="replace") if token < BEGIN else ""
 
     def stream(self) -> ByteTextStream:
         return ByteTextStream()

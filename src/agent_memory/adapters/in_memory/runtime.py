@@ -115,10 +115,12 @@ class ToyRuntime:
         return [self._say(self._caches[turn]) for turn, _ in feeds]
 
     def logprobs(self, turn: TurnId) -> Logprobs:
-        """Every token is as likely as any other."""
-        count = self._caches[turn].sampling.logprobs or 0
-        each = -math.log(self._vocabulary)
-        return Logprobs(each, tuple((token, each) for token in range(min(count, self._vocabulary))))
+        """What it says has half of the probability; the other tokens share the rest."""
+        cache = self._caches[turn]
+        said, rest = self._say(cache), math.log(0.5 / (self._vocabulary - 1))
+        others = ((token, rest) for token in range(self._vocabulary) if token != said)
+        likeliest = ((said, math.log(0.5)), *others)
+        return Logprobs(math.log(0.5), likeliest[: cache.sampling.logprobs])
 
     def _append(self, cache: _Cache, token: int) -> None:
         seen = b"".join(cache.full)

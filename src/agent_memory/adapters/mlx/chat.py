@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from jinja2 import TemplateError
@@ -68,6 +69,18 @@ class MlxChatTokenizer:
     def stop_tokens(self) -> frozenset[int]:
         return frozenset(self._tokenizer.eos_token_ids)
 
+    @cached_property
+    def vocabulary(self) -> int:
+        return int(max(self._tokenizer.get_vocab().values())) + 1
+
+    @property
+    def fast(self) -> bool:
+        return bool(self._tokenizer.is_fast)
+
+    def definition(self) -> str:
+        """As the tokenizers library reads and writes it; of a fast one only."""
+        return str(self._tokenizer.backend_tokenizer.to_str())
+
     def render(self, messages: Sequence[Message]) -> Rendered:
         try:
             text = self._apply(messages, speak=True)
@@ -133,6 +146,9 @@ class MlxChatTokenizer:
         if self._template is not None:
             extra["chat_template"] = self._template
         return str(self._tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=speak, **extra))
+
+    def text_of(self, token: int) -> str:
+        return str(self._tokenizer.decode([token], skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def stream(self) -> MlxTextStream:
         return MlxTextStream(self._tokenizer)

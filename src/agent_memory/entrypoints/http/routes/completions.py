@@ -1,7 +1,8 @@
 """OpenAI's chat completions and model list, on the conversation with the loaded model."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from time import time
 from uuid import uuid4
 
@@ -10,7 +11,8 @@ from litestar.params import JSONBody
 from litestar.response.base import ASGIResponse
 from msgspec import UNSET, UnsetType, json
 
-from agent_memory.application.conversation import Conversation, Delta, Finish, Prompt
+from agent_memory.application.choices import together
+from agent_memory.application.conversation import Conversation, Delta, Finish, Prompt, Token
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import GenerationFailed, NotFound, Unavailable
 from agent_memory.entrypoints.http.errors import error_event
@@ -36,12 +38,12 @@ async def create_chat_completion(
 ) -> ASGIResponse:
     """Answer a conversation, whole or as a stream. `"model": "default"` is the model that is loaded."""
     conversation = _model_called(data.model, application)
-    prompt = wire.to_prompt(data, application.plan, seconds_allowed(request))
+    prompts = wire.choices_of(wire.to_prompt(data, application.plan, seconds_allowed(request)), data.n or 1)
     if not data.stream:
-        answer = await while_connected(request.receive, _complete(conversation, prompt))
+        answer = await while_connected(request.receive, _complete(conversation, prompts))
         return ASGIResponse(body=json.encode(answer))
     with_usage = data.stream_options is not None and data.stream_options.include_usage is True
-    events = _chunks(conversation, prompt, with_usage=with_usage)
+    events = _chunks(conversation, prompts, with_usage=with_usage)
     return await while_connected(request.receive, begin(events, error_event))
 
 
@@ -61,63 +63,96 @@ def _model_called(name: str, application: Application) -> Conversation:
     return conversation
 
 
-async def _complete(conversation: Conversation, prompt: Prompt) -> wire.ChatCompletion:
-    parts = []
-    async with aclosing(conversation.reply(prompt)) as reply:
-        async for piece in reply:
-            match piece:
-                case Delta(text):
-                    parts.append(text)
-                case Finish() as finish:
-                    choice = wire.Choice(wire.AnswerMessage("".join(parts)), finish.reason)
-                    return wire.ChatCompletion(
-                        id=_new_id(),
-                        created=int(time()),
-                        model=conversation.model_id,
-                        choices=[choice],
-                        usage=wire.usage_of(finish),
-                        x_cache=wire.report_of(finish),
-                    )
-    raise GenerationFailed("the answer ended without a reason")
-
-
-async def _chunks(conversation: Conversation, prompt: Prompt, *, with_usage: bool) -> AsyncGenerator[bytes, None]:
-    """Role, text as it comes, the reason for the end, the usage if asked for."""
-    name, created = _new_id(), int(time())
-
-    def chunk(
-        *choices: wire.ChunkChoice,
-        usage: wire.Usage | UnsetType | None,
-        x_cache: wire.CacheReport | UnsetType = UNSET,
-    ) -> bytes:
-        told = wire.Chunk(
-            id=name,
-            created=created,
-            model=conversation.model_id,
-            choices=list(choices),
-            usage=usage,
-            x_cache=x_cache,
-        )
-        return event(json.encode(told))
-
-    silent = None if with_usage else UNSET
-    role = wire.ChunkChoice(wire.DeltaMessage(role="assistant", content=""))
-    opening = chunk(role, usage=silent)
-    async with aclosing(conversation.reply(prompt)) as reply:
-        async for piece in reply:
-            if opening:
-                yield opening
-                opening = b""
-            match piece:
-                case Delta(text):
-                    yield chunk(wire.ChunkChoice(wire.DeltaMessage(content=text)), usage=silent)
-                case Finish() as finish:
-                    ending = wire.ChunkChoice(wire.DeltaMessage(), finish.reason)
-                    yield chunk(ending, usage=silent, x_cache=wire.report_of(finish))
-                    if with_usage:
-                        yield chunk(usage=wire.usage_of(finish))
-    yield b"data: [DONE]\n\n"
-
-
 def _new_id() -> str:
     return f"chatcmpl-{uuid4().hex}"
+
+
+@dataclass(slots=True)
+class _Choice:
+    """One answer, as far as it has been told."""
+
+    parts: list[str] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
+    finish: Finish | None = None
+
+    def hear(self, piece: Delta | Finish) -> None:
+        match piece:
+            case Delta(text, tokens):
+                self.parts.append(text)
+                self.tokens += tokens
+            case Finish():
+                self.finish = piece
+
+
+async def _complete(conversation: Conversation, prompts: Sequence[Prompt]) -> wire.ChatCompletion:
+    choices = [_Choice() for _ in prompts]
+    async with aclosing(together([conversation.reply(prompt) for prompt in prompts])) as replies:
+        async for number, piece in replies:
+            choices[number].hear(piece)
+    finishes = [choice.finish for choice in choices if choice.finish]
+    if len(finishes) < len(prompts):
+        raise GenerationFailed("the answer ended without a reason")
+    told = [
+        wire.Choice(wire.AnswerMessage("".join(choice.parts)), end.reason, number, wire.logprobs_of(choice.tokens))
+        for number, (choice, end) in enumerate(zip(choices, finishes, strict=True))
+    ]
+    return wire.ChatCompletion(
+        id=_new_id(),
+        created=int(time()),
+        model=conversation.model_id,
+        choices=told,
+        usage=wire.usage_of(finishes),
+        x_cache=wire.report_of(finishes[0]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """What all chunks of one answer have in common."""
+
+    model: str
+    with_usage: bool
+    id: str = field(default_factory=_new_id)
+    created: int = field(default_factory=lambda: int(time()))
+
+    def around(
+        self,
+        *choices: wire.ChunkChoice,
+        usage: wire.Usage | None = None,
+        x_cache: wire.CacheReport | UnsetType = UNSET,
+    ) -> bytes:
+        chunk = wire.Chunk(
+            id=self.id,
+            created=self.created,
+            model=self.model,
+            choices=list(choices),
+            usage=usage if self.with_usage else UNSET,
+            x_cache=x_cache,
+        )
+        return event(json.encode(chunk))
+
+
+async def _chunks(
+    conversation: Conversation, prompts: Sequence[Prompt], *, with_usage: bool
+) -> AsyncGenerator[bytes, None]:
+    """Role, text as it comes, the reason for the end, the usage if asked for."""
+    envelope = _Envelope(conversation.model_id, with_usage)
+    role = wire.DeltaMessage(role="assistant", content="")
+    begun: set[int] = set()
+    finishes: list[Finish] = []
+    async with aclosing(together([conversation.reply(prompt) for prompt in prompts])) as replies:
+        async for number, piece in replies:
+            if number not in begun:
+                begun.add(number)
+                yield envelope.around(wire.ChunkChoice(role, index=number))
+            match piece:
+                case Delta(text, tokens):
+                    said = wire.DeltaMessage(content=text)
+                    yield envelope.around(wire.ChunkChoice(said, None, number, wire.logprobs_of(tokens)))
+                case Finish() as finish:
+                    finishes.append(finish)
+                    ending = wire.ChunkChoice(wire.DeltaMessage(), finish.reason, number)
+                    yield envelope.around(ending, x_cache=wire.report_of(finish))
+    if with_usage:
+        yield envelope.around(usage=wire.usage_of(finishes))
+    yield b"data: [DONE]\n\n"

@@ -5,14 +5,17 @@ name: nothing a caller asks for is dropped in silence.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field, json
 
-from agent_memory.application.conversation import Finish, Message, Prompt
+from agent_memory.application.conversation import Finish, Grammar, Message, Prompt, Token
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.settings import ModelPlan
+
+MAX_CHOICES = 16
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 StopText = Annotated[str, Meta(min_length=1)]
@@ -30,6 +33,27 @@ class ChatMessage(Struct, kw_only=True):
     tool_call_id: str | None = None
 
 
+class TextFormat(Struct, tag="text", tag_field="type"):
+    pass
+
+
+class JsonFormat(Struct, tag="json_object", tag_field="type"):
+    pass
+
+
+class JsonSchema(Struct, kw_only=True):
+    """`strict` or not, the answer keeps to the schema."""
+
+    name: Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+    schema: dict[str, Any] = field(default_factory=dict)
+    description: str | None = None
+    strict: bool | None = None
+
+
+class SchemaFormat(Struct, tag="json_schema", tag_field="type"):
+    json_schema: JsonSchema
+
+
 class StreamOptions(Struct, kw_only=True):
     include_usage: bool | None = None
 
@@ -41,22 +65,22 @@ class ChatRequest(Struct, kw_only=True):
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    n: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] | None = None
+    response_format: TextFormat | JsonFormat | SchemaFormat | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: StopText | Annotated[list[StopText], Meta(max_length=4)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     # known, and refused unless they ask for what is done anyway
-    n: int | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     functions: list[dict[str, Any]] | None = None
     function_call: str | dict[str, Any] | None = None
-    response_format: dict[str, Any] | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    logit_bias: dict[str, float] | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
     modalities: list[str] | None = None
     audio: dict[str, Any] | None = None
     reasoning_effort: str | None = None
@@ -67,17 +91,10 @@ class ChatRequest(Struct, kw_only=True):
 
 
 _REFUSED: Mapping[str, Sequence[object]] = {
-    "n": (1,),
     "tools": ([],),
     "tool_choice": ("none", "auto"),
     "functions": ([],),
     "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "logit_bias": ({},),
-    "frequency_penalty": (0,),
-    "presence_penalty": (0,),
     "modalities": (["text"],),
     "audio": (),
     "reasoning_effort": ("none",),
@@ -121,11 +138,31 @@ class AnswerMessage(Struct):
     refusal: None = None
 
 
+class TopLogprob(Struct):
+    token: str
+    logprob: float
+    bytes: list[int] | None
+
+
+class TokenLogprob(Struct):
+    """`bytes` is null for a token that is part of a character only."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None
+    top_logprobs: list[TopLogprob]
+
+
+class ChoiceLogprobs(Struct):
+    content: list[TokenLogprob]
+    refusal: None = None
+
+
 class Choice(Struct):
     message: AnswerMessage
     finish_reason: Literal["stop", "length"]
     index: int = 0
-    logprobs: None = None
+    logprobs: ChoiceLogprobs | None = None
 
 
 class ChatCompletion(Struct, kw_only=True):
@@ -147,7 +184,7 @@ class ChunkChoice(Struct):
     delta: DeltaMessage
     finish_reason: Literal["stop", "length"] | None = None
     index: int = 0
-    logprobs: None = None
+    logprobs: ChoiceLogprobs | None = None
 
 
 class Chunk(Struct, kw_only=True):
@@ -186,10 +223,16 @@ class ModelList(Struct, kw_only=True):
 def to_prompt(request: ChatRequest, plan: ModelPlan, seconds: float | None = None) -> Prompt:
     """What the request leaves open, the model's plan decides; how long the answer may be, the conversation."""
     _refuse_what_we_cannot(request)
+    if request.top_logprobs is not None and not request.logprobs:
+        raise InvalidInput("top_logprobs", "needs logprobs to be true")
     sampling = Sampling(
         temperature=_given(request.temperature, plan.temperature),
         top_p=_given(request.top_p, plan.top_p),
         seed=request.seed,
+        frequency_penalty=_given(request.frequency_penalty, 0.0),
+        presence_penalty=_given(request.presence_penalty, 0.0),
+        logit_bias=_biases(request.logit_bias or {}),
+        logprobs=(request.top_logprobs or 0) if request.logprobs else None,
     )
     return Prompt(
         messages=tuple(_message(i, each) for i, each in enumerate(request.messages)),
@@ -198,12 +241,56 @@ def to_prompt(request: ChatRequest, plan: ModelPlan, seconds: float | None = Non
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
         seconds=seconds,
         explain=request.x_cache is True,
+        grammar=_grammar(request.response_format),
     )
 
 
-def usage_of(finish: Finish) -> Usage:
-    total = finish.prompt_tokens + finish.completion_tokens
-    return Usage(finish.prompt_tokens, finish.completion_tokens, total, CachedDetails(finish.cached_tokens))
+def choices_of(prompt: Prompt, count: int) -> list[Prompt]:
+    """So many prompts like this one; a seed is counted on, lest all of them answer the same."""
+    seed = prompt.sampling.seed
+    if seed is None or count == 1:
+        return [prompt] * count
+    return [replace(prompt, sampling=replace(prompt.sampling, seed=seed + number)) for number in range(count)]
+
+
+def _biases(given: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
+    for token in given:
+        if not (token.isascii() and token.isdigit()):
+            raise InvalidInput("logit_bias", f"{token!r} is not a token id")
+    return tuple((int(token), bias) for token, bias in given.items())
+
+
+def _grammar(wanted: TextFormat | JsonFormat | SchemaFormat | None) -> Grammar | None:
+    match wanted:
+        case SchemaFormat(json_schema):
+            text = json.encode(json_schema.schema).decode()
+            return Grammar("json_schema", text, field="response_format.json_schema.schema")
+        case JsonFormat():
+            return Grammar("json_schema", '{"type": "object"}', field="response_format")
+        case _:
+            return None
+
+
+def logprobs_of(tokens: Sequence[Token]) -> ChoiceLogprobs | None:
+    if not tokens:
+        return None
+    return ChoiceLogprobs([_logprob(token) for token in tokens])
+
+
+def _logprob(token: Token) -> TokenLogprob:
+    top = [TopLogprob(each.text, each.logprob, _bytes(each.text)) for each in token.likeliest]
+    return TokenLogprob(token.said.text, token.said.logprob, _bytes(token.said.text), top)
+
+
+def _bytes(text: str) -> list[int] | None:
+    return None if "\ufffd" in text else list(text.encode())
+
+
+def usage_of(finishes: Sequence[Finish]) -> Usage:
+    """Of all choices together; what was cached is what the first to begin found."""
+    prompt, cached = finishes[0].prompt_tokens, min(finish.cached_tokens for finish in finishes)
+    completion = sum(finish.completion_tokens for finish in finishes)
+    return Usage(prompt, completion, prompt + completion, CachedDetails(cached))
 
 
 def report_of(finish: Finish) -> CacheReport | UnsetType:

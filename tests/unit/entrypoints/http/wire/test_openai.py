@@ -1,12 +1,14 @@
 """OpenAI's requests become prompts, without loss and without silence."""
 
+import json
+
 import pytest
 from msgspec import convert
 
 from agent_memory.application.conversation import Finish, Message
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
-from agent_memory.entrypoints.http.wire.openai import ChatRequest, to_prompt, usage_of
+from agent_memory.entrypoints.http.wire.openai import ChatRequest, choices_of, to_prompt, usage_of
 from agent_memory.settings import Machine, ModelSettings, Settings, plan_model
 
 PLAN = plan_model(
@@ -50,15 +52,9 @@ def test_fields_nobody_knows_are_ignored():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("n", 2),
         ("tools", [{"type": "function"}]),
         ("tool_choice", "required"),
         ("functions", [{"name": "f"}]),
-        ("response_format", {"type": "json_object"}),
-        ("logprobs", True),
-        ("logit_bias", {"50256": -100}),
-        ("frequency_penalty", 0.5),
-        ("presence_penalty", -0.5),
         ("modalities", ["text", "audio"]),
         ("reasoning_effort", "high"),
         ("store", True),
@@ -90,5 +86,47 @@ def test_a_message_without_text_is_refused(message, field):
 
 
 def test_usage_tells_what_was_cached():
-    usage = usage_of(Finish("stop", prompt_tokens=10, cached_tokens=9, completion_tokens=3))
+    usage = usage_of([Finish("stop", prompt_tokens=10, cached_tokens=9, completion_tokens=3)])
     assert (usage.total_tokens, usage.prompt_tokens_details.cached_tokens) == (13, 9)
+
+
+def test_several_choices_share_one_prompt():
+    usage = usage_of([Finish("stop", 10, 4, 3), Finish("length", 10, 9, 5)])
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (10, 8, 18)
+    assert usage.prompt_tokens_details.cached_tokens == 4
+
+
+def test_what_shapes_the_distribution_reaches_the_sampler():
+    told = prompt(frequency_penalty=0.5, presence_penalty=-1, logit_bias={"7": -100}, logprobs=True, top_logprobs=3)
+    sampling = told.sampling
+    assert (sampling.frequency_penalty, sampling.presence_penalty, sampling.logprobs) == (0.5, -1, 3)
+    assert sampling.logit_bias == ((7, -100.0),)
+    assert prompt(logprobs=True).sampling.logprobs == 0
+    assert prompt().sampling.logprobs is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"logit_bias": {"seven": 1}}, "logit_bias: 'seven' is not a token id"),
+        ({"top_logprobs": 2}, "top_logprobs: needs logprobs to be true"),
+    ],
+)
+def test_what_cannot_shape_it_is_named(fields, complaint):
+    with pytest.raises(InvalidInput, match=complaint):
+        prompt(**fields)
+
+
+def test_a_schema_is_a_grammar():
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    told = prompt(response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema}})
+    assert json.loads(told.grammar.text) == schema
+    assert told.grammar.field == "response_format.json_schema.schema"
+    assert prompt(response_format={"type": "json_object"}).grammar.text == '{"type": "object"}'
+    assert prompt(response_format={"type": "text"}).grammar is None
+
+
+def test_choices_differ_by_their_seeds():
+    seeds = [one.sampling.seed for one in choices_of(prompt(seed=5), 3)]
+    assert seeds == [5, 6, 7]
+    assert [one.sampling.seed for one in choices_of(prompt(), 2)] == [None, None]
