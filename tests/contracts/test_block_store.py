@@ -34,7 +34,7 @@ def key(a_block, part=Part.LASTING):
 
 def test_what_was_put_is_got_back_byte_for_byte(make_store):
     store = make_store(100_000)
-    store.put(block(1), Part.LASTING, payload(7))
+    store.put(block(1), Part.LASTING, payload(7), ROOT)
     assert store.get(key(block(1))).buffers() == payload(7).buffers()
 
 
@@ -44,15 +44,15 @@ def test_the_absent_is_none(make_store):
 
 def test_parts_are_kept_apart(make_store):
     store = make_store(100_000)
-    store.put(block(1), Part.LOCAL, payload(1))
+    store.put(block(1), Part.LOCAL, payload(1), ROOT)
     assert store.get(key(block(1))) is None
-    store.put(block(1), Part.LASTING, payload(2))
+    store.put(block(1), Part.LASTING, payload(2), ROOT)
     assert store.get(key(block(1), Part.LOCAL)).buffers()["keys"].data[0] == 1
 
 
 def test_known_lists_what_is_held(make_store):
     store = make_store(100_000)
-    store.put(block(1), Part.LASTING, payload(1))
+    store.put(block(1), Part.LASTING, payload(1), ROOT)
     held = make_store(100_000) if isinstance(store, DiskBlockStore) else store
     assert list(held.known()) == [(block(1), Part.LASTING)]
 
@@ -60,26 +60,26 @@ def test_known_lists_what_is_held(make_store):
 def test_the_budget_evicts_the_least_recently_used_and_says_so(make_store):
     store = make_store(4_500)
     for n in range(2):
-        assert store.put(block(n), Part.LASTING, payload(n)) == []
+        assert store.put(block(n), Part.LASTING, payload(n), ROOT) == []
     store.get(key(block(0)))
     evicted = []
     for n in range(2, 5):
-        evicted += store.put(block(n), Part.LASTING, payload(n))
+        evicted += store.put(block(n), Part.LASTING, payload(n), ROOT)
     assert evicted[0] == key(block(1))
     assert store.get(evicted[0]) is None
 
 
 def test_a_part_larger_than_the_budget_is_refused_and_changes_nothing(make_store):
     store = make_store(3_000)
-    store.put(block(1), Part.LASTING, payload(1))
+    store.put(block(1), Part.LASTING, payload(1), ROOT)
     with pytest.raises(PoolExhausted):
-        store.put(block(2), Part.LASTING, payload(2, size=9_000))
+        store.put(block(2), Part.LASTING, payload(2, size=9_000), ROOT)
     assert store.get(key(block(1))) is not None
 
 
 def test_delete_may_be_repeated(make_store):
     store = make_store(100_000)
-    store.put(block(1), Part.LASTING, payload(1))
+    store.put(block(1), Part.LASTING, payload(1), ROOT)
     store.delete(key(block(1)))
     store.delete(key(block(1)))
     assert store.get(key(block(1))) is None
@@ -87,17 +87,17 @@ def test_delete_may_be_repeated(make_store):
 
 def test_put_may_be_repeated(make_store):
     store = make_store(100_000)
-    store.put(block(1), Part.LASTING, payload(1))
-    assert store.put(block(1), Part.LASTING, payload(1)) == []
+    store.put(block(1), Part.LASTING, payload(1), ROOT)
+    assert store.put(block(1), Part.LASTING, payload(1), ROOT) == []
 
 
 def test_what_is_touched_stays_longest(make_store):
     store = make_store(3_500)
     for n in range(2):
-        store.put(block(n), Part.LASTING, payload(n))
+        store.put(block(n), Part.LASTING, payload(n), ROOT)
     store.touch(key(block(0)))
     store.touch(key(block(7)))
     evicted = []
     for n in range(2, 4):
-        evicted += store.put(block(n), Part.LASTING, payload(n))
+        evicted += store.put(block(n), Part.LASTING, payload(n), ROOT)
     assert evicted[0] == key(block(1))

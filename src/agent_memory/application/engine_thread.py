@@ -63,6 +63,7 @@ class EngineThread:
         self._engine: Engine | None = None
         self._closed = False
         self._deadline: float | None = None
+        self._grace = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._life: Future[None] | None = None
 
@@ -117,7 +118,9 @@ class EngineThread:
         self._mailbox.put(_Conclude(turn, generated))
 
     async def close(self, grace: float = 30.0) -> None:
-        """Take no more turns, let the running ones end within `grace` seconds, write every block, end the thread."""
+        """Take no more turns, let the running ones end within `grace` seconds, write every block within as many more,
+        end the thread.
+        """
         self._closed = True
         self._mailbox.put(_Stop(grace))
         if self._life is not None:
@@ -160,6 +163,7 @@ class EngineThread:
             case _Wake():
                 pass
             case _Stop(grace):
+                self._grace = grace
                 self._deadline = time.monotonic() + grace
 
     def _submit(self, engine: Engine, turn: Turn, deliver: Deliver) -> None:
@@ -192,7 +196,7 @@ class EngineThread:
         engine.step()
         while not engine.idle:
             engine.step()
-        engine.close()
+        engine.close(self._grace)
 
 
 def _public(error: Exception) -> AgentMemoryError:

@@ -24,7 +24,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def file(store, tmp_path):
-    store.put(BLOCK, Part.LASTING, PAYLOAD)
+    store.put(BLOCK, Part.LASTING, PAYLOAD, ROOT)
     return next(tmp_path.glob("??/*.safetensors"))
 
 
@@ -68,7 +68,7 @@ def test_another_models_blocks_are_not_known_but_share_the_budget(store, file, t
     assert list(reopened(tmp_path).known()) == [(BLOCK, Part.LASTING)]
     assert list(reopened(tmp_path, model="other").known()) == []
     assert list(reopened(tmp_path, spec="other").known()) == []
-    DiskBlockStore(tmp_path, 1_500, "other", "spec").put(BLOCK, Part.LOCAL, PAYLOAD)
+    DiskBlockStore(tmp_path, 1_500, "other", "spec").put(BLOCK, Part.LOCAL, PAYLOAD, ROOT)
     assert not file.exists()
 
 
@@ -95,7 +95,7 @@ def test_a_removed_folder_is_a_miss(store, file):
     file.unlink()
     file.parent.rmdir()
     assert store.get(KEY) is None
-    store.put(BLOCK, Part.LASTING, PAYLOAD)
+    store.put(BLOCK, Part.LASTING, PAYLOAD, ROOT)
     assert store.get(KEY) is not None
 
 
@@ -103,7 +103,7 @@ def test_a_folder_that_cannot_be_written_fails_the_write_and_keeps_the_rest(stor
     blocked = CacheBlock.after(ROOT, 0, pack([77]))
     (tmp_path / blocked.hash[:2]).write_text("a file where a folder should be")
     with pytest.raises(OSError, match=r"Not a directory|File exists"):
-        store.put(blocked, Part.LASTING, PAYLOAD)
+        store.put(blocked, Part.LASTING, PAYLOAD, ROOT)
     assert store.get(KEY) is not None
 
 

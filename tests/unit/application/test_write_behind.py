@@ -14,11 +14,11 @@ class MoodyStore(InMemoryBlockStore):
 
     fails_with: Exception | None = None
 
-    def put(self, block, part, payload):
+    def put(self, block, part, payload, root):
         if self.fails_with is not None:
             error, self.fails_with = self.fails_with, None
             raise error
-        return super().put(block, part, payload)
+        return super().put(block, part, payload, root)
 
 
 def block(n):
@@ -32,10 +32,10 @@ def key(n):
 def test_what_is_queued_can_be_read_until_it_is_written():
     store = MoodyStore()
     writer = WriteBehind(store, lambda: None)
-    writer.put(block(1), Part.LASTING, PAYLOAD)
+    writer.put(block(1), Part.LASTING, PAYLOAD, ROOT)
     assert writer.get(key(1)) is PAYLOAD
     writer.drain()
-    assert writer.reports() == [Written(key(1), 3, ())]
+    assert writer.reports() == [Written(key(1), ())]
     assert writer.get(key(1)) is None
     assert store.get(key(1)) is PAYLOAD
 
@@ -47,15 +47,15 @@ def test_whatever_a_store_raises_the_next_block_is_written():
         writer = WriteBehind(store, lambda: None)
         writer.start()
         for n in (1, 2):
-            writer.put(block(n), Part.LASTING, PAYLOAD)
+            writer.put(block(n), Part.LASTING, PAYLOAD, ROOT)
         writer.close()
-        assert writer.reports() == [NotWritten(key(1)), Written(key(2), 3, ())]
+        assert writer.reports() == [NotWritten(key(1)), Written(key(2), ())]
 
 
 def test_a_delete_comes_after_what_was_put_before_it():
     store = MoodyStore()
     writer = WriteBehind(store, lambda: None)
-    writer.put(block(1), Part.LASTING, PAYLOAD)
+    writer.put(block(1), Part.LASTING, PAYLOAD, ROOT)
     writer.delete(key(1))
     writer.drain()
     assert store.get(key(1)) is None
@@ -65,6 +65,6 @@ def test_every_write_wakes_the_engine():
     woken = []
     writer = WriteBehind(MoodyStore(), lambda: woken.append(1))
     for n in range(3):
-        writer.put(block(n), Part.LASTING, PAYLOAD)
+        writer.put(block(n), Part.LASTING, PAYLOAD, ROOT)
     writer.drain()
     assert len(woken) == 3
