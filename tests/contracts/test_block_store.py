@@ -3,6 +3,7 @@
 import pytest
 
 from agent_memory.adapters.disk.blocks import DiskBlockStore
+from agent_memory.adapters.disk.sealing import Sealed
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
 from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
 from agent_memory.domain.kv.pool import PoolExhausted
@@ -21,11 +22,12 @@ def payload(fill, size=1000):
     )
 
 
-@pytest.fixture(params=["in_memory", "disk"])
+@pytest.fixture(params=["in_memory", "disk", "sealed"])
 def make_store(request, tmp_path):
     if request.param == "in_memory":
         return InMemoryBlockStore
-    return lambda budget: DiskBlockStore(tmp_path, budget, "model", "spec")
+    envelope = Sealed(bytes(32)) if request.param == "sealed" else None
+    return lambda budget: DiskBlockStore(tmp_path, budget, "model", "spec", envelope=envelope)
 
 
 def key(a_block, part=Part.LASTING):
@@ -101,3 +103,16 @@ def test_what_is_touched_stays_longest(make_store):
     for n in range(2, 4):
         evicted += store.put(block(n), Part.LASTING, payload(n), ROOT)
     assert evicted[0] == key(block(1))
+
+
+def test_what_it_wrote_is_counted_and_only_grows(make_store):
+    store = make_store(100_000)
+    before = store.written
+    store.put(block(1), Part.LASTING, payload(1), ROOT)
+    after = store.written
+    store.get(key(block(1)))
+    store.delete(key(block(1)))
+    assert store.written == after
+    grown = after.total - before.total
+    assert grown == after.today - before.today
+    assert grown == 0 if isinstance(store, InMemoryBlockStore) else grown > 1000
