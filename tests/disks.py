@@ -26,5 +26,5 @@ def files(folder):
     return sorted(path for path in folder.rglob("??/*") if path.is_file() and "quarantine" not in path.parts)
 
 
-def opened(folder, key=None, budget=1 << 20, model="model", spec="spec", meter=None):
+def opened(folder, key=None, budget=1 << 20, *, model="model", spec="spec", meter=None):
     return DiskBlockStore(folder, budget, model, spec, envelope=Sealed(key) if key else None, meter=meter)

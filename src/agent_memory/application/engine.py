@@ -135,15 +135,18 @@ class Engine:
         if step.parked is not None:
             self._runtime.resume(step.parked, step.turn.id, step.turn.sampling, step.length)
             return self._begun(step, started, ())
-        found, cold = {}, []
+        found, cold, lost = {}, [], []
         for key in step.keys:
             payload, hot = self._tiers.get(key)
             if payload is None:
-                self._count(lost_blocks_total=1)
-                return Lost((key,))
+                lost.append(key)
+                continue
             found[key] = payload
             if not hot:
                 cold.append(key)
+        if lost:  # all of them at once: what is only known to be there is not written anew
+            self._count(lost_blocks_total=len(lost))
+            return Lost(tuple(lost))
         pieces = [
             Piece(
                 block,
