@@ -162,9 +162,10 @@ class Engine:
             log.warning("%d blocks do not fit this model and are forgotten: %s", len(pieces), error)
             self._count(lost_blocks_total=len(pieces))
             return Lost(tuple(step.keys))
-        for key in cold:
+        begun = self._begun(step, started, tuple((key, found[key].nbytes) for key in cold))
+        for key in cold:  # nothing has failed: nothing is held that will not be booked
             self._tiers.hold(key, found[key])
-        return self._begun(step, started, tuple((key, found[key].nbytes) for key in cold))
+        return begun
 
     def _begun(self, step: Restore, started: float, promoted: tuple[tuple[PartKey, int], ...]) -> Restored:
         done = self._runtime.advance(step.turn.id, step.seconds)
@@ -192,7 +193,7 @@ class Engine:
         for block in step.blocks:
             parts = (Part.LASTING, Part.LOCAL) if block in step.local else (Part.LASTING,)
             taken += [(block, *read) for read in self._runtime.read(step.turn.id, block, parts).items()]
-        for block, part, payload in taken:  # all of it could be taken: nothing is held that is not booked
+        for block, part, payload in taken:  # all of it could be taken: nothing is held that will not be booked
             key = PartKey(block.hash, part)
             if key not in self._ledger.cold:
                 self._tiers.write(block, part, payload, step.turn.root)
@@ -211,6 +212,8 @@ class Engine:
                 assert_never(step)
         for turn in failed:
             self._close(turn.id)
+        if isinstance(step, Restore) and step.parked is not None:
+            self._close(step.parked)  # whether it was taken over or not, nobody else comes for it
         self._count(failed_turns_total=len(failed))
         return self.scheduler.fail(failed, error)
 

@@ -1,8 +1,11 @@
 """WriteBehind: off the token path, in order, and alive whatever a store does."""
 
+import threading
+
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
-from agent_memory.application.write_behind import NotWritten, WriteBehind, Written
+from agent_memory.application.write_behind import NotWritten, Withheld, WriteBehind, Written
 from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
+from agent_memory.domain.kv.wear import WritesSpent
 from agent_memory.ports.kv import Buffer, BytesPayload
 
 ROOT = Namespace("t", "m", "s").root
@@ -50,6 +53,46 @@ def test_whatever_a_store_raises_the_next_block_is_written():
             writer.put(block(n), Part.LASTING, PAYLOAD, ROOT)
         writer.close()
         assert writer.reports() == [NotWritten(key(1)), Written(key(2), ())]
+
+
+def test_what_may_not_be_written_today_is_withheld_and_is_no_error(caplog):
+    store = MoodyStore()
+    store.fails_with = WritesSpent("100 of 100 bytes")
+    writer = WriteBehind(store, lambda: None)
+    writer.put(block(1), Part.LASTING, PAYLOAD, ROOT)
+    writer.drain()
+    assert writer.reports() == [Withheld(key(1))]
+    assert caplog.text == ""
+
+
+def test_a_store_that_can_neither_touch_nor_delete_does_not_end_the_writer(monkeypatch):
+    def fail(key):
+        raise ValueError("a bug")
+
+    store = MoodyStore()
+    monkeypatch.setattr(store, "touch", fail)
+    monkeypatch.setattr(store, "delete", fail)
+    writer = WriteBehind(store, lambda: None)
+    writer.start()
+    writer.touch(key(1))
+    writer.delete(key(1))
+    writer.put(block(2), Part.LASTING, PAYLOAD, ROOT)
+    writer.close()
+    assert writer.reports() == [Written(key(2), ())]
+
+
+def test_a_store_that_hangs_is_waited_for_only_so_long(monkeypatch):
+    free = threading.Event()
+    store = MoodyStore()
+    put = store.put
+    monkeypatch.setattr(store, "put", lambda *args: free.wait(20) and put(*args))
+    writer = WriteBehind(store, lambda: None)
+    writer.start()
+    for n in (1, 2):
+        writer.put(block(n), Part.LASTING, PAYLOAD, ROOT)
+    writer.close(timeout=0.05)
+    assert (writer.pending, writer.reports()) == (2, [])
+    free.set()
 
 
 def test_a_delete_comes_after_what_was_put_before_it():
