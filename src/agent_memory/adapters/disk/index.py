@@ -88,7 +88,7 @@ class Index:
             self._entries += len(entries)
             found.update((entry.key, entry) for entry in entries)
         if self._end < len(data):
-            log.warning("the block index %s is damaged at byte %d; it is mended", self._path.name, self._end)
+            log.warning("the block index %s is damaged at byte %d and mended", self._path, self._end)
         return found
 
     def _frame(self, data: memoryview) -> tuple[list[Entry], int] | None:
@@ -139,7 +139,7 @@ class Index:
             temporary.write_bytes(data)
             temporary.replace(self._path)
         except OSError as error:
-            log.warning("the block index %s cannot be written: %s", self._path.name, error)
+            log.warning("the block index %s cannot be written: %s", self._path, error)
             return
         self._end, self._entries = len(data), len(entries)
         self._meter.add(len(data))
