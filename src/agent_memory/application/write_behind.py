@@ -63,6 +63,7 @@ class WriteBehind:
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._in_flight: dict[PartKey, BlockPayload] = {}
+        self._failing = False
         self._thread = threading.Thread(target=self._work, name="block-writer", daemon=True)
 
     def start(self) -> None:
@@ -130,11 +131,14 @@ class WriteBehind:
         except WritesSpent:
             return Withheld(key)
         except (OSError, PoolExhausted) as error:
-            log.warning("block %s was not saved: %s", key.hash[:16], error)
+            if not self._failing:
+                log.warning("block %s was not saved: %s; until one is, more are only counted", key.hash[:16], error)
+            self._failing = True
             return NotWritten(key)
         except Exception:  # the writer lives on: whatever was promised after this must still be written
             log.exception("block %s was not saved", key.hash[:16])
             return NotWritten(key)
+        self._failing = False
         return Written(key, tuple(evicted))
 
     def _tend(self, job: _Touch | PartKey) -> None:

@@ -5,10 +5,16 @@ import threading
 import pytest
 
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
+from agent_memory.adapters.in_memory.runtime import ToyRuntime
+from agent_memory.application.engine import Engine
 from agent_memory.application.read_ahead import ReadAhead
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
+from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.scheduler import Scheduler
+from agent_memory.domain.kv.steps import Started
+from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
 from agent_memory.ports.kv import Buffer, BytesPayload
 
 ROOT = Namespace("t", "m", "s").root
@@ -134,3 +140,42 @@ def test_what_is_in_memory_is_not_read(store):
     ahead.drain()
     assert store.read == [KEYS[1]]
     assert tiers.get(KEYS[1])[1] is False  # it came from the slower tier, if early
+
+
+def test_a_queued_turns_blocks_are_read_while_another_runs():
+    runtime, store = ToyRuntime(vocabulary=3), CountingStore()
+
+    def desk():
+        """A process on the store."""
+        writer, ahead = WriteBehind(store, lambda: None), ReadAhead(store, 10_000)
+        scheduler = Scheduler(runtime.spec, Ledger(runtime.spec, 1 << 20), max_turns=1)
+        return Engine(runtime, TieredBlocks(store, writer, ahead), scheduler), writer, ahead
+
+    def ask(engine, name, tokens):
+        root = engine.namespace("tenant").root
+        engine.submit(Turn(TurnId(name), root, tokens, 4, Sampling(temperature=0)))
+
+    def rest(engine):
+        said = engine.step()
+        while not engine.idle:
+            said += engine.step()
+        return said
+
+    engine, writer, _ = desk()
+    ask(engine, "before", [1, 2] * 8)
+    rest(engine)
+    writer.drain()
+
+    engine, _, ahead = desk()
+    ask(engine, "running", [0] * 9)
+    ask(engine, "queued", [1, 2] * 8)
+    engine.step()
+    ahead.drain()
+    read = list(store.read)
+    assert len(read) == 4
+    assert ahead.nbytes > 0
+    said = rest(engine)
+    assert Started(TurnId("queued"), 15, 15, 15) in said
+    assert store.read == read  # nothing was read when it began
+    assert ahead.nbytes == 0
+    engine.check()

@@ -65,6 +65,16 @@ def test_what_may_not_be_written_today_is_withheld_and_is_no_error(caplog):
     assert caplog.text == ""
 
 
+def test_a_disk_that_stays_full_is_logged_once_until_it_takes_a_block(caplog):
+    store = MoodyStore()
+    writer = WriteBehind(store, lambda: None)
+    for full in (True, True, False, True, True):
+        store.fails_with = OSError("disk full") if full else None
+        writer.put(block(1), Part.LASTING, PAYLOAD, ROOT)
+        writer.drain()
+    assert caplog.text.count("was not saved: disk full") == 2
+
+
 def test_a_store_that_can_neither_touch_nor_delete_does_not_end_the_writer(monkeypatch):
     def fail(key):
         raise ValueError("a bug")

@@ -126,7 +126,8 @@ class DiskBlockStore:
             raise PoolExhausted(len(wrapped), self._pool.free, self._pool.used)
         shelf.write(header, wrapped)
         for other in others:
-            other.path(header.key).unlink(missing_ok=True)
+            with suppress(OSError):
+                other.path(header.key).unlink(missing_ok=True)
         evicted = self._enter(header.key, len(wrapped))
         shelf.index.compact(self._pool)
         return evicted
