@@ -20,6 +20,7 @@ from agent_memory.domain.kv.turn import Turn, TurnId
 
 log = logging.getLogger(__name__)
 
+_FLUSH_SECONDS = 1.0  # what writing gets at the end, however short the grace
 Deliver = Callable[[Event], None]
 
 
@@ -119,7 +120,7 @@ class EngineThread:
 
     async def close(self, grace: float = 30.0) -> None:
         """Take no more turns, let the running ones end within `grace` seconds, write every block within as many more,
-        end the thread.
+        end the thread. What is not written by then is logged, and computed anew one day.
         """
         self._closed = True
         self._mailbox.put(_Stop(grace))
@@ -193,10 +194,11 @@ class EngineThread:
         for turn_id in list(self._listeners):
             self._deliver(Failed(turn_id, Unavailable("the server is shutting down")))
             engine.cancel(turn_id)
+        until = time.monotonic() + max(self._grace, _FLUSH_SECONDS)
         engine.step()
-        while not engine.idle:
+        while not engine.idle and time.monotonic() < until:
             engine.step()
-        engine.close(self._grace)
+        engine.close(max(_FLUSH_SECONDS, until - time.monotonic()))
 
 
 def _public(error: Exception) -> AgentMemoryError:
