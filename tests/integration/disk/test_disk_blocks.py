@@ -85,6 +85,18 @@ def test_a_newer_format_is_left_alone(file, tmp_path):
     assert file.exists()
 
 
+@pytest.mark.parametrize("suffix", [".v2.safetensors", ".v2.sealed", ""])
+def test_what_bears_another_versions_name_is_not_even_opened(file, tmp_path, suffix, caplog):
+    newer = file.parent / f"{BLOCK.hash}.lasting{suffix}"
+    newer.write_bytes(b"in a form of its own")
+    size = file.stat().st_size
+    store = DiskBlockStore(tmp_path, size + 10, "model", "spec")
+    assert store.left_alone.nbytes == newer.stat().st_size
+    assert "left alone, counted as used" in caplog.text
+    assert newer.read_bytes() == b"in a form of its own"
+    assert list(store.known()) == []  # what is left of the budget does not hold it
+
+
 def test_what_was_not_finished_is_swept_away(file, tmp_path):
     file.with_suffix(".tmp").write_bytes(b"half")
     reopened(tmp_path)

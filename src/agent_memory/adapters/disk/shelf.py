@@ -79,6 +79,9 @@ class Shelf:
         found, unknown = [], []
         for file in self._files():
             stat = file.stat()
+            if not file.name.endswith(self._envelope.suffix):
+                left_alone.add(stat.st_size)
+                continue
             entry = remembered.get(file.name)
             if entry is not None and entry.size == stat.st_size:
                 header = entry.header()
