@@ -38,7 +38,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     parent: str
     start: int
     tokens: bytes
-    part: str
+    part: Part
     model: str
     spec: str
     size: int
@@ -46,16 +46,15 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @classmethod
     def of(cls, header: Header, size: int) -> "Entry":
         block = header.block
-        part = header.part.value
-        return cls(block.hash, block.parent, block.start, block.tokens, part, header.model, header.spec, size)
+        return cls(block.hash, block.parent, block.start, block.tokens, header.part, header.model, header.spec, size)
 
     @property
     def key(self) -> PartKey:
-        return PartKey(BlockHash(self.hash), Part(self.part))
+        return PartKey(BlockHash(self.hash), self.part)
 
     def header(self) -> Header:
         block = CacheBlock(BlockHash(self.hash), BlockHash(self.parent), self.start, PackedTokens(self.tokens))
-        return Header(block, Part(self.part), self.model, self.spec, digest="")
+        return Header(block, self.part, self.model, self.spec, digest="")
 
 
 _decoder = msgspec.msgpack.Decoder(list[Entry])
