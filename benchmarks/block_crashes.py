@@ -10,7 +10,6 @@ trials, so it also grows old.
 
 import argparse
 import hashlib
-import json
 import os
 import random
 import subprocess
@@ -25,12 +24,13 @@ from agent_memory.adapters.disk.blocks import DiskBlockStore
 from agent_memory.adapters.disk.sealing import Sealed
 from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
 from agent_memory.ports.kv import Buffer, BytesPayload
-from benchmarks import harness
+from benchmarks.harness import arguments, bar, report
 
 KEY = bytes(range(32))
 ROOT = Namespace("tenant", "model", "spec").root
 BUDGET = 1 << 40
 AGE = 10
+FAULTS = ("lost", "unreadable", "wrong", "left half written", "put aside")
 INDEX = ("as it was left", "removed", "a flipped bit", "cut")
 
 
@@ -119,14 +119,12 @@ def run(trials: int) -> dict[str, int]:
                 acknowledged += len(new)
                 harm_index(folder / kind, dice)
                 faults.update(check(folder / kind, kind, kept[kind]))
-    names = ("lost", "unreadable", "wrong", "left half written", "put aside")
-    return {"trials": trials, "acknowledged": acknowledged} | {name: faults[name] for name in names}
+    return {"trials": trials, "acknowledged": acknowledged} | {name: faults[name] for name in FAULTS}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/block_crashes.json")
     parser.add_argument("--write", nargs=3, metavar=("FOLDER", "KIND", "TRIAL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.write:
@@ -134,12 +132,9 @@ def main() -> None:
         write(Path(folder), kind, int(trial))
         return
     result = run(options.trials)
-    print(json.dumps(result, indent=2))
-    if options.json:
-        print(harness.write("block_crashes", result))
-    sys.exit(
-        1 if any(result[name] for name in ("lost", "unreadable", "wrong", "left half written", "put aside")) else 0
-    )
+    bars = [bar(name, result[name], at_most=0) for name in FAULTS]
+    report("block_crashes", result | {"bars": bars}, keep=options.json)
+    sys.exit(1 if any(result[name] for name in FAULTS) else 0)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ page cache, as they are after a restart of the server; after a restart of the ma
 """
 
 import argparse
-import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,7 +24,7 @@ from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, p
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
 from agent_memory.ports.kv import Buffer
-from benchmarks import harness
+from benchmarks.harness import arguments, bar, report, summary
 
 KEY = bytes(range(32))
 SPEC = CacheSpec((Layer(LayerKind.FULL, 1, 64, 64),), Precision(16), block_tokens=256)
@@ -84,27 +82,25 @@ def run(blocks: int, starts: int) -> dict[str, object]:
                 without.append(started(folder, kind, blocks))
                 with_it.append(started(folder, kind, blocks))
             result[kind] = {
-                "without index s": round(statistics.median(without), 3),
-                "with index s": round(statistics.median(with_it), 3),
+                "seconds without the index": summary(without),
+                "seconds with the index": summary(with_it),
                 "index bytes per block": round(index.stat().st_size / blocks),
             }
     return result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--blocks", type=int, default=50_000)
     parser.add_argument("--starts", type=int, default=5)
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/disk_index.json")
     parser.add_argument("--start", nargs=2, metavar=("FOLDER", "KIND"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.start:
         start(Path(options.start[0]), options.start[1])
         return
     result = run(options.blocks, options.starts)
-    print(json.dumps(result, indent=2))
-    if options.json:
-        print(harness.write("disk_index", result))
+    bars = [bar(f"seconds, {kind}", result[kind]["seconds with the index"]["median"], at_most=2) for kind in ENVELOPES]
+    report("disk_index", result | {"bars": bars}, keep=options.json)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,13 @@ what is known in its last block; one that nobody has seen.
     python -m benchmarks.lookup [--blocks 100000] [--tokens 32768] [--json]
 """
 
-import argparse
-import json
 import random
 import time
 from statistics import quantiles
 
 from agent_memory.domain.kv.block import CacheBlock, Namespace, pack
 from agent_memory.domain.kv.prefix import PrefixIndex
-from benchmarks import harness
+from benchmarks.harness import arguments, bar, report
 
 BLOCK = 256
 ROUNDS = 200
@@ -52,25 +50,21 @@ def run(blocks: int, tokens: int) -> dict[str, object]:
     known = [dice.choice(told) for _ in range(ROUNDS)]
     leaving = [[*text[:-100], *(200_000 for _ in range(100))] for text in known]
     unseen = [[dice.randrange(200_000, 300_000) for _ in range(tokens)] for _ in range(ROUNDS)]
-    return {
-        "blocks": len(index),
-        "tokens": tokens,
+    cases = {
         "all known": measure(index, known, tokens - 1),
         "leaves in its last block": measure(index, leaving, tokens - 100),
         "never seen": measure(index, unseen, 0),
     }
+    bars = [bar(f"p50 ms, {case}", figures["p50 ms"], at_most=5) for case, figures in cases.items()]
+    return {"blocks": len(index), "tokens": tokens} | cases | {"bars": bars}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--blocks", type=int, default=100_000)
     parser.add_argument("--tokens", type=int, default=32_768)
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/lookup.json")
     options = parser.parse_args()
-    result = run(options.blocks, options.tokens)
-    print(json.dumps(result, indent=2))
-    if options.json:
-        print(harness.write("lookup", result))
+    report("lookup", run(options.blocks, options.tokens), keep=options.json)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ an 8B model 9.4 MB. This is the worst case: in the server, a prompt's blocks are
     python -m benchmarks.write_behind [--kb 600 9400] [--rounds 9] [--json]
 """
 
-import argparse
-import json
 import os
 import tempfile
 import time
@@ -19,7 +17,7 @@ from agent_memory.adapters.disk.sealing import Sealed
 from agent_memory.application.write_behind import WriteBehind, Written
 from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, pack
 from agent_memory.ports.kv import Buffer, BytesPayload
-from benchmarks import harness
+from benchmarks.harness import arguments, bar, report, summary
 
 BLOCKS = 16
 ROOT = Namespace("tenant", "model", "spec").root
@@ -56,20 +54,17 @@ def run(sizes: list[int], rounds: int) -> dict[str, object]:
     for _ in range(rounds):
         for (kb, kind), seconds in samples.items():
             seconds.append(measure(kb, sealed=kinds[kind]))
-    rows = {f"{kb} KB": {kind: harness.summary(samples[kb, kind]) for kind in kinds} for kb in sizes}
-    return {"blocks": BLOCKS} | rows
+    rows = {f"{kb} KB": {kind: summary(samples[kb, kind]) for kind in kinds} for kb in sizes}
+    bars = [bar(f"{kind}, {row}", rows[row][kind]["median"], at_most=1) for row in rows for kind in kinds]
+    return {"blocks": BLOCKS} | rows | {"bars": bars}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--kb", type=int, nargs="+", default=[600, 9400])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/write_behind.json")
     options = parser.parse_args()
-    result = run(options.kb, options.rounds)
-    print(json.dumps(result, indent=2))
-    if options.json:
-        print(harness.write("write_behind", result))
+    report("write_behind", run(options.kb, options.rounds), keep=options.json)
 
 
 if __name__ == "__main__":
