@@ -20,6 +20,8 @@ SETTINGS_FILE = "AGENT_MEMORY_SETTINGS"
 VARIABLES: Mapping[str, str] = {
     "AGENT_MEMORY_DATA_DIR": "data_dir",
     "AGENT_MEMORY_DISK_BUDGET_MB": "cache.disk_budget_mb",
+    "AGENT_MEMORY_DISK_DAILY_WRITE_MB": "cache.disk_daily_write_mb",
+    "AGENT_MEMORY_ENCRYPTION_KEY": "cache.encryption_key",
     "SEMANTIC_MLX_MODEL_ID": "model.id",
     "SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "model.max_context_length",
     "SEMANTIC_MLX_MAX_BATCH_SIZE": "model.max_batch_size",
@@ -53,7 +55,7 @@ VARIABLES: Mapping[str, str] = {
 """Environment variable -> the key it sets."""
 
 _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
-_SECRET = ("database.url",)  # may hold a password, which no message repeats
+_SECRET = ("database.url", "cache.encryption_key")  # or may hold one: no message repeats them
 
 
 def load_settings(
@@ -155,6 +157,7 @@ def _checked(settings: Settings) -> Settings:
     if memory.summarization_batch_size > memory.summarization_threshold:
         batch, threshold = memory.summarization_batch_size, memory.summarization_threshold
         raise Misconfigured(f"SUMMARIZATION_BATCH_SIZE={batch}: must not exceed SUMMARIZATION_THRESHOLD={threshold}")
+    _ = settings.cache.encryption  # its form is checked when it is read
     if not settings.data_dir.strip():
         raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")
     return settings
