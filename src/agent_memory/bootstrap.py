@@ -6,7 +6,6 @@ used as it is, and left open.
 
 import asyncio
 import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,10 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
-from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
-from agent_memory.adapters.disk.meter import Meter
+from agent_memory.adapters.disk.blocks import owned
+from agent_memory.adapters.disk.bundle import TarBundleFormat
+from agent_memory.adapters.disk.checking import DiskFiles
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
@@ -30,32 +31,27 @@ from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
+from agent_memory.application.agents import Agents
 from agent_memory.application.chores import Chore, in_background
 from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.conversation import Conversation
-from agent_memory.application.engine import Engine
-from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.memory_keeping import MemoryKeeping
-from agent_memory.application.read_ahead import ReadAhead
+from agent_memory.application.model_slot import LoadedModel, ModelSlot
 from agent_memory.application.semantic_memory import SemanticMemory
-from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.transfer import Transfer
-from agent_memory.application.write_behind import WriteBehind
+from agent_memory.application.upkeep import Upkeep
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
-from agent_memory.domain.kv.ledger import Ledger
-from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.limits import Limit
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
-from agent_memory.settings import CacheSettings, Machine, ModelPlan, Settings, load_profiles, plan_model
+from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
+from agent_memory.wiring.blocks import envelope_of
+from agent_memory.wiring.models import MlxModels
 
 _CHECK_SECONDS = 2.0
 _TENDING = timedelta(minutes=1)
-_AHEAD_SHARE = 16  # of the cache's memory, for what is read before it is asked for
-_DEFAULT_CONTEXT = 8192  # for a model whose config does not say
 
 
 class Parts(TypedDict, total=False):
@@ -75,15 +71,30 @@ class Application:
     """
 
     settings: Settings
-    plan: ModelPlan
+    models: ModelSlot[ModelPlan]
+    agents: Agents
+    upkeep: Upkeep
     memory: SemanticMemory
     keeping: MemoryKeeping | None
     transfer: Transfer | None
     gate: Gate
-    conversation: Conversation | None
     registry: CollectorRegistry
     runs_on: Mapping[str, str]
     probes: Mapping[str, Callable[[], Awaitable[object]]]
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """With the model that is loaded at the moment."""
+        return self.models.conversation
+
+    @property
+    def plan(self) -> ModelPlan:
+        return self.models.plan
+
+    def plan_for(self, model_id: str) -> ModelPlan:
+        """What these settings make of another model. Raises Misconfigured."""
+        model = msgspec.structs.replace(self.settings.model, id=model_id)
+        return plan_model(msgspec.structs.replace(self.settings, model=model), load_profiles(), Machine.this())
 
     async def check(self) -> dict[str, str]:
         """Ask every part whether it is there: "ok", or what is wrong."""
@@ -110,17 +121,22 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         if database is not None:
             await stack.enter_async_context(in_background(*_chores(settings, database, embedder, gate)))
         if "conversation" in parts:
-            conversation = parts["conversation"]
+            models = _given_model(settings, plan, parts["conversation"])
         else:
-            conversation = await _open_conversation(stack, settings, plan, runs_on)
+            models = await _open_model(stack, settings, plan, runs_on)
+        agents = Agents(models.ask, TarBundleFormat())
+        if "conversation" not in parts:
+            await stack.enter_async_context(in_background(Chore("agents", _TENDING, agents.expire)))
         probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: store.count(Scope("health", "health"))}
-        if conversation is not None:
-            EngineCollector(conversation.stats, registry)
-            probes["model"] = conversation.check
+        if models.conversation is not None:
+            EngineCollector(models.stats, registry)
+            probes["model"] = models.check
         half_life = timedelta(days=settings.memory.recency_decay_days)
         yield Application(
             settings=settings,
-            plan=plan,
+            models=models,
+            agents=agents,
+            upkeep=Upkeep(models.ask, DiskFiles(settings.data_folder / "kv", envelope_of(settings.cache))),
             memory=SemanticMemory(
                 MeasuredMemoryStore(store, registry),
                 embedder,
@@ -130,7 +146,6 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             keeping=MemoryKeeping(archive, embedder) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
             gate=gate,
-            conversation=conversation,
             registry=registry,
             runs_on=runs_on,
             probes=probes,
@@ -176,60 +191,22 @@ async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dic
     return embedder
 
 
-async def _open_conversation(
+async def _open_model(
     stack: AsyncExitStack, settings: Settings, plan: ModelPlan, runs_on: dict[str, str]
-) -> Conversation:
-    from agent_memory.adapters.mlx.loading import LoadedModel, find_model, load_model
-
+) -> ModelSlot[ModelPlan]:
     folder = stack.enter_context(owned(settings.data_folder / "kv"))
-    source = await asyncio.to_thread(find_model, plan.source)
-    loaded: list[LoadedModel] = []
-
-    def open_engine(wake: Callable[[], None]) -> Engine:
-        precision = Precision(plan.kv_bits, plan.kv_group_size)
-        model = load_model(source, precision, memory=folder)
-        loaded.append(model)
-        runtime, spec = model.runtime, model.runtime.spec
-        store = _open_blocks(folder, settings.cache, runtime.fingerprint, spec.identity)
-        writer = WriteBehind(store, wake)
-        writer.start()
-        memory = settings.cache.budget_mb << 20
-        ahead = ReadAhead(store, memory // _AHEAD_SHARE)
-        ahead.start()
-        ledger = Ledger(spec, memory - memory // _AHEAD_SHARE)
-        turns = settings.model.max_batch_size if settings.model.scheduler_enabled else 1
-        stall = settings.model.max_stall_ms / 1000
-        scheduler = Scheduler(spec, ledger, max_turns=turns, chunk=plan.prefill_chunk, max_stall=stall)
-        return Engine(runtime, TieredBlocks(store, writer, ahead), scheduler)
-
-    thread = EngineThread(open_engine)
-    await thread.start()
-    stack.push_async_callback(thread.close, settings.server.shutdown_seconds)
-    model = loaded[0]
-    spec = model.runtime.spec
-    runs_on["model"] = f"{plan.id}, {spec.precision.bits}-bit KV cache, {model.backend}"
-    limits = [limit for limit in (plan.max_context_length, model.max_context) if limit]
-    conversation = Conversation(
-        thread,
-        model.tokenizer,
-        model_id=plan.id,
-        created=int(time.time()),
-        max_context=min(limits, default=_DEFAULT_CONTEXT),
-        max_tokens=plan.max_tokens,
-        max_seconds=settings.server.request_seconds,
-    )
-    stack.callback(conversation.close)
-    return conversation
+    slot = ModelSlot(MlxModels(settings, folder), plan)
+    await slot.load()
+    stack.push_async_callback(slot.close, settings.server.shutdown_seconds)
+    runs_on["model"] = slot.about
+    return slot
 
 
-def _open_blocks(folder: Path, cache: CacheSettings, model: str, spec: str) -> DiskBlockStore:
-    key, envelope = cache.encryption, None
-    if key is not None:
-        from agent_memory.adapters.disk.sealing import Sealed
-
-        envelope = Sealed(key)
-    meter = Meter(folder / "written", (cache.disk_daily_write_mb << 20) or None)
-    return DiskBlockStore(folder, cache.disk_budget_mb << 20, model, spec, envelope=envelope, meter=meter)
+def _given_model(settings: Settings, plan: ModelPlan, conversation: Conversation | None) -> ModelSlot[ModelPlan]:
+    slot = ModelSlot(MlxModels(settings, settings.data_folder / "kv"), plan)
+    if conversation is not None:
+        slot.hold(LoadedModel(plan, conversation))
+    return slot
 
 
 async def _state(probe: Callable[[], Awaitable[object]]) -> str:

@@ -116,3 +116,27 @@ def test_what_it_wrote_is_counted_and_only_grows(make_store):
     grown = after.total - before.total
     assert grown == after.today - before.today
     assert grown == 0 if isinstance(store, InMemoryBlockStore) else grown > 1000
+
+
+def test_what_is_pinned_is_not_evicted_until_it_is_unpinned(make_store):
+    store = make_store(4_500)
+    store.pin([block(0).hash])
+    evicted = []
+    for n in range(20):
+        evicted += store.put(block(n), Part.LASTING, payload(n), ROOT)
+    assert store.get(key(block(0))) is not None
+    assert key(block(0)) not in evicted
+    assert len(evicted) >= 16
+    store.pin([])
+    for n in range(20, 24):
+        store.put(block(n), Part.LASTING, payload(n), ROOT)
+    assert store.get(key(block(0))) is None
+
+
+def test_a_size_is_known_of_what_is_there(make_store):
+    store = make_store(100_000)
+    store.put(block(1), Part.LASTING, payload(1), ROOT)
+    assert 1012 <= store.size(key(block(1))) < 2_500
+    assert store.size(key(block(2))) is None
+    store.delete(key(block(1)))
+    assert store.size(key(block(1))) is None

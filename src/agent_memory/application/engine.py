@@ -8,9 +8,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from agent_memory.application.holdings import Holdings
 from agent_memory.application.tiered_blocks import TieredBlocks
+from agent_memory.application.whereabouts import Whereabouts
 from agent_memory.application.write_behind import NotWritten, Withheld, Written
-from agent_memory.domain.errors import CorruptBlock
+from agent_memory.domain.errors import CorruptBlock, Unavailable
 from agent_memory.domain.kv.block import Namespace, Part, PartKey
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.steps import (
@@ -31,6 +33,7 @@ from agent_memory.domain.kv.steps import (
     Step,
 )
 from agent_memory.domain.kv.turn import Turn, TurnId
+from agent_memory.ports.agents import AgentStore, Origin
 from agent_memory.ports.kv import ModelRuntime, Piece
 
 log = logging.getLogger(__name__)
@@ -68,7 +71,11 @@ class EngineStats:
 
 
 class Engine:
-    def __init__(self, runtime: ModelRuntime, tiers: TieredBlocks, scheduler: Scheduler) -> None:
+    """With a place for `agents`, it keeps the book of what they hold."""
+
+    def __init__(
+        self, runtime: ModelRuntime, tiers: TieredBlocks, scheduler: Scheduler, agents: AgentStore | None = None
+    ) -> None:
         self._runtime = runtime
         self._tiers = tiers
         self.scheduler = scheduler
@@ -77,6 +84,18 @@ class Engine:
         self.idle = False
         self._ledger.know(tiers.known())
         self._next_up: tuple[TurnId, ...] = ()
+        self.holdings = None if agents is None else self._holdings(agents)
+
+    def _holdings(self, agents: AgentStore) -> Holdings:
+        blocks, running = Whereabouts(self._ledger, self._tiers), self.scheduler.running
+        origin = Origin(self._runtime.fingerprint, self._runtime.spec.identity)
+        return Holdings(blocks, agents, origin, running=running)
+
+    def agents(self) -> Holdings:
+        """Raises Unavailable when no book is kept."""
+        if self.holdings is None:
+            raise Unavailable("this engine keeps no book of agents")
+        return self.holdings
 
     def namespace(self, tenant: str) -> Namespace:
         return Namespace(tenant, self._runtime.fingerprint, self._runtime.spec.identity)
@@ -101,6 +120,8 @@ class Engine:
         self.idle = isinstance(step, Idle)
         try:
             events = self.scheduler.absorb(step, self._run(step))
+            if isinstance(step, Retire) and step.turn.finish and self.holdings is not None:
+                self.holdings.heard(step.turn)
         except Exception as error:  # whatever a model or a store may raise ends its turns, not the engine
             log.exception("a %s step failed", type(step).__name__)
             events = self._fail(step, error)
@@ -294,6 +315,8 @@ class Engine:
         """Write what waits to be written, for at most `timeout` seconds."""
         self._tiers.close(timeout)
         self._hear()
+        if self.holdings is not None:
+            self.holdings.close()
         if self._tiers.pending:
             told = "%d block parts were not written: the disk did not take them within %g s; they will be computed anew"
             log.error(told, self._tiers.pending, timeout)

@@ -34,6 +34,28 @@ class TieredBlocks:
     def written(self) -> BytesWritten:
         return self._cold.written
 
+    @property
+    def budget(self) -> int:
+        """How many bytes the slower store may hold."""
+        return self._cold.budget
+
+    @property
+    def used(self) -> int:
+        """How many bytes the slower store holds."""
+        return self._cold.used
+
+    def size(self, key: PartKey) -> int | None:
+        """How many bytes it takes up in the slower store; None when it is not there."""
+        return self._cold.size(key)
+
+    def pin(self, blocks: Iterable[BlockHash]) -> None:
+        """From now on the slower store keeps these blocks, and no others have to stay."""
+        self._cold.pin(blocks)
+
+    def writing(self, key: PartKey) -> bool:
+        """Whether it is on its way to the slower store."""
+        return self._writer.get(key) is not None
+
     def known(self) -> Iterable[tuple[CacheBlock, Part]]:
         return self._cold.known()
 

@@ -9,12 +9,15 @@ import typer
 
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import AgentMemoryError
+from agent_memory.entrypoints.cache_cli import cache
 from agent_memory.entrypoints.http.routes.system import VERSION
 from agent_memory.entrypoints.logs import configure_logs
 from agent_memory.entrypoints.serving import serve as serve_forever
 from agent_memory.settings import load_settings
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
+
+cli.add_typer(cache)
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPTION_KEYS = {

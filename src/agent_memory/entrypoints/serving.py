@@ -17,6 +17,7 @@ import uvloop
 
 from agent_memory.bootstrap import Application, bootstrap
 from agent_memory.domain.errors import Misconfigured
+from agent_memory.entrypoints import address
 from agent_memory.entrypoints.http.app import create_app
 from agent_memory.settings import ServerSettings, Settings
 
@@ -52,7 +53,8 @@ async def _serve(settings: Settings, sock: socket.socket, announce: Callable[[Ap
         try:
             async with bootstrap(settings) as application:
                 app = create_app(application)
-                await ending.run(Server(app, settings.server, lambda: announce(application, _url(sock))), sock)
+                with address.left_in(settings.data_folder, _url(sock)):
+                    await ending.run(Server(app, settings.server, lambda: announce(application, _url(sock))), sock)
         except asyncio.CancelledError:
             if not ending.asked:
                 raise

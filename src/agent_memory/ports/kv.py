@@ -165,6 +165,16 @@ class BytesWritten(NamedTuple):
 class BlockStore(Protocol):
     """A place for block parts. What it holds survives as long as the place does."""
 
+    @property
+    def budget(self) -> int:
+        """How many bytes it may hold."""
+        ...
+
+    @property
+    def used(self) -> int:
+        """How many bytes it holds."""
+        ...
+
     def known(self) -> Iterable[tuple[CacheBlock, Part]]:
         """What is held now, least recently used first."""
         ...
@@ -177,6 +187,16 @@ class BlockStore(Protocol):
         """Hold a part of the namespace `root`; returns what had to be evicted for it. May be repeated. Raises OSError
         when the place fails, PoolExhausted when it is too small, WritesSpent when no more may be written today, and
         then holds what it held before.
+        """
+        ...
+
+    def size(self, key: PartKey) -> int | None:
+        """How many bytes it takes up here; None when absent."""
+        ...
+
+    def pin(self, blocks: Iterable[BlockHash]) -> None:
+        """From now on no part of these blocks is evicted, and of no others. May name what is not there. At most half
+        of the budget is ever pinned: that is the caller's part.
         """
         ...
 

@@ -33,6 +33,7 @@ VARIABLES: Mapping[str, str] = {
     "SEMANTIC_MLX_KV_BITS": "cache.kv_bits",
     "SEMANTIC_MLX_KV_GROUP_SIZE": "cache.kv_group_size",
     "SEMANTIC_MLX_CACHE_BUDGET_MB": "cache.budget_mb",
+    "SEMANTIC_ADMIN_KEY": "server.admin_key",
     "SEMANTIC_SERVER_HOST": "server.host",
     "SEMANTIC_SERVER_PORT": "server.port",
     "SEMANTIC_SERVER_LOG_LEVEL": "server.log_level",
@@ -55,7 +56,7 @@ VARIABLES: Mapping[str, str] = {
 """Environment variable -> the key it sets."""
 
 _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
-_SECRET = ("database.url", "cache.encryption_key")  # or may hold one: no message repeats them
+_SECRET = ("database.url", "cache.encryption_key", "server.admin_key")  # or may hold one: no message repeats them
 
 
 def load_settings(

@@ -65,6 +65,7 @@ class ServerSettings(_Section, frozen=True):
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
     log_level: LogLevel = "INFO"
     cors_origins: tuple[str, ...] = ()
+    admin_key: Annotated[str, Meta(min_length=1)] | None = None
     max_body_mb: Annotated[int, Meta(ge=1, le=1024)] = 4
     request_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     shutdown_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10

@@ -3,11 +3,15 @@ import itertools
 import pytest
 from models import CONFIGS, make_model
 
+from agent_memory.adapters.disk.agents import DiskAgentStore
 from agent_memory.adapters.disk.blocks import DiskBlockStore
+from agent_memory.adapters.disk.bundle import TarBundleFormat
 from agent_memory.adapters.mlx.loading import load_model
+from agent_memory.application.agents import Agents
 from agent_memory.application.engine import Engine
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
+from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
@@ -25,12 +29,21 @@ class Bench:
         self.writer = WriteBehind(self.store, lambda: None)
         spec = runtime.spec
         scheduler = Scheduler(spec, Ledger(spec, pool), **settings)
-        self.engine = Engine(runtime, TieredBlocks(self.store, self.writer), scheduler)
+        agents = DiskAgentStore(folder)
+        self.engine = Engine(runtime, TieredBlocks(self.store, self.writer), scheduler, agents)
+        self.agents = Agents(self.ask_holdings, TarBundleFormat())
 
-    def submit(self, tokens, count=16, *, tenant="tenant", sampling=None, marks=(), answers=()):
+    async def ask_holdings(self, question):
+        answer = question(self.engine.holdings)
+        self.writer.drain()
+        self.engine.step()
+        return answer
+
+    def submit(self, tokens, count=16, *, tenant="tenant", sampling=None, marks=(), answers=(), agent=None):
         root = self.engine.namespace(tenant).root
         name, sampling = TurnId(f"t{next(NAMES)}"), sampling or Sampling(0)
         turn = Turn(name, root, list(tokens), count, sampling, marks=marks, answers=answers)
+        turn.agent = None if agent is None else AgentName(tenant, agent)
         self.engine.submit(turn)
         return turn.id
 

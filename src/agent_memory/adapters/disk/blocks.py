@@ -18,6 +18,7 @@ from agent_memory.adapters.disk.shelf import Found, LeftAlone, Shelf
 from agent_memory.domain.errors import CorruptBlock, Misconfigured
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.pool import BlockPool, PoolExhausted
+from agent_memory.ports.agents import Origin
 from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload, BytesWritten
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def owned(folder: Path) -> Iterator[Path]:
 
 
 class DiskBlockStore:
-    """Blocks of every model live side by side and share the budget; only those of `model` and `spec` are known.
+    """Blocks of every model live side by side and share the budget; only those of `model` and `spec` are known. Without
+    these all are, and nothing can be put.
 
     New blocks are written in `envelope`; those that were written plain are read all the same. Files that are not ours
     to read (sealed with another key, of a later version) count against the budget, and are never deleted.
@@ -55,11 +57,12 @@ class DiskBlockStore:
         self,
         folder: Path,
         budget: int,
-        model: str,
-        spec: str,
+        model: str | None,
+        spec: str | None,
         *,
         envelope: Envelope | None = None,
         meter: Meter | None = None,
+        pinned: Iterable[BlockHash] = (),
     ) -> None:
         self._folder = folder
         self._model, self._spec = model, spec
@@ -71,11 +74,20 @@ class DiskBlockStore:
         self._known: list[tuple[CacheBlock, Part]] = []
         self.corrupt = 0
         self.left_alone = LeftAlone()
-        self._open(budget)
+        self._origins: dict[BlockHash, Origin] = {}
+        self._open(budget, pinned)
 
     @property
     def written(self) -> BytesWritten:
         return BytesWritten(self._meter.today, self._meter.total)
+
+    @property
+    def budget(self) -> int:
+        return self._pool.capacity
+
+    @property
+    def used(self) -> int:
+        return self._pool.used
 
     def known(self) -> Iterable[tuple[CacheBlock, Part]]:
         return self._known
@@ -109,6 +121,14 @@ class DiskBlockStore:
             raise CorruptBlock("it is another block under this name")
         return content
 
+    def size(self, key: PartKey) -> int | None:
+        with self._lock:
+            return self._pool.size(key)
+
+    def pin(self, blocks: Iterable[BlockHash]) -> None:
+        with self._lock:
+            self._pool.pin(blocks)
+
     def touch(self, key: PartKey) -> None:
         with self._lock:
             if key not in self._pool:
@@ -119,6 +139,8 @@ class DiskBlockStore:
                 os.utime(shelf.path(key))  # recency survives a restart
 
     def put(self, block: CacheBlock, part: Part, payload: BlockPayload, root: BlockHash) -> list[PartKey]:
+        assert self._model is not None, "it was opened to look after what is there"
+        assert self._spec is not None, "as above"
         header = Header(block, part, self._model, self._spec, digest="")
         shelf, *others = self._shelves
         wrapped = shelf.wrap(header.key, root, encode(block, part, self._model, self._spec, payload.buffers()))
@@ -140,6 +162,13 @@ class DiskBlockStore:
             with suppress(OSError):  # what cannot be deleted is deleted when it is next found
                 self._remove(gone)
         return evicted
+
+    def _is_ours(self, header: Header) -> bool:
+        return self._model is None or (header.model, header.spec) == (self._model, self._spec)
+
+    def origin_of(self, block: BlockHash) -> Origin | None:
+        """What computed it, or None when it is not here. Known to a store that knows all."""
+        return self._origins.get(block)
 
     def delete(self, key: PartKey) -> None:
         self._forget(key)
@@ -167,7 +196,7 @@ class DiskBlockStore:
 
     # --- start ---
 
-    def _open(self, budget: int) -> None:
+    def _open(self, budget: int, pinned: Iterable[BlockHash]) -> None:
         """Enter what an earlier process left, the least recently used first."""
         self._leave_alone()
         found: list[Found] = []
@@ -178,17 +207,17 @@ class DiskBlockStore:
             told = "%d block files (%d MB) in %s are of another key or a later version: left alone, counted as used"
             log.warning(told, self.left_alone.files, self.left_alone.nbytes >> 20, self._folder)
         self._pool = BlockPool(max(0, budget - self.left_alone.nbytes))
+        self._pool.pin(pinned)
         found.sort(key=lambda each: each.used)
         for each in found:
-            if each.size <= self._pool.capacity:
+            with suppress(PoolExhausted):  # it is larger than the budget, or what is pinned leaves no room for it
                 self._enter(each.header.key, each.size)
+        if self._model is None:
+            self._origins = {each.header.block.hash: Origin(each.header.model, each.header.spec) for each in found}
         ours = ((each.header.block, each.header.part) for each in found if self._is_ours(each.header))
         self._known = [(block, part) for block, part in ours if PartKey(block.hash, part) in self._pool]
         for shelf in self._shelves:
             shelf.index.compact(self._pool)
-
-    def _is_ours(self, header: Header) -> bool:
-        return (header.model, header.spec) == (self._model, self._spec)
 
     def _leave_alone(self) -> None:
         """Count what is sealed with another key."""

@@ -14,6 +14,14 @@ class InMemoryBlockStore:
         self._held: dict[PartKey, tuple[CacheBlock, BlockPayload]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def budget(self) -> int:
+        return self._pool.capacity
+
+    @property
+    def used(self) -> int:
+        return self._pool.used
+
     def known(self) -> Iterable[tuple[CacheBlock, Part]]:
         with self._lock:
             return [(self._held[key][0], key.part) for key in self._pool]
@@ -35,6 +43,12 @@ class InMemoryBlockStore:
                 del self._held[gone]
             self._held[key] = (block, payload)
         return evicted
+
+    def size(self, key: PartKey) -> int | None:
+        return self._pool.size(key)
+
+    def pin(self, blocks: Iterable[BlockHash]) -> None:
+        self._pool.pin(blocks)
 
     def touch(self, key: PartKey) -> None:
         with self._lock:

@@ -79,6 +79,11 @@ def _chat(tokenizer: Any) -> MlxChatTokenizer:
     return chat
 
 
+def release_memory() -> None:
+    """Give what MLX holds for later use back to the machine."""
+    mx.clear_cache()
+
+
 def backend() -> str:
     """What computes, in words."""
     if mx.default_device().type == mx.cpu:

@@ -44,6 +44,11 @@ class Ledger:
 
     # --- memory ---
 
+    @property
+    def room(self) -> int:
+        """Bytes that could be had: free, evictable, or only parked on."""
+        return self.pool.evictable + sum(self.pool.reserved(_parked(turn)) for turn in self.parking)
+
     def reserve(self, turn: TurnId, nbytes: int, *, instead_of: TurnId | None = None) -> None:
         """Set memory aside for a turn, and take over the cache of one that is parked. Raises PoolExhausted."""
         given = 0 if instead_of is None else self.pool.unreserve(_parked(instead_of))
@@ -116,6 +121,11 @@ class Ledger:
         """In every tier they become the most recent."""
         self.touch(chain)
         self.used += [key for key in _from_the_end(chain) if key in self.cold]
+
+    def cool(self, key: PartKey) -> None:
+        """Out of memory, if the slower tier has it."""
+        if key in self.cold and self.pool.discard(key):
+            self.evicted.append(key)
 
     # --- the slower tier reports ---
 

@@ -53,6 +53,10 @@ class PrefixIndex:
     def get(self, block: BlockHash) -> CacheBlock | None:
         return self._blocks.get(block)
 
+    def leads_on(self, block: BlockHash) -> bool:
+        """Whether a known block follows it."""
+        return block in self._children
+
     def has(self, key: PartKey) -> bool:
         return key.hash in (self._local if key.part is Part.LOCAL else self._blocks)
 

@@ -74,6 +74,12 @@ class Scheduler:
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need "
                 f"{needs >> 20} MB of KV cache, the budget is {self.ledger.pool.capacity >> 20} MB",
             )
+        if needs > self.ledger.pool.capacity - (pinned := self.ledger.pool.pinned):
+            raise Overloaded(
+                f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need {needs >> 20} MB of KV "
+                f"cache; {pinned >> 20} MB of the {self.ledger.pool.capacity >> 20} MB are pinned",
+                retry_after=60,
+            )
         if len(self.waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self.waiting)} turns are waiting already", retry_after=5)
         self.waiting.append(turn)
@@ -113,6 +119,12 @@ class Scheduler:
         if turn is not None and turn.finish is None:
             turn.put_away()
 
+    def foresee(self, turn: Turn) -> Started:
+        """What a turn would hear if it began now. It is not submitted, and nothing changes."""
+        step = self._restore(turn, self._match(turn))
+        slow = {key.hash for key in step.keys if key not in self.ledger.pool}
+        return Started(turn.id, step.length, step.tokens_of(slow), step.known)
+
     # --- plan ---
 
     def plan(self) -> Step:
@@ -128,7 +140,7 @@ class Scheduler:
             if turn.phase is Phase.SPOKEN:
                 return Rewind(turn)
             if turn.phase is Phase.ENDING:
-                return Retire(turn, park=turn.finish in ("stop", "length"))
+                return Retire(turn, park=turn.stored and turn.finish in ("stop", "length"))
         return None
 
     def _ends(self, turn: Turn) -> tuple[int, ...]:
@@ -160,7 +172,7 @@ class Scheduler:
         """Whether a running turn is about to keep a longer prefix of this prompt than is known now: the turn before it
         in its conversation, which is being put away, or another that begins alike and is being read.
         """
-        about_to = [other for other in self.running.values() if other.phase is not Phase.DECODING]
+        about_to = [o for o in self.running.values() if o.stored and o.phase is not Phase.DECODING]
         alike = [other for other in about_to if other.root == turn.root and other.tokens[0] == turn.tokens[0]]
         if not alike:
             return False
@@ -268,8 +280,7 @@ class Scheduler:
             return []  # it was preempted: the client has heard already
         turn.cached_tokens = step.length
         slow = {key.hash for key, _ in outcome.promoted}
-        from_disk = sum(min(b.end, step.length) - b.start for b in step.blocks if b.hash in slow)
-        return [Started(turn.id, step.length, from_disk, step.known)]
+        return [Started(turn.id, step.length, step.tokens_of(slow), step.known)]
 
     def _whole(self, block: CacheBlock) -> bool:
         return len(block) == self.spec.block_tokens

@@ -1,8 +1,9 @@
 """The words between the scheduler and the engine: a step to run, what came of it, and what clients learn of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.turn import FinishReason, Turn, TurnId
 
 
@@ -28,6 +29,10 @@ class Restore:
             return []
         lasting = [PartKey(block.hash, Part.LASTING) for block in self.blocks]
         return lasting + [PartKey(block.hash, Part.LOCAL) for block in self.local]
+
+    def tokens_of(self, blocks: Collection[BlockHash]) -> int:
+        """How many of its tokens these blocks bring."""
+        return sum(min(block.end, self.length) - block.start for block in self.blocks if block.hash in blocks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, NewType
 
+from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, pack
 
 TurnId = NewType("TurnId", str)
@@ -46,7 +47,8 @@ class Turn:
     once spoken token by token, is read again in one piece before it is kept. A preempted turn speaks its answer so far
     again: the runtime is fed what is known, until `position` has caught up with `tokens`.
 
-    `deadline` is a time on the engine's clock. A piece that was begun and put down, so that others may speak, is
+    `deadline` is a time on the engine's clock. A turn that is not `stored` leaves nothing behind: no block, no open
+    cache, no word in the book of its `agent`. A piece that was begun and put down, so that others may speak, is
     `in_hand` up to that position.
     """
 
@@ -65,6 +67,8 @@ class Turn:
     marks: tuple[int, ...] = ()
     answers: tuple[tuple[int, int], ...] = ()
     deadline: float | None = None
+    agent: AgentName | None = None
+    stored: bool = True
     in_hand: int | None = None
 
     def __post_init__(self) -> None:
@@ -112,6 +116,8 @@ class Turn:
 
     def unsaved(self, block_tokens: int) -> list[CacheBlock]:
         """The whole blocks, and once it is ending the partial last one, that are computed and not yet kept."""
+        if not self.stored:
+            return []
         blocks, parent, start = [], self.tip, self.kept
         while start < self.read:
             stop = min(start + block_tokens, self.read)
@@ -141,7 +147,7 @@ class Turn:
 
     def put_away(self) -> None:
         """No more is said in this run; what was spoken has to be rewound."""
-        self.phase = Phase.SPOKEN if self.speaking else Phase.ENDING
+        self.phase = Phase.SPOKEN if self.speaking and self.stored else Phase.ENDING
 
     @property
     def repeating(self) -> bool:
