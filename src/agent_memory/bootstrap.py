@@ -108,8 +108,10 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             await stack.enter_async_context(in_background(*_chores(settings, database, embedder, gate)))
         if "conversation" in parts:
             conversation = parts["conversation"]
-        else:
+        elif settings.model.enabled:
             conversation = await _open_conversation(stack, settings, plan, runs_on)
+        else:
+            conversation = None
         probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: store.count(Scope("health", "health"))}
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
