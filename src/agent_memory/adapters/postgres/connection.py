@@ -3,6 +3,7 @@
 Works the same for the embedded server and for any other PostgreSQL 15 or later with pgvector 0.8.
 """
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,6 +13,7 @@ import psycopg
 import structlog
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from tenacity import (
     AsyncRetrying,
@@ -126,6 +128,12 @@ async def _configure(command_timeout: float, connection: AsyncConnection) -> Non
     await connection.execute("SET ivfflat.iterative_scan = relaxed_order")
     await connection.execute("SET ivfflat.probes = 10")
     await register_vector_async(connection)
+    set_json_loads(_document, connection)
+
+
+def _document(text: str | bytes) -> object:
+    # Most memories carry no metadata, and a search brings many.
+    return {} if text in (b"{}", "{}") else json.loads(text)
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -5,7 +5,7 @@ It knows nothing of how memories are found: that is `scoring` and `words`.
 
 import math
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -69,9 +69,22 @@ class Memory:
             if moment is not None and moment.tzinfo is None:
                 raise InvalidInput(name, "needs a time zone")
 
+    @classmethod
+    def stored(cls, *values: object) -> "Memory":
+        """A memory as its store gives it back, all fields in their order: it was checked when it came in, and a
+        search brings many.
+        """
+        memory = object.__new__(cls)
+        for name, value in zip(_FIELDS, values, strict=True):
+            object.__setattr__(memory, name, value)
+        return memory
+
     def holds(self, now: datetime) -> bool:
         """Neither expired nor superseded."""
         return self.superseded_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+_FIELDS = tuple(each.name for each in fields(Memory))
 
 
 @dataclass(frozen=True, slots=True)
