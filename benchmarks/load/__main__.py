@@ -34,7 +34,7 @@ ROWS = {
 
 def fill(url: str) -> None:
     for user in range(USERS):
-        texts = Texts(500 + user)
+        texts = Texts(5000 + user)
         who = {"agent_id": "load", "user_id": f"user {user}"}
         memories = [{"content": texts.told()} for _ in range(FILL)]
         httpx.post(f"{url}/v1/memories/batch", json=who | {"memories": memories}, timeout=60).raise_for_status()

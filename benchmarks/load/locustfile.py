@@ -1,8 +1,7 @@
 """Users who search and remember over HTTP, each in a scope of its own: `locust -f benchmarks/load/locustfile.py`.
 
     --writes 0.25      this share of the requests remembers, the others search
-    --repeats 0.7      this share of the texts comes from a pool that all users share
-    --pool-size 500    texts in the pool
+    --repeats 0.7      this share of the texts was sent before, by any user, among the last thousand
     --offered 120      requests a second, of all users together, at random moments; 0 is as many as are answered
     --series 1         which texts: another number, other texts
 
@@ -12,6 +11,7 @@ Run by `python -m benchmarks.load`, which starts the server and fills the scopes
 import random
 import sys
 import time
+from collections import deque
 from itertools import count
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from msgspec import json
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.load.texts import Texts
 
-OPTIONS = {"writes": 0.0, "repeats": 0.0, "pool-size": 500, "offered": 0.0, "series": 1, "scopes": 50}
+OPTIONS = {"writes": 0.0, "repeats": 0.0, "offered": 0.0, "series": 1, "scopes": 50}
 
 _numbers = count()
+_sent: dict[str, deque[str]] = {"asked": deque(maxlen=1000), "told": deque(maxlen=1000)}
 
 
 @events.init_command_line_parser.add_listener
@@ -37,10 +38,8 @@ class Person(FastHttpUser):
         super().__init__(environment)
         self.options = environment.parsed_options
         self.number = next(_numbers)
-        self.dice = random.Random(self.number + 1000 * self.options.series)
-        self.texts = Texts(self.number + 1000 * self.options.series)
-        common = Texts(999 + 1000 * self.options.series)
-        self.pool = [(common.asked(), common.told()) for _ in range(self.options.pool_size)]
+        self.dice = random.Random(self.number + 60 * self.options.series)
+        self.texts = Texts(self.number + 60 * self.options.series)
         self.due = time.monotonic()
 
     def wait_time(self) -> float:
@@ -52,10 +51,16 @@ class Person(FastHttpUser):
 
     @task
     def ask(self) -> None:
-        repeated = self.dice.random() < self.options.repeats
-        question, fact = self.dice.choice(self.pool) if repeated else (self.texts.asked(), self.texts.told())
         who = {"agent_id": "load", "user_id": f"user {self.number % self.options.scopes}"}
         if self.dice.random() < self.options.writes:
-            self.client.post("/v1/memories", data=json.encode(who | {"content": fact}))
+            self.client.post("/v1/memories", data=json.encode(who | {"content": self.text("told")}))
         else:
-            self.client.post("/v1/memories/search", data=json.encode(who | {"query": question, "top_k": 10}))
+            question = who | {"query": self.text("asked"), "top_k": 10}
+            self.client.post("/v1/memories/search", data=json.encode(question))
+
+    def text(self, kind: str) -> str:
+        sent = _sent[kind]
+        if sent and self.dice.random() < self.options.repeats:
+            return self.dice.choice(sent)
+        sent.append(getattr(self.texts, kind)())
+        return sent[-1]

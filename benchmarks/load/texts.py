@@ -1,50 +1,44 @@
-"""Sentences as people tell and ask them, 12 to 20 words or 17 to 30 tokens each, and no two alike."""
+"""Sentences as people tell and ask them, about 20 tokens each, and no two alike."""
 
 import random
 from itertools import count
 
 _WHO = ("Ana", "Bashir", "Chloe", "Dmitri", "Elena", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Kavya", "Liam")
 _DID = (
-    "moved to", "came back from", "wants to spend the summer in", "met her old teacher in", "lost a blue umbrella in",
-    "signed a lease in", "is planning a workshop in", "ran the half marathon in", "missed the last train to",
+    "moved to", "came back from", "spent the summer in", "met a teacher in", "lost an umbrella in",
+    "signed a lease in", "planned a workshop in", "ran the marathon in", "missed the train to",
 )  # fmt: skip
 _WHERE = ("Lisbon", "Oslo", "Kyoto", "Montreal", "Accra", "Tallinn", "Porto", "Lima", "Galway", "Utrecht", "Split")
-_WHY = (
-    "because the new job starts there in {month}", "after the concert on the {day}th of {month}",
-    "although the budget allows no more than {number} euros", "since the doctor advised {number} minutes of walking",
-    "while the flat at number {number} is being painted", "so the meeting on {month} {day} has to be moved",
-)  # fmt: skip
+_WHEN = ("on {month} {day}", "the {day}th of {month}", "with {number} guests", "for {number} euros")
 _ASKED = (
-    "When did {who} say that somebody {did} {where}, was it {why}?",
-    "Do you remember which of us {did} {where} {why}?",
-    "What did {who} tell me about the time when she {did} {where} {why}?",
+    "When was it that {who} {did} {where}, {when}?",
+    "Who of us {did} {where} {when}?",
+    "What did {who} say, who {did} {where} {when}?",
 )
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
 
 
 class Texts:
-    """One seed, one series. Texts of two seeds differ by the name of the teller's street."""
+    """One seed, one series: two thousand texts that no other seed has, for each ends with a number of its own."""
 
     def __init__(self, seed: int) -> None:
         self._dice = random.Random(seed)
-        self._numbers = count(seed * 1_000_000)
+        self._numbers = count(seed * 2000)
 
     def told(self) -> str:
-        return f"{self._who()} {self._pick(_DID)} {self._pick(_WHERE)} {self._why()}, ticket {next(self._numbers)}."
+        return f"{self._who()} {self._pick(_DID)} {self._pick(_WHERE)} {self._when()}, says note {next(self._numbers)}."
 
     def asked(self) -> str:
         question = self._pick(_ASKED)
-        parts = {"who": self._who(), "did": self._pick(_DID), "where": self._pick(_WHERE), "why": self._why()}
-        return f"{question.format(**parts)} ({next(self._numbers)})"
+        parts = {"who": self._who(), "did": self._pick(_DID), "where": self._pick(_WHERE), "when": self._when()}
+        return f"{question.format(**parts)} [{next(self._numbers)}]"
 
     def _who(self) -> str:
         return self._pick(_WHO)
 
-    def _why(self) -> str:
-        dice = self._dice
-        return self._pick(_WHY).format(
-            month=self._pick(_MONTHS), day=dice.randrange(4, 21), number=dice.randrange(20, 500)
-        )
+    def _when(self) -> str:
+        parts = {"month": self._pick(_MONTHS), "day": self._dice.randrange(4, 21), "number": self._dice.randrange(500)}
+        return self._pick(_WHEN).format(**parts)
 
     def _pick(self, of: tuple[str, ...]) -> str:
         return self._dice.choice(of)
