@@ -8,9 +8,10 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -28,6 +29,9 @@ from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
+from agent_memory.adapters.prometheus.pool import PoolMetrics
+from agent_memory.adapters.prometheus.scraping import FOLDER as METRICS_FOLDER
+from agent_memory.adapters.prometheus.scraping import forget_worker, scrape
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
 from agent_memory.application.chores import Chore, in_background
 from agent_memory.application.consolidation import Consolidation
@@ -51,8 +55,12 @@ from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
 _CHECK_SECONDS = 2.0
+_FIGURES = timedelta(seconds=5)
 _TENDING = timedelta(minutes=1)
 _DEFAULT_CONTEXT = 8192  # for a model whose config does not say
+
+
+__all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "shared_database"]
 
 
 class Parts(TypedDict, total=False):
@@ -62,6 +70,7 @@ class Parts(TypedDict, total=False):
     memory_archive: MemoryArchive
     embedder: Embedder
     conversation: Conversation | None
+    conninfo: str | None  # of an embedded database that another process runs: `shared_database`
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,7 @@ class Application:
     gate: Gate
     conversation: Conversation | None
     registry: CollectorRegistry
+    scrape: Callable[[], bytes]
     runs_on: Mapping[str, str]
     probes: Mapping[str, Callable[[], Awaitable[object]]]
 
@@ -98,14 +108,17 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         if not {"memory_store", "conversation"} <= parts.keys():
             _claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
-        database = None if "memory_store" in parts else await _open_database(stack, settings, runs_on)
+        database = (
+            None if "memory_store" in parts else await _open_database(stack, settings, parts.get("conninfo"), runs_on)
+        )
         store = PostgresMemoryStore(database) if database else parts["memory_store"]
         archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
         opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
         gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), _limits(settings))
         if database is not None:
-            await stack.enter_async_context(in_background(*_chores(settings, database, embedder, gate)))
+            chores = _chores(settings, database, embedder, gate, registry)
+            await stack.enter_async_context(in_background(*chores))
         if "conversation" in parts:
             conversation = parts["conversation"]
         elif settings.model.enabled:
@@ -131,15 +144,39 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             gate=gate,
             conversation=conversation,
             registry=registry,
+            scrape=partial(scrape, registry),
             runs_on=runs_on,
             probes=probes,
         )
 
 
-async def _open_database(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Database:
+@contextmanager
+def shared_database(settings: Settings) -> Iterator[str | None]:
+    """The embedded database for several processes, each of which hands this to its `bootstrap`; None where there is
+    DATABASE_URL.
+    """
+    _claim(settings.data_folder)
+    if settings.database.url is not None:
+        yield None
+        return
+    connections = settings.server.workers * settings.database.max_pool_size
+    server = embedded.server_in(settings.data_folder, connections)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+async def _open_database(
+    stack: AsyncExitStack, settings: Settings, shared: str | None, runs_on: dict[str, str]
+) -> Database:
     database = settings.database
-    if database.url is None:
-        conninfo = await stack.enter_async_context(embedded.running(settings.data_folder))
+    if shared is not None:
+        conninfo = shared
+        runs_on["database"] = "embedded PostgreSQL with pgvector"
+        runs_on["workers"] = f"{settings.server.workers} processes"
+    elif database.url is None:
+        conninfo = await stack.enter_async_context(embedded.running(settings.data_folder, database.max_pool_size))
         runs_on["database"] = "embedded PostgreSQL with pgvector"
     else:
         conninfo = database.url
@@ -157,7 +194,10 @@ def _limits(settings: Settings) -> dict[str, Limit]:
     return {kind: Limit(calls) for kind, calls in wanted.items() if calls}
 
 
-def _chores(settings: Settings, database: Database, embedder: Embedder, gate: Gate) -> Iterator[Chore]:
+def _chores(
+    settings: Settings, database: Database, embedder: Embedder, gate: Gate, registry: CollectorRegistry
+) -> Iterator[Chore]:
+    yield Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
     yield Chore("indexes", _TENDING, Indexing(database).tend)
     yield Chore("limits", _TENDING, gate.purge)
     yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)

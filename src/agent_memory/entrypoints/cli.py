@@ -12,6 +12,7 @@ from agent_memory.domain.errors import AgentMemoryError, Misconfigured
 from agent_memory.entrypoints.http.routes.system import VERSION
 from agent_memory.entrypoints.logs import configure_logs
 from agent_memory.entrypoints.serving import serve as serve_forever
+from agent_memory.entrypoints.workers import serve as serve_with_workers
 from agent_memory.settings import load_settings
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
@@ -61,7 +62,10 @@ def serve(
             raise Misconfigured(f"--model={model}: cannot be given with --no-model")
         loaded = load_settings(os.environ, options, settings)
         configure_logs(loaded.server.log_level)
-        serve_forever(loaded, announce)
+        if loaded.server.workers > 1:
+            serve_with_workers(loaded, tell)
+        else:
+            serve_forever(loaded, announce)
     except AgentMemoryError as error:
         typer.echo(f"agent-memory: {error}", err=True)
         raise typer.Exit(2) from None
@@ -84,7 +88,11 @@ def announce(application: Application, url: str) -> None:
     if application.settings.server.host not in _LOOPBACK:
         lines += ["", "Whoever reaches this address can read and change everything: there are no keys yet."]
     lines += ["", "Try it:", "", *_commands(application, url), ""]
-    sys.stdout.write("\n".join(lines) + "\n")
+    tell("\n".join(lines) + "\n")
+
+
+def tell(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

@@ -73,7 +73,7 @@ def _runs(lengths: list[int]) -> Iterator[list[int]]:
     batch: list[int] = []
     for number in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
         padded = len(batch) * lengths[batch[0]] if batch else 0
-        if padded > _ENOUGH_TOKENS and lengths[number] < _LIKE * lengths[batch[0]] or padded > _RUN_TOKENS:
+        if (padded > _ENOUGH_TOKENS and lengths[number] < _LIKE * lengths[batch[0]]) or padded > _RUN_TOKENS:
             yield batch
             batch = []
         batch.append(number)

@@ -4,7 +4,7 @@ Works the same for the embedded server and for any other PostgreSQL 15 or later 
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -59,6 +59,10 @@ class Database:
         except _PASSING as error:
             raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
         raise AssertionError("tenacity either returns or raises")
+
+    def pop_stats(self) -> Mapping[str, int]:
+        """The pool's figures: what is now, and what was counted since the last time."""
+        return self._pool.pop_stats()
 
     async def _heal(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
