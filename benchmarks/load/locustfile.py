@@ -3,6 +3,7 @@
     --writes 0.25      this share of the requests remembers, the others search
     --repeats 0.7      this share of the texts was sent before, by any user, among the last thousand
     --offered 120      requests a second, of all users together, at random moments; 0 is as many as are answered
+    --scopes 1000      each request in any of so many scopes; 0 is a scope for each user
     --series 1         which texts: another number, other texts
 
 Run by `python -m benchmarks.load`, which starts the server and fills the scopes first.
@@ -21,7 +22,7 @@ from msgspec import json
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.load.texts import Texts
 
-OPTIONS = {"writes": 0.0, "repeats": 0.0, "offered": 0.0, "series": 1, "scopes": 50}
+OPTIONS = {"writes": 0.0, "repeats": 0.0, "offered": 0.0, "series": 1, "scopes": 0}
 
 _numbers = count()
 _sent: dict[str, deque[str]] = {"asked": deque(maxlen=1000), "told": deque(maxlen=1000)}
@@ -51,12 +52,15 @@ class Person(FastHttpUser):
 
     @task
     def ask(self) -> None:
-        who = {"agent_id": "load", "user_id": f"user {self.number % self.options.scopes}"}
+        who = {"agent_id": "load", "user_id": f"user {self.scope()}"}
         if self.dice.random() < self.options.writes:
             self.client.post("/v1/memories", data=json.encode(who | {"content": self.text("told")}))
         else:
             question = who | {"query": self.text("asked"), "top_k": 10}
             self.client.post("/v1/memories/search", data=json.encode(question))
+
+    def scope(self) -> int:
+        return self.dice.randrange(self.options.scopes) if self.options.scopes else self.number
 
     def text(self, kind: str) -> str:
         sent = _sent[kind]

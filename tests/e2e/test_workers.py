@@ -35,7 +35,8 @@ def counted(server):
 
 def metric(server, name):
     return sum(
-        float(each) for each in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", httpx.get(f"{server.url}/metrics").text, re.M)
+        float(each)
+        for each in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
     )
 
 
