@@ -17,9 +17,11 @@ from typing import TypedDict, Unpack
 from prometheus_client import CollectorRegistry
 
 from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
+from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.adapters.postgres.answers import PostgresAnswerBook
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.connection import Database
@@ -34,7 +36,9 @@ from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.conversation import Conversation
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
+from agent_memory.application.idempotency import Idempotency
 from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.remembering import Remembering
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.transfer import Transfer
@@ -68,7 +72,7 @@ class Parts(TypedDict, total=False):
 class Application:
     """Everything that a door needs, for as long as `bootstrap` lasts. `runs_on` tells people what that is.
 
-    `keeping` and `transfer` are None where the memory store was replaced and no archive given beside it.
+    `keeping`, `transfer` and `remembering` are None where the memory store was replaced and no archive given beside it.
     """
 
     settings: Settings
@@ -76,6 +80,8 @@ class Application:
     memory: SemanticMemory
     keeping: MemoryKeeping | None
     transfer: Transfer | None
+    remembering: Remembering | None
+    idempotency: Idempotency
     gate: Gate
     conversation: Conversation | None
     registry: CollectorRegistry
@@ -99,18 +105,20 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             _claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
         database = None if "memory_store" in parts else await _open_database(stack, settings, runs_on)
-        store = PostgresMemoryStore(database) if database else parts["memory_store"]
+        kept_in = PostgresMemoryStore(database) if database else parts["memory_store"]
+        store = MeasuredMemoryStore(kept_in, registry)
         archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
         opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
         gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), _limits(settings))
+        idempotency = Idempotency(PostgresAnswerBook(database) if database else InMemoryAnswerBook())
         if database is not None:
-            await stack.enter_async_context(in_background(*_chores(settings, database, embedder, gate)))
+            await stack.enter_async_context(in_background(*_chores(settings, database, embedder, gate, idempotency)))
         if "conversation" in parts:
             conversation = parts["conversation"]
         else:
             conversation = await _open_conversation(stack, settings, plan, runs_on)
-        probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: store.count(Scope("health", "health"))}
+        probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
             probes["model"] = conversation.check
@@ -119,13 +127,15 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             settings=settings,
             plan=plan,
             memory=SemanticMemory(
-                MeasuredMemoryStore(store, registry),
+                store,
                 embedder,
                 Fusion(half_life=half_life),
                 Blend(half_life=half_life),
             ),
             keeping=MemoryKeeping(archive, embedder) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
+            remembering=Remembering(store, archive, embedder) if archive else None,
+            idempotency=idempotency,
             gate=gate,
             conversation=conversation,
             registry=registry,
@@ -155,9 +165,12 @@ def _limits(settings: Settings) -> dict[str, Limit]:
     return {kind: Limit(calls) for kind, calls in wanted.items() if calls}
 
 
-def _chores(settings: Settings, database: Database, embedder: Embedder, gate: Gate) -> Iterator[Chore]:
+def _chores(
+    settings: Settings, database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency
+) -> Iterator[Chore]:
     yield Chore("indexes", _TENDING, Indexing(database).tend)
     yield Chore("limits", _TENDING, gate.purge)
+    yield Chore("answers", _TENDING, idempotency.purge)
     yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
     memory = settings.memory
     if memory.summarization_enabled:

@@ -65,6 +65,7 @@ class Life:
             frozenset(self.dice.sample(["a", "b", "c"], k=self.dice.randint(0, 2))),
             {"n": number, "odd": number % 2 == 1, "deep": {"list": [number, None]}},
             self.dice.choice([None, None, self.now + timedelta(hours=self.dice.randint(1, 40))]),
+            event_time=self.dice.choice([None, None, START + timedelta(hours=self.dice.randint(-50, 150))]),
         )  # fmt: skip
 
     def old(self) -> Memory:
@@ -138,7 +139,10 @@ class Life:
         query = self.text()
         [embedding] = await self.embedder.embed([query])
         words = frozenset(word_counts(query))
-        search = Search(scope, embedding, words, 100, self.now, selection=self.selection())
+        search = Search(
+            scope, embedding, words, 100, self.now, selection=self.selection(),
+            as_of=self.dice.choice([None, START + timedelta(hours=self.dice.randint(0, 100))]),
+        )  # fmt: skip
         one, other = [await store.shortlist(search) for store in self.stores]
         if one.candidates:  # statistics of nothing are nothing to rank by
             assert one.words.documents == other.words.documents

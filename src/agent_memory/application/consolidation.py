@@ -52,10 +52,11 @@ class Consolidation:
         if len(sources) < self._retention.batch:
             return None
         content = await self._condenser.condense(sources)
-        memory = standing_for(sources, content, MemoryId(uuid4()))
+        now = self._clock()
+        memory = standing_for(sources, content, MemoryId(uuid4()), now)
         [embedding] = await self._embedder.embed([content])
         ids = [source.id for source in sources]
-        done = await self._store.stand_for(ids, memory, embedding, self._clock())
+        done = await self._store.stand_for(ids, memory, embedding, now)
         return memory if done else None
 
     async def restore(self, memory_id: MemoryId | str, *, agent_id: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from agent_memory.domain.semantic.duplicates import Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
@@ -17,10 +18,10 @@ from agent_memory.domain.semantic.selection import Selection
 class MemoryStore(Protocol):
     """Keeps memories. Many callers, on many event loops and processes, may use one store at once."""
 
-    async def add(self, memory: Memory, embedding: Embedding) -> None:
+    async def add(self, memory: Memory, embedding: Embedding) -> bool:
         """Keep a memory. When it returns, the memory survives a crash and every later search sees it.
 
-        May be repeated: an id that is known already is left as it is.
+        May be repeated: an id that is known already is left as it is, and the answer is False.
         """
         ...
 
@@ -50,6 +51,18 @@ class MemoryArchive(Protocol):
         """Keep many; True for each that is new, False for each whose id was known and is left as it was."""
         ...
 
+    async def alike(
+        self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool = False
+    ) -> list[Likeness]:
+        """Up to `MOST_REPORTED` others of its scope that hold now and are `NEAR` it, the most similar first; of the
+        very same content, they have similarity 1, whatever their vector. In a large scope only these, unless thorough.
+        """
+        ...
+
+    async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
+        """The memories that hold now and have one of these contents."""
+        ...
+
     async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
         """One memory of this agent, superseded or expired though it may be; None if there is none."""
         ...
@@ -57,7 +70,7 @@ class MemoryArchive(Protocol):
     async def page(
         self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
     ) -> list[Memory]:
-        """The next memories that hold now and are selected, newest first, by (created_at, id)."""
+        """The next memories that hold now and are selected, newest first, by (moment, id)."""
         ...
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
@@ -72,7 +85,7 @@ class MemoryArchive(Protocol):
         ...
 
     async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
-        """Add the successor and mark the other as superseded by it when it was created; it stays, but is no longer
+        """Add the successor and mark the other as superseded by it since it begins; it stays, but is no longer
         found. False: the successor's scope has no such memory, or it is superseded already; nothing changed.
         """
         ...

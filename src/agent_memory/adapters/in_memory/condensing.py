@@ -19,7 +19,7 @@ class InMemoryCondensingStore:
 
     async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
         held = [memory for memory in self._episodic(now) if memory.scope == scope]
-        return sorted(held, key=lambda memory: (memory.created_at, memory.id))[:limit]
+        return sorted(held, key=lambda memory: (memory.moment, memory.id))[:limit]
 
     async def stand_for(
         self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime

@@ -21,7 +21,7 @@ _OLDEST = SQL("""
 SELECT {columns} FROM agent_memory.memories
 WHERE agent_id = %s AND user_id = %s AND memory_type = 'episodic'
   AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %s)
-ORDER BY created_at, id LIMIT %s
+ORDER BY moment, id LIMIT %s
 """)
 
 _LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%s, hashtextextended(%s, 0)))"

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Literal
 
-from agent_memory.adapters.postgres.conditions import Conditions
+from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.rows import COLUMNS, WIDTH, hashed, memory_of
 from agent_memory.adapters.postgres.sizes import Commonness
 from agent_memory.adapters.postgres.whole_scope import parameters_of
@@ -20,51 +20,48 @@ from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, Wo
 
 _MOST_WORDED = 1000  # memories that the words of a query may bring: common words are left out for it
 
-_HELD = SQL("""
-agent_id = %(agent_id)s AND user_id = %(user_id)s
-AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
-""")
+_IN_SCOPE = SQL("agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}")
 
 _SHORTLIST = SQL("""
 WITH near AS MATERIALIZED (
-    SELECT id, created_at FROM agent_memory.memories
+    SELECT id, moment FROM agent_memory.memories
     WHERE {held} AND {selected} AND embedding_model = %(model)s AND embedding_dimension = {dimension}
     ORDER BY embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension})
     LIMIT %(depth)s
 ), counts AS MATERIALIZED (
-    SELECT id, created_at, cardinality(words) AS length, word, count(*)::float8 AS count
+    SELECT id, moment, cardinality(words) AS length, word, count(*)::float8 AS count
     FROM agent_memory.memories, unnest(words) AS word
     WHERE {held} AND {selected} AND words && %(rare)s AND word = ANY(%(rare)s)
-    GROUP BY id, created_at, cardinality(words), word
+    GROUP BY id, moment, cardinality(words), word
 ), frequencies AS MATERIALIZED (
     SELECT word, count(*)::float8 AS frequency FROM counts GROUP BY word
 ), by_words AS (
-    SELECT id, created_at
+    SELECT id, moment
     FROM counts JOIN frequencies USING (word)
-    GROUP BY id, created_at
+    GROUP BY id, moment
     ORDER BY sum(ln((%(size)s + 1) / (frequency + 0.5::float8)) * count
                  / (count + 0.9::float8 * (0.75::float8 + 0.02::float8 * length))) DESC
     LIMIT %(depth)s
 ), newest AS (
-    SELECT id, created_at FROM agent_memory.memories WHERE {held} AND {selected}
-    ORDER BY created_at DESC, id DESC LIMIT %(newest)s
+    SELECT id, moment FROM agent_memory.memories WHERE {held} AND {selected}
+    ORDER BY moment DESC, id DESC LIMIT %(newest)s
 ), hits AS MATERIALIZED (
-    SELECT id, created_at FROM near UNION SELECT id, created_at FROM by_words UNION SELECT id, created_at FROM newest
+    SELECT id, moment FROM near UNION SELECT id, moment FROM by_words UNION SELECT id, moment FROM newest
 ), windows AS (
     SELECT id AS hit, 0 AS step, id FROM hits
     UNION ALL
-    SELECT hits.id, -row_number() OVER (PARTITION BY hits.id ORDER BY before.created_at DESC, before.id DESC), before.id
+    SELECT hits.id, -row_number() OVER (PARTITION BY hits.id ORDER BY before.moment DESC, before.id DESC), before.id
     FROM hits, LATERAL (
-        SELECT m.id, m.created_at FROM agent_memory.memories AS m
-        WHERE {held} AND (m.created_at, m.id) < (hits.created_at, hits.id)
-        ORDER BY m.created_at DESC, m.id DESC LIMIT 2
+        SELECT m.id, m.moment FROM agent_memory.memories AS m
+        WHERE {held} AND (m.moment, m.id) < (hits.moment, hits.id)
+        ORDER BY m.moment DESC, m.id DESC LIMIT 2
     ) AS before
     UNION ALL
-    SELECT hits.id, row_number() OVER (PARTITION BY hits.id ORDER BY after.created_at, after.id), after.id
+    SELECT hits.id, row_number() OVER (PARTITION BY hits.id ORDER BY after.moment, after.id), after.id
     FROM hits, LATERAL (
-        SELECT m.id, m.created_at FROM agent_memory.memories AS m
-        WHERE {held} AND (m.created_at, m.id) > (hits.created_at, hits.id)
-        ORDER BY m.created_at, m.id LIMIT 2
+        SELECT m.id, m.moment FROM agent_memory.memories AS m
+        WHERE {held} AND (m.moment, m.id) > (hits.moment, hits.id)
+        ORDER BY m.moment, m.id LIMIT 2
     ) AS after
 )
 SELECT {columns},
@@ -85,7 +82,7 @@ async def read_large(
     conditions = Conditions()
     query = _SHORTLIST.format(
         columns=SQL(COLUMNS),
-        held=_HELD,
+        held=_IN_SCOPE.format(valid=valid(search.as_of)),
         selected=conditions.selected(search.selection),
         dimension=Literal(len(search.embedding.vector)),
     )
@@ -120,7 +117,7 @@ def _candidates(rows: list[tuple[Any, ...]], words: dict[int, str]) -> tuple[Can
     neighbours = {(memories[i].id, memories[i + 1].id) for i in range(len(rows) - 1) if hits[i] == hits[i + 1]}
     by_time = sorted(
         {memory.id: (memory, row) for memory, row in zip(memories, rows, strict=True)}.values(),
-        key=lambda pair: (pair[0].created_at, pair[0].id),
+        key=lambda pair: (pair[0].moment, pair[0].id),
     )
     candidates: list[Candidate] = []
     position, last = 0, None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import fmean
 
 from agent_memory.domain.errors import Misconfigured
@@ -22,15 +23,16 @@ class Retention:
             raise Misconfigured(f"a batch of {self.batch} must be 2 to the threshold, which is {self.threshold}")
 
 
-def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId) -> Memory:
+def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now: datetime) -> Memory:
     """A semantic memory as old as the newest of its sources and as important as they are on the whole."""
-    newest = max(source.created_at for source in sources)
-    oldest = min(source.created_at for source in sources)
+    newest = max(source.moment for source in sources)
+    oldest = min(source.moment for source in sources)
     return Memory(
         id=new_id,
         scope=sources[0].scope,
         content=content,
-        created_at=newest,
+        created_at=now,
+        event_time=newest,
         memory_type=MemoryType.SEMANTIC,
         importance=fmean(source.importance for source in sources),
         tags=frozenset([CONDENSED]),

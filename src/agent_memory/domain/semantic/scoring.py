@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from heapq import nlargest
 from typing import Protocol
 
 from agent_memory.domain.semantic.cues import Cues
@@ -22,13 +21,13 @@ HALF_LIFE = timedelta(days=30)
 
 class ScoringPolicy(Protocol):
     def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
-        """The eligible candidates that answer best, at most `top_k`; equal ones newest first. Changes nothing."""
+        """All eligible candidates, best first; equal ones newest first. Changes nothing."""
         ...
 
 
-def recency(created_at: datetime, now: datetime, half_life: timedelta) -> float:
+def recency(moment: datetime, now: datetime, half_life: timedelta) -> float:
     """1 for this moment, 1/2 after one half-life, 1/4 after two; what lies in the future counts as now."""
-    age = max((now - created_at) / half_life, 0.0)
+    age = max((now - moment) / half_life, 0.0)
     return math.exp(-math.log(2) * age)
 
 
@@ -42,11 +41,11 @@ class Blend:
     def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
         alpha = self.alpha if question.alpha is None else question.alpha
         candidates = shortlist.candidates
-        fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
+        fresh = [recency(c.memory.moment, now, self.half_life) for c in candidates]
         totals = [alpha * c.similarity + (1 - alpha) * f for c, f in zip(candidates, fresh, strict=True)]
         return [
             Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.memory.importance))
-            for i, c in _best(candidates, totals, question.top_k)
+            for i, c in _best(candidates, totals)
         ]
 
 
@@ -76,11 +75,11 @@ class Fusion:
         own = self._own(candidates, words, cues)
         context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
         relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
-        fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
+        fresh = [recency(c.memory.moment, now, self.half_life) for c in candidates]
         totals = self._nudged(cues, candidates, relevance, fresh)
         return [
             Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.memory.importance))
-            for i, c in _best(candidates, totals, question.top_k)
+            for i, c in _best(candidates, totals)
         ]
 
     def _own(self, candidates: Sequence[Candidate], words: list[float], cues: Cues) -> list[float]:
@@ -110,12 +109,12 @@ def _scaled(values: Sequence[float]) -> list[float]:
     return [max(value, 0.0) / best if best > 0 else 0.0 for value in values]
 
 
-def _best(candidates: Sequence[Candidate], totals: Sequence[float], most: int) -> list[tuple[int, Candidate]]:
-    """The eligible candidates with the greatest totals, and their places; among equals the newest."""
+def _best(candidates: Sequence[Candidate], totals: Sequence[float]) -> list[tuple[int, Candidate]]:
+    """The eligible candidates by their totals, and their places; among equals the newest first."""
 
     def merit(place: int) -> tuple[float, datetime, MemoryId]:
         memory = candidates[place].memory
-        return totals[place], memory.created_at, memory.id
+        return totals[place], memory.moment, memory.id
 
     eligible = (place for place, candidate in enumerate(candidates) if candidate.eligible)
-    return [(place, candidates[place]) for place in nlargest(most, eligible, key=merit)]
+    return [(place, candidates[place]) for place in sorted(eligible, key=merit, reverse=True)]
