@@ -47,11 +47,11 @@ from agent_memory.domain.errors import AgentMemoryError, Misconfigured
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
-from agent_memory.domain.limits import Limit
+from agent_memory.domain.limits import MOST_CALLS, Limit
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
-from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
+from agent_memory.ports.semantic import CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
 _CHECK_SECONDS = 2.0
@@ -64,6 +64,7 @@ class Parts(TypedDict, total=False):
 
     memory_store: MemoryStore
     memory_archive: MemoryArchive
+    condensing_store: CondensingStore
     embedder: Embedder
     conversation: Conversation | None
 
@@ -72,7 +73,8 @@ class Parts(TypedDict, total=False):
 class Application:
     """Everything that a door needs, for as long as `bootstrap` lasts. `runs_on` tells people what that is.
 
-    `keeping`, `transfer` and `remembering` are None where the memory store was replaced and no archive given beside it.
+    `keeping`, `transfer`, `remembering` and `consolidation` are None where the memory store was replaced and no archive
+    or condensing store given beside it.
     """
 
     settings: Settings
@@ -81,6 +83,7 @@ class Application:
     keeping: MemoryKeeping | None
     transfer: Transfer | None
     remembering: Remembering | None
+    consolidation: Consolidation | None
     idempotency: Idempotency
     gate: Gate
     conversation: Conversation | None
@@ -107,13 +110,16 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         database = None if "memory_store" in parts else await _open_database(stack, settings, runs_on)
         kept_in = PostgresMemoryStore(database) if database else parts["memory_store"]
         store = MeasuredMemoryStore(kept_in, registry)
+        condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
         archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
         opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
-        gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), _limits(settings))
+        gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), limits(settings))
+        consolidation = _consolidation(settings, condensing, embedder) if condensing else None
         idempotency = Idempotency(PostgresAnswerBook(database) if database else InMemoryAnswerBook())
         if database is not None:
-            await stack.enter_async_context(in_background(*_chores(settings, database, embedder, gate, idempotency)))
+            chores = [*_tending(database, embedder, gate, idempotency), *_retention(settings, consolidation)]
+            await stack.enter_async_context(in_background(*chores))
         if "conversation" in parts:
             conversation = parts["conversation"]
         else:
@@ -135,6 +141,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             keeping=MemoryKeeping(archive, embedder) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
             remembering=Remembering(store, archive, embedder) if archive else None,
+            consolidation=consolidation,
             idempotency=idempotency,
             gate=gate,
             conversation=conversation,
@@ -157,27 +164,36 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, runs_on: dic
     return await stack.enter_async_context(opening)
 
 
-def _limits(settings: Settings) -> dict[str, Limit]:
+def limits(settings: Settings) -> dict[str, Limit]:
+    """Per kind of call; a kind that is not in it has none."""
     wanted = {
         WRITES: settings.memory.rate_limit_writes_per_minute,
         SEARCHES: settings.memory.rate_limit_searches_per_minute,
     }
-    return {kind: Limit(calls) for kind, calls in wanted.items() if calls}
+    return {kind: Limit(calls) for kind, calls in wanted.items() if 1 <= calls <= MOST_CALLS}
 
 
-def _chores(
-    settings: Settings, database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency
-) -> Iterator[Chore]:
+def _tending(database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency) -> Iterator[Chore]:
     yield Chore("indexes", _TENDING, Indexing(database).tend)
     yield Chore("limits", _TENDING, gate.purge)
     yield Chore("answers", _TENDING, idempotency.purge)
     yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
+
+
+def _retention(settings: Settings, consolidation: Consolidation | None) -> Iterator[Chore]:
     memory = settings.memory
-    if memory.summarization_enabled:
-        retention = Retention(memory.summarization_threshold, memory.summarization_batch_size)
-        consolidation = Consolidation(PostgresCondensingStore(database), embedder, retention=retention)
-        every = timedelta(seconds=memory.summarization_interval_seconds)
+    every = timedelta(seconds=memory.summarization_interval_seconds)
+    if consolidation is not None and memory.summarization_enabled:
         yield Chore("condensing", every, consolidation.run_once)
+    if consolidation is not None and memory.fade_after_days:
+        yield Chore("fading", every, consolidation.fade)
+
+
+def _consolidation(settings: Settings, store: CondensingStore, embedder: Embedder) -> Consolidation:
+    memory = settings.memory
+    fade_after = timedelta(days=memory.fade_after_days) if memory.fade_after_days else None
+    retention = Retention(memory.summarization_threshold, memory.summarization_batch_size, fade_after)
+    return Consolidation(store, embedder, retention=retention)
 
 
 async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:

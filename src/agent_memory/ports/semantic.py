@@ -5,7 +5,7 @@ What cannot be reached raises `Unavailable`.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent_memory.domain.semantic.duplicates import Likeness
@@ -115,11 +115,11 @@ class CondensingStore(Protocol):
     """Finds what is due to be condensed, and puts one memory in the place of many: all of it, or nothing."""
 
     async def crowded(self, more_than: int, now: datetime) -> list[Scope]:
-        """The scopes that hold more episodic memories than that."""
+        """The scopes that hold more lasting episodic memories than that; what expires by itself does not count."""
         ...
 
     async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
-        """The oldest episodic memories that the scope holds, oldest first."""
+        """The oldest lasting episodic memories that the scope holds, oldest first."""
         ...
 
     async def stand_for(
@@ -131,10 +131,15 @@ class CondensingStore(Protocol):
         """
         ...
 
-    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
-        """Undo a supersession: what the memory stands for is held again, and the memory itself is gone.
+    async def fade(self, after: timedelta, now: datetime) -> int:
+        """Mark the lasting episodic memories that have faded as superseded by nothing; answers how many."""
+        ...
 
-        Answers how many; 0: this agent has no such memory, or it stands for none, nothing changed.
+    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
+        """Undo a supersession: what the memory stands for is held again, and the memory itself is gone. One that has
+        faded is held again itself, and important enough not to fade any more.
+
+        Answers how many are held again; 0: there is nothing to undo for this agent, nothing changed.
         """
         ...
 

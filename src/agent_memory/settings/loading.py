@@ -43,6 +43,7 @@ VARIABLES: Mapping[str, str] = {
     "DB_MAX_POOL_SIZE": "database.max_pool_size",
     "DB_COMMAND_TIMEOUT": "database.command_timeout",
     "RECENCY_DECAY_DAYS": "memory.recency_decay_days",
+    "FADE_AFTER_DAYS": "memory.fade_after_days",
     "RATE_LIMIT_WRITES_PER_MINUTE": "memory.rate_limit_writes_per_minute",
     "RATE_LIMIT_SEARCHES_PER_MINUTE": "memory.rate_limit_searches_per_minute",
     "SUMMARIZATION_ENABLED": "memory.summarization_enabled",

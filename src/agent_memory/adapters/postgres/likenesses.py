@@ -16,7 +16,9 @@ from agent_memory.domain.semantic.memory import Embedding, Memory
 TWINS = SQL("""
 SELECT {columns} FROM agent_memory.memories
 WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}
-  AND hashtextextended(content, 0) = ANY(ARRAY(SELECT hashtextextended(said, 0) FROM unnest(%(contents)s::text[]) AS said))
+  AND hashtextextended(content, 0) = ANY(ARRAY(
+      SELECT hashtextextended(said, 0) FROM unnest(%(contents)s::text[]) AS said
+  ))
   AND content = ANY(%(contents)s::text[])
 """).format(columns=SQL(COLUMNS), valid=valid())
 

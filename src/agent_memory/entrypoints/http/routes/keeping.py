@@ -9,6 +9,7 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 
+from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.remembering import Remembering
 from agent_memory.application.transfer import Transfer
@@ -122,6 +123,25 @@ async def remember_batch(
     return await answer_once(request, application, data.agent_id, work)
 
 
+@post("/v1/memories/condense", dto=StrictJSON[wire.CondenseRequest], return_dto=None, status_code=200, tags=_TAGS)
+async def condense_memories(
+    data: JSONBody[wire.CondenseRequest], application: GivenApplication, request: AnyRequest
+) -> wire.CondenseAnswer:
+    """Let one memory stand for the oldest episodic ones of this scope, now. They stay, and can be restored."""
+    await admit_write(request, application, data.agent_id)
+    made = await _consolidation(application).condense(Scope(data.agent_id, data.user_id))
+    return wire.CondenseAnswer(memory=None if made is None else wire.from_memory(made))
+
+
+@post("/v1/memories/{memory_id:str}/restore", status_code=200, tags=_TAGS)
+async def restore_memories(
+    memory_id: FromPath[str], application: GivenApplication, request: AnyRequest, agent_id: AgentName
+) -> wire.RestoreAnswer:
+    """Bring back what this memory stands for, in its place; or this memory itself, if it has faded."""
+    await admit_write(request, application, agent_id)
+    return wire.RestoreAnswer(restored=await _consolidation(application).restore(memory_id, agent_id=agent_id))
+
+
 @post("/v1/memories/forget", dto=StrictJSON[wire.ForgetRequest], return_dto=None, status_code=200, tags=_TAGS)
 async def forget_selected(
     data: JSONBody[wire.ForgetRequest], application: GivenApplication, request: AnyRequest
@@ -188,6 +208,12 @@ def _remembering(application: Application) -> Remembering:
     if application.remembering is None:
         raise Unavailable("this server keeps memories in a place that cannot be looked after")
     return application.remembering
+
+
+def _consolidation(application: Application) -> Consolidation:
+    if application.consolidation is None:
+        raise Unavailable("the memories of this server cannot be condensed or restored")
+    return application.consolidation
 
 
 def _transfer(application: Application) -> Transfer:

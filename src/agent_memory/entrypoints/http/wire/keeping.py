@@ -130,6 +130,21 @@ class BatchAnswer(Struct, kw_only=True):
     results: list[BatchResult]
 
 
+class CondenseRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    agent_id: Name
+    user_id: Name
+
+
+class CondenseAnswer(Struct, kw_only=True):
+    """The memory that stands for those that were condensed; null: there were too few."""
+
+    memory: WholeMemory | None
+
+
+class RestoreAnswer(Struct, kw_only=True):
+    restored: int
+
+
 class ForgetAnswer(Struct, kw_only=True):
     forgotten: int
     dry_run: bool
