@@ -20,7 +20,7 @@ from agent_memory.domain.semantic.memory import (
     parse_memory_id,
     parse_memory_type,
 )
-from agent_memory.domain.semantic.paging import Progress, RecalledPage, page_of
+from agent_memory.domain.semantic.paging import MOST_FITTING, Progress, RecalledPage, page_of
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
 from agent_memory.domain.semantic.scoring import Blend, Fusion, ScoringPolicy
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
@@ -32,8 +32,6 @@ _DEPTH_PER_RESULT = 2
 _LEAST_DEPTH = 20
 # A blend may put first what is only the 50th by meaning and the 50th by age, so it looks further on both sides.
 _BLEND_DEPTH = 200
-# So many short memories a token budget may be filled with at once.
-_BUDGET_RESULTS = 100
 
 
 class Asked(TypedDict, total=False):
@@ -120,12 +118,14 @@ class SemanticMemory:
             progress = Progress.read(cursor, question)
             question = replace(question, as_of=question.as_of or progress.asked_at)
         policy = self._policy if question.alpha is None else self._blend
-        shortlist = await self._store.shortlist(await self._search(question, now, len(progress.given)))
-        return page_of(policy.rank(question, shortlist, question.as_of or now), question, progress)
+        wanted = len(progress.given) + (question.top_k if question.max_tokens is None else MOST_FITTING)
+        shortlist = await self._store.shortlist(await self._search(question, now, wanted))
+        # One more than asked tells whether anything follows.
+        ranked = policy.rank(question, shortlist, question.as_of or now, wanted + 1)
+        return page_of(ranked, question, progress)
 
-    async def _search(self, question: Question, now: datetime, given: int) -> Search:
+    async def _search(self, question: Question, now: datetime, wanted: int) -> Search:
         [embedding] = await self._embedder.embed([question.query])
-        wanted = given + (question.top_k if question.max_tokens is None else _BUDGET_RESULTS)
         depth = max(_LEAST_DEPTH, _DEPTH_PER_RESULT * wanted)
         blended = max(_BLEND_DEPTH, depth)
         return Search(

@@ -16,8 +16,9 @@ from zlib import crc32
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.memory import MemoryId
 from agent_memory.domain.semantic.recall import Question, Recollection
+from agent_memory.domain.semantic.scoring import MOST_RANKED
 
-MOST_RANKED = 1000  # memories that the pages of one question give in all
+MOST_FITTING = 100  # memories that a budget of tokens is filled with at once
 _BYTES_PER_TOKEN = 4  # of English in UTF-8, for the vocabularies of today's language models
 _HEAD = struct.Struct("<qI")
 
@@ -69,7 +70,7 @@ class RecalledPage:
 def page_of(ranked: Sequence[Recollection], question: Question, progress: Progress) -> RecalledPage:
     """What the question asks for of a whole ranking, past what was given already."""
     left = [r for r in ranked if _good_enough(r, question) and not progress.has_given(r.memory.id)]
-    page = left[: question.top_k] if question.max_tokens is None else _fitting(left, question.max_tokens)
+    page = left[: question.top_k] if question.max_tokens is None else _fitting(left[:MOST_FITTING], question.max_tokens)
     after = progress.after(page)
     ends = not page or len(page) == len(left) or len(after.given) >= MOST_RANKED
     return RecalledPage(tuple(page), None if ends else after.cursor())

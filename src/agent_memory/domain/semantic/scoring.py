@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import Protocol
 
 from agent_memory.domain.semantic.cues import Cues
@@ -17,11 +18,14 @@ from agent_memory.domain.semantic.recall import Candidate, Question, Recollectio
 from agent_memory.domain.semantic.words import bm25
 
 HALF_LIFE = timedelta(days=30)
+MOST_RANKED = 1000  # memories that one question is answered with in all, on however many pages
 
 
 class ScoringPolicy(Protocol):
-    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
-        """All eligible candidates, best first; equal ones newest first. Changes nothing."""
+    def rank(
+        self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
+    ) -> list[Recollection]:
+        """The eligible candidates that answer best, at most so many; equal ones newest first. Changes nothing."""
         ...
 
 
@@ -38,14 +42,16 @@ class Blend:
     alpha: float = 0.7
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+    def rank(
+        self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
+    ) -> list[Recollection]:
         alpha = self.alpha if question.alpha is None else question.alpha
         candidates = shortlist.candidates
         fresh = [recency(c.memory.moment, now, self.half_life) for c in candidates]
         totals = [alpha * c.similarity + (1 - alpha) * f for c, f in zip(candidates, fresh, strict=True)]
         return [
             Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.memory.importance))
-            for i, c in _best(candidates, totals)
+            for i, c in _best(candidates, totals, most)
         ]
 
 
@@ -68,7 +74,9 @@ class Fusion:
     present_nudge: float = 0.3
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+    def rank(
+        self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
+    ) -> list[Recollection]:
         candidates = shortlist.candidates
         words = _scaled([bm25(c.counts, c.length, shortlist.words) for c in candidates])
         cues = Cues.of(question.query)
@@ -79,7 +87,7 @@ class Fusion:
         totals = self._nudged(cues, candidates, relevance, fresh)
         return [
             Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.memory.importance))
-            for i, c in _best(candidates, totals)
+            for i, c in _best(candidates, totals, most)
         ]
 
     def _own(self, candidates: Sequence[Candidate], words: list[float], cues: Cues) -> list[float]:
@@ -109,12 +117,12 @@ def _scaled(values: Sequence[float]) -> list[float]:
     return [max(value, 0.0) / best if best > 0 else 0.0 for value in values]
 
 
-def _best(candidates: Sequence[Candidate], totals: Sequence[float]) -> list[tuple[int, Candidate]]:
-    """The eligible candidates by their totals, and their places; among equals the newest first."""
+def _best(candidates: Sequence[Candidate], totals: Sequence[float], most: int) -> list[tuple[int, Candidate]]:
+    """The eligible candidates with the greatest totals, and their places; among equals the newest first."""
 
     def merit(place: int) -> tuple[float, datetime, MemoryId]:
         memory = candidates[place].memory
         return totals[place], memory.moment, memory.id
 
     eligible = (place for place, candidate in enumerate(candidates) if candidate.eligible)
-    return [(place, candidates[place]) for place in sorted(eligible, key=merit, reverse=True)]
+    return [(place, candidates[place]) for place in nlargest(most, eligible, key=merit)]

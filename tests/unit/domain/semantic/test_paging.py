@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
-from agent_memory.domain.semantic.paging import MOST_RANKED, Progress, page_of, tokens_of
+from agent_memory.domain.semantic.paging import Progress, page_of, tokens_of
 from agent_memory.domain.semantic.recall import Question, Recollection, Score
+from agent_memory.domain.semantic.scoring import MOST_RANKED
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

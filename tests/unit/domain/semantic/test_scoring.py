@@ -116,7 +116,7 @@ def test_a_query_for_the_present_gives_age_more_to_say():
     assert ranked(Fusion(), old, new, query="Where does she live now?")[0] == [2, 1]
 
 
-def test_ranks_all_that_is_eligible():
+def test_gives_no_more_than_asked():
     question = Question(Scope("a", "u"), "anything")
     shortlist = Shortlist(tuple(candidate(n) for n in range(1, 6)), WORDS)
-    assert len(Fusion().rank(question, shortlist, NOW)) == len(Blend().rank(question, shortlist, NOW)) == 5
+    assert len(Fusion().rank(question, shortlist, NOW, 2)) == len(Blend().rank(question, shortlist, NOW, 2)) == 2
