@@ -8,7 +8,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TypedDict, Unpack
 
 from prometheus_client import CollectorRegistry
 
+from agent_memory.adapters.batching.embedder import BatchingEmbedder
 from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
 from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
@@ -28,6 +29,7 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.indexing import Indexing
 from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
@@ -38,6 +40,7 @@ from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.idempotency import Idempotency
 from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.reembedding import Reembedding
 from agent_memory.application.remembering import Remembering
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.application.tiered_blocks import TieredBlocks
@@ -56,6 +59,7 @@ from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, p
 
 _CHECK_SECONDS = 2.0
 _TENDING = timedelta(minutes=1)
+_RENEWING = timedelta(seconds=5)
 _DEFAULT_CONTEXT = 8192  # for a model whose config does not say
 
 
@@ -177,6 +181,7 @@ def _tending(database: Database, embedder: Embedder, gate: Gate, idempotency: Id
     yield Chore("indexes", _TENDING, Indexing(database).tend)
     yield Chore("limits", _TENDING, gate.purge)
     yield Chore("answers", _TENDING, idempotency.purge)
+    yield Chore("embedding anew", _RENEWING, Reembedding(PostgresReembeddingStore(database), embedder).run)
     yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
 
 
@@ -197,9 +202,23 @@ def _consolidation(settings: Settings, store: CondensingStore, embedder: Embedde
 
 
 async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:
-    embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
-    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, onnxruntime"
+    model = settings.memory.embedding_model
+    if model is None:
+        embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
+    else:
+        embedder = await stack.enter_async_context(_sentence_transformer(model))
+    runtime = "onnxruntime" if model is None else "sentence-transformers"
+    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, {runtime}"
     return embedder
+
+
+def _sentence_transformer(model: str) -> AbstractAsyncContextManager[BatchingEmbedder]:
+    try:
+        from agent_memory.adapters.sentence_transformer import embedder
+    except ModuleNotFoundError as error:
+        needed = "pip install 'agent_memory[sentence-transformers]'"
+        raise Misconfigured(f"EMBEDDING_MODEL={model}: needs {error.name}: {needed}") from None
+    return embedder.opened(model)
 
 
 async def _open_conversation(

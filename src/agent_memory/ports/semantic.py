@@ -144,6 +144,23 @@ class CondensingStore(Protocol):
         ...
 
 
+class ReembeddingStore(Protocol):
+    """Finds memories whose vectors are of another model, and gives them new ones."""
+
+    async def outdated(self, model: str, limit: int) -> list[Memory]:
+        """Some memories whose vector is of another model, superseded and expired ones too; none: there are none.
+
+        Which ones differs from call to call, so that many workers seldom take the same.
+        """
+        ...
+
+    async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:
+        """Put each vector in the place of the old one, where the content is still what was embedded; answers how many.
+        May be repeated; versions and histories stay as they are.
+        """
+        ...
+
+
 class Condenser(Protocol):
     """Makes one text of many memories. It may take long, but does not block the event loop."""
 

@@ -65,6 +65,7 @@ class MemorySettings(_Section, frozen=True):
     those of the HTTP server; 0 is none, and so is what is too much to count.
     """
 
+    embedding_model: Annotated[str, Meta(min_length=1)] | None = None
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     summarization_enabled: bool = False
     summarization_threshold: Annotated[int, Meta(ge=2, le=1_000_000)] = 100

@@ -34,7 +34,11 @@ class Encoder:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(folder / "model.onnx", options, ["CPUExecutionProvider"])
-        self.dimension = int(self._session.get_outputs()[0].shape[1])
+        self._dimension = int(self._session.get_outputs()[0].shape[1])
+
+    @property
+    def dimension(self) -> int:
+        return self._dimension
 
     def vectors(self, texts: Sequence[str]) -> list["array[float]"]:
         windows = self._windows(texts)
@@ -52,7 +56,7 @@ class Encoder:
 
     def _encoded(self, windows: list[Window]) -> Vectors:
         """Windows of like length run together, so that little is spent on padding."""
-        result = np.empty((len(windows), self.dimension), dtype=np.float32)
+        result = np.empty((len(windows), self._dimension), dtype=np.float32)
         lengths = [len(tokens) for _, tokens in windows]
         waiting = sorted(range(len(windows)), key=lengths.__getitem__)
         while waiting:
