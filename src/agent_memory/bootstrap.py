@@ -34,12 +34,13 @@ from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
 from agent_memory.application.chores import Chore, in_background
-from agent_memory.application.consolidation import Consolidation
+from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
 from agent_memory.application.conversation import Conversation
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.idempotency import Idempotency
 from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.model_condensing import ModelCondenser
 from agent_memory.application.reembedding import Reembedding
 from agent_memory.application.remembering import Remembering
 from agent_memory.application.semantic_memory import SemanticMemory
@@ -54,7 +55,7 @@ from agent_memory.domain.limits import MOST_CALLS, Limit
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
-from agent_memory.ports.semantic import CondensingStore, Embedder, MemoryArchive, MemoryStore
+from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
 _CHECK_SECONDS = 2.0
@@ -119,15 +120,15 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
         gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), limits(settings))
-        consolidation = _consolidation(settings, condensing, embedder) if condensing else None
-        idempotency = Idempotency(PostgresAnswerBook(database) if database else InMemoryAnswerBook())
-        if database is not None:
-            chores = [*_tending(database, embedder, gate, idempotency), *_retention(settings, consolidation)]
-            await stack.enter_async_context(in_background(*chores))
         if "conversation" in parts:
             conversation = parts["conversation"]
         else:
             conversation = await _open_conversation(stack, settings, plan, runs_on)
+        consolidation = _consolidation(settings, condensing, embedder, conversation) if condensing else None
+        idempotency = Idempotency(PostgresAnswerBook(database) if database else InMemoryAnswerBook())
+        if database is not None:
+            chores = [*_tending(database, embedder, gate, idempotency), *_retention(settings, consolidation)]
+            await stack.enter_async_context(in_background(*chores))
         probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
@@ -194,11 +195,16 @@ def _retention(settings: Settings, consolidation: Consolidation | None) -> Itera
         yield Chore("fading", every, consolidation.fade)
 
 
-def _consolidation(settings: Settings, store: CondensingStore, embedder: Embedder) -> Consolidation:
+def _consolidation(
+    settings: Settings, store: CondensingStore, embedder: Embedder, conversation: Conversation | None
+) -> Consolidation:
     memory = settings.memory
     fade_after = timedelta(days=memory.fade_after_days) if memory.fade_after_days else None
     retention = Retention(memory.summarization_threshold, memory.summarization_batch_size, fade_after)
-    return Consolidation(store, embedder, retention=retention)
+    condenser: Condenser = ExtractiveCondenser()
+    if memory.summarization_by_model and conversation is not None:
+        condenser = ModelCondenser(conversation, condenser)
+    return Consolidation(store, embedder, condenser, retention)
 
 
 async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:

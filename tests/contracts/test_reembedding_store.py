@@ -1,7 +1,6 @@
 """What every `ReembeddingStore` promises, and re-embedding on top of it."""
 
 import asyncio
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg

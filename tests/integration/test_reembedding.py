@@ -1,11 +1,11 @@
 """A change of the embedding model that is killed, again and again, ends all the same."""
 
+import asyncio
 import os
 import random
 import signal
 import subprocess
 import sys
-import time
 
 import psycopg
 import pytest
@@ -61,7 +61,7 @@ async def test_workers_that_are_killed_lose_nothing(empty):
             await memory.remember(agent_id="agent", user_id="user", content=f"fact {number}")
     for _ in range(3):
         pair = [worker(empty), worker(empty)]
-        time.sleep(dice.uniform(0.02, 0.1))
+        await asyncio.sleep(dice.uniform(0.02, 0.1))
         for process in pair:
             process.send_signal(signal.SIGKILL)
             process.communicate()

@@ -86,6 +86,15 @@ class BlockingMemory:
         return self._done(self._opened.memory.count(agent_id=agent_id, user_id=user_id))
 
     @property
+    def application(self) -> Application:
+        """For those who build on it: everything that was opened. It is used on `loop`."""
+        return self._opened
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    @property
     def _opened(self) -> Application:
         if self._application is None:
             raise RuntimeError("a BlockingMemory works between entering it and leaving it")

@@ -48,6 +48,7 @@ VARIABLES: Mapping[str, str] = {
     "RATE_LIMIT_WRITES_PER_MINUTE": "memory.rate_limit_writes_per_minute",
     "RATE_LIMIT_SEARCHES_PER_MINUTE": "memory.rate_limit_searches_per_minute",
     "SUMMARIZATION_ENABLED": "memory.summarization_enabled",
+    "SUMMARIZATION_BY_MODEL": "memory.summarization_by_model",
     "SUMMARIZATION_THRESHOLD": "memory.summarization_threshold",
     "SUMMARIZATION_BATCH_SIZE": "memory.summarization_batch_size",
     "SUMMARIZATION_INTERVAL_SECONDS": "memory.summarization_interval_seconds",

@@ -68,6 +68,7 @@ class MemorySettings(_Section, frozen=True):
     embedding_model: Annotated[str, Meta(min_length=1)] | None = None
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     summarization_enabled: bool = False
+    summarization_by_model: bool = False
     summarization_threshold: Annotated[int, Meta(ge=2, le=1_000_000)] = 100
     summarization_batch_size: Annotated[int, Meta(ge=2, le=1000)] = 50
     summarization_interval_seconds: Annotated[float, Meta(gt=0, le=864_000)] = 300.0
