@@ -8,9 +8,10 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -32,6 +33,9 @@ from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
+from agent_memory.adapters.prometheus.pool import PoolMetrics
+from agent_memory.adapters.prometheus.scraping import FOLDER as METRICS_FOLDER
+from agent_memory.adapters.prometheus.scraping import forget_worker, scrape
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
 from agent_memory.application.chores import Chore, in_background
 from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
@@ -59,9 +63,13 @@ from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, Me
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
 _CHECK_SECONDS = 2.0
+_FIGURES = timedelta(seconds=5)
 _TENDING = timedelta(minutes=1)
 _RENEWING = timedelta(seconds=5)
 _DEFAULT_CONTEXT = 8192  # for a model whose config does not say
+
+
+__all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "shared_database"]
 
 
 class Parts(TypedDict, total=False):
@@ -72,6 +80,7 @@ class Parts(TypedDict, total=False):
     condensing_store: CondensingStore
     embedder: Embedder
     conversation: Conversation | None
+    conninfo: str | None  # of an embedded database that another process runs: `shared_database`
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class Application:
     gate: Gate
     conversation: Conversation | None
     registry: CollectorRegistry
+    scrape: Callable[[], bytes]
     runs_on: Mapping[str, str]
     probes: Mapping[str, Callable[[], Awaitable[object]]]
 
@@ -112,7 +122,9 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         if not {"memory_store", "conversation"} <= parts.keys():
             _claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
-        database = None if "memory_store" in parts else await _open_database(stack, settings, runs_on)
+        database = (
+            None if "memory_store" in parts else await _open_database(stack, settings, parts.get("conninfo"), runs_on)
+        )
         kept_in = PostgresMemoryStore(database) if database else parts["memory_store"]
         store = MeasuredMemoryStore(kept_in, registry)
         condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
@@ -122,13 +134,16 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), limits(settings))
         if "conversation" in parts:
             conversation = parts["conversation"]
-        else:
+        elif settings.model.enabled:
             conversation = await _open_conversation(stack, settings, plan, runs_on)
+        else:
+            conversation = None
         consolidation = _consolidation(settings, condensing, embedder, conversation) if condensing else None
         idempotency = Idempotency(PostgresAnswerBook(database) if database else InMemoryAnswerBook())
         if database is not None:
-            chores = [*_tending(database, embedder, gate, idempotency), *_retention(settings, consolidation)]
-            await stack.enter_async_context(in_background(*chores))
+            figures = Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
+            tending = _tending(database, embedder, gate, idempotency)
+            await stack.enter_async_context(in_background(figures, *tending, *_retention(settings, consolidation)))
         probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
@@ -151,15 +166,39 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             gate=gate,
             conversation=conversation,
             registry=registry,
+            scrape=partial(scrape, registry),
             runs_on=runs_on,
             probes=probes,
         )
 
 
-async def _open_database(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Database:
+@contextmanager
+def shared_database(settings: Settings) -> Iterator[str | None]:
+    """The embedded database for several processes, each of which hands this to its `bootstrap`; None where there is
+    DATABASE_URL.
+    """
+    _claim(settings.data_folder)
+    if settings.database.url is not None:
+        yield None
+        return
+    connections = settings.server.workers * settings.database.max_pool_size
+    server = embedded.server_in(settings.data_folder, connections)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+async def _open_database(
+    stack: AsyncExitStack, settings: Settings, shared: str | None, runs_on: dict[str, str]
+) -> Database:
     database = settings.database
-    if database.url is None:
-        conninfo = await stack.enter_async_context(embedded.running(settings.data_folder))
+    if shared is not None:
+        conninfo = shared
+        runs_on["database"] = "embedded PostgreSQL with pgvector"
+        runs_on["workers"] = f"{settings.server.workers} processes"
+    elif database.url is None:
+        conninfo = await stack.enter_async_context(embedded.running(settings.data_folder, database.max_pool_size))
         runs_on["database"] = "embedded PostgreSQL with pgvector"
     else:
         conninfo = database.url

@@ -20,6 +20,7 @@ SETTINGS_FILE = "AGENT_MEMORY_SETTINGS"
 VARIABLES: Mapping[str, str] = {
     "AGENT_MEMORY_DATA_DIR": "data_dir",
     "AGENT_MEMORY_DISK_BUDGET_MB": "cache.disk_budget_mb",
+    "SEMANTIC_MLX_ENABLED": "model.enabled",
     "SEMANTIC_MLX_MODEL_ID": "model.id",
     "SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "model.max_context_length",
     "SEMANTIC_MLX_MAX_BATCH_SIZE": "model.max_batch_size",
@@ -33,6 +34,7 @@ VARIABLES: Mapping[str, str] = {
     "SEMANTIC_MLX_CACHE_BUDGET_MB": "cache.budget_mb",
     "SEMANTIC_SERVER_HOST": "server.host",
     "SEMANTIC_SERVER_PORT": "server.port",
+    "SEMANTIC_SERVER_WORKERS": "server.workers",
     "SEMANTIC_SERVER_LOG_LEVEL": "server.log_level",
     "SEMANTIC_SERVER_CORS_ORIGINS": "server.cors_origins",
     "SEMANTIC_SERVER_MAX_BODY_MB": "server.max_body_mb",
@@ -158,6 +160,11 @@ def _checked(settings: Settings) -> Settings:
     if memory.summarization_batch_size > memory.summarization_threshold:
         batch, threshold = memory.summarization_batch_size, memory.summarization_threshold
         raise Misconfigured(f"SUMMARIZATION_BATCH_SIZE={batch}: must not exceed SUMMARIZATION_THRESHOLD={threshold}")
+    if settings.server.workers > 1 and settings.model.enabled:
+        raise Misconfigured(
+            f"SEMANTIC_SERVER_WORKERS={settings.server.workers}: a language model and its KV cache belong to one "
+            "process: give --no-model as well, or leave it at 1"
+        )
     if not settings.data_dir.strip():
         raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")
     return settings

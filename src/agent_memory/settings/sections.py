@@ -18,6 +18,7 @@ class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ModelSettings(_Section, frozen=True):
     """Which language model, and how it is asked when a request leaves it open."""
 
+    enabled: bool = True
     id: Annotated[str, Meta(min_length=1)] | None = None
     max_context_length: Annotated[int, Meta(ge=256, le=1_048_576)] | None = None
     max_batch_size: Annotated[int, Meta(ge=1, le=64)] = 2
@@ -42,6 +43,7 @@ class ServerSettings(_Section, frozen=True):
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
     log_level: LogLevel = "INFO"
     cors_origins: tuple[str, ...] = ()
     max_body_mb: Annotated[int, Meta(ge=1, le=1024)] = 4

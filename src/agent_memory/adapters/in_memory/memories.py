@@ -3,14 +3,14 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import mul
 
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-from agent_memory.domain.semantic.words import bm25, memory_words
+from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
+from agent_memory.domain.semantic.shortlisting import shortlisted
+from agent_memory.domain.semantic.words import memory_words
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,7 @@ class InMemoryMemoryStore:
             (row for row in self.kept.values() if search.admits(row.memory)),
             key=lambda row: (row.memory.moment, row.memory.id),
         )
-        candidates = [row.candidate(position, search) for position, row in enumerate(rows)]
-        words = _statistics(candidates)
-        wanted = _with_neighbours(_best(candidates, words, search))
-        return Shortlist(tuple(c for c in candidates if c.position in wanted), words)
+        return shortlisted([row.candidate(position, search) for position, row in enumerate(rows)], search)
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
         row = self.kept.get(memory_id)
@@ -75,24 +72,3 @@ def similarity(one: Embedding, other: Embedding) -> float:
 
 def _dot(one: "array[float]", other: "array[float]") -> float:
     return math.fsum(map(mul, one, other))
-
-
-def _statistics(candidates: list[Candidate]) -> WordStatistics:
-    frequencies = Counter(word for c in candidates for word in c.counts)
-    lengths = sum(c.length for c in candidates)
-    return WordStatistics(len(candidates), lengths / len(candidates) if candidates else 0.0, frequencies)
-
-
-def _best(candidates: list[Candidate], words: WordStatistics, search: Search) -> Iterable[int]:
-    eligible = [c for c in candidates if c.eligible]
-    yield from _top([(c.similarity, c.position) for c in eligible], search.depth)
-    yield from _top([(bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts], search.depth)
-    yield from (c.position for c in eligible[len(eligible) - min(search.newest, len(eligible)) :])
-
-
-def _top(scored: list[tuple[float, int]], depth: int) -> Iterable[int]:
-    return (position for _, position in sorted(scored, reverse=True)[:depth])
-
-
-def _with_neighbours(positions: Iterable[int]) -> set[int]:
-    return {position + step for position in positions for step in (-2, -1, 0, 1, 2)}

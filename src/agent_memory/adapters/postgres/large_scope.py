@@ -4,7 +4,6 @@ The nearest come from the vector index, the best by words from the rarest of the
 When the vector index brings too few, as it may under a filter, there is no answer, and the scope is read whole.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +13,7 @@ from psycopg.sql import SQL, Literal
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.rows import COLUMNS, WIDTH, hashed, memory_of
 from agent_memory.adapters.postgres.sizes import Commonness
-from agent_memory.adapters.postgres.whole_scope import parameters_of
+from agent_memory.adapters.postgres.whole_scope import counted, parameters_of
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 
@@ -130,8 +129,7 @@ def _candidates(rows: list[tuple[Any, ...]], words: dict[int, str]) -> tuple[Can
 
 def _candidate(memory: Memory, position: int, row: tuple[Any, ...], words: dict[int, str]) -> Candidate:
     similarity, matched, length, eligible = row[WIDTH : WIDTH + 4]
-    counts = Counter([words[word] for word in matched]) if matched else {}
-    return Candidate(memory, position, similarity, counts, length, eligible)
+    return Candidate(memory, position, similarity, counted(matched, words), length, eligible)
 
 
 def _statistics(

@@ -5,7 +5,7 @@ It knows nothing of how memories are found: that is `scoring` and `words`.
 
 import math
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -86,6 +86,16 @@ class Memory:
         """Since when it is valid: when it happened, or when it was kept, if that was before."""
         return min(self.created_at, self.moment)
 
+    @classmethod
+    def stored(cls, *values: object) -> "Memory":
+        """A memory as its store gives it back, all fields in their order: it was checked when it came in, and a
+        search brings many.
+        """
+        memory = object.__new__(cls)
+        for name, value in zip(_FIELDS, values, strict=True):
+            object.__setattr__(memory, name, value)
+        return memory
+
     def holds(self, now: datetime) -> bool:
         """Neither expired nor superseded."""
         return self.superseded_at is None and (self.expires_at is None or self.expires_at > now)
@@ -93,6 +103,9 @@ class Memory:
     def held(self, then: datetime) -> bool:
         """Whether it was valid at another time: known or true by then, and not yet expired or superseded."""
         return self.begins <= then and all(end is None or end > then for end in (self.superseded_at, self.expires_at))
+
+
+_FIELDS = tuple(each.name for each in fields(Memory))
 
 
 @dataclass(frozen=True, slots=True)

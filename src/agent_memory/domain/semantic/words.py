@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.domain.semantic.recall import WordStatistics
@@ -73,5 +74,6 @@ def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> 
     )
 
 
+@lru_cache(maxsize=10_000)
 def _rarity(frequency: int, documents: int) -> float:
     return math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
