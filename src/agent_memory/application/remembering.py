@@ -100,7 +100,7 @@ class Remembering:
         if reinforcing:
             for known in near:
                 if tells_nothing_new(memory, known) and (again := await self._reinforce(known, memory)):
-                    return Remembered(again, added=False, near=tuple(near))
+                    return Remembered(again, added=False, near=tuple(like for like in near if like is not known))
         if await self._store.add(memory, embedding):
             return Remembered(memory, added=True, near=tuple(near))
         return await self._known(memory)

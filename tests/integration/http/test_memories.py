@@ -212,6 +212,15 @@ async def test_what_is_known_is_told(client):
     assert "near_duplicates" not in reinforced.json()
     reinforced = await remember(client, user_id="bob", on_near_duplicate="reinforce")
     assert (reinforced.status_code, reinforced.json()["importance"]) == (200, 1.25)
+    assert "near_duplicates" not in reinforced.json()
+
+
+async def test_a_search_shows_what_a_memory_carries(client):
+    carried = {"tags": ["home"], "metadata": {"sure": True}, "event_time": "2020-05-01T10:00:00Z"}
+    await remember(client, **carried)
+    [found] = (await client.post("/v1/memories/search", json=ADA | {"query": "Lisbon"})).json()["results"]
+    assert {name: found[name] for name in carried} == carried
+    assert "expires_at" not in found
 
 
 async def test_an_id_may_be_given(client):

@@ -89,6 +89,8 @@ class NearDuplicate(Struct, kw_only=True):
 
 
 class MemoryAnswer(Struct, kw_only=True):
+    """What a memory does not carry is left out: tags, metadata, the time of the event, an end."""
+
     id: str
     agent_id: str
     user_id: str
@@ -97,6 +99,10 @@ class MemoryAnswer(Struct, kw_only=True):
     importance: float
     created_at: datetime
     score: float | None = None
+    tags: list[str] | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    event_time: datetime | UnsetType = UNSET
+    expires_at: datetime | UnsetType = UNSET
     explanation: Explanation | UnsetType = UNSET
     near_duplicates: list[NearDuplicate] | UnsetType = UNSET
 
@@ -124,6 +130,10 @@ def from_memory(memory: Memory, score: float | None = None) -> MemoryAnswer:
         importance=memory.importance,
         created_at=memory.created_at,
         score=score,
+        tags=sorted(memory.tags) or UNSET,
+        metadata=dict(memory.metadata) or UNSET,
+        event_time=memory.event_time or UNSET,
+        expires_at=memory.expires_at or UNSET,
     )
 
 
