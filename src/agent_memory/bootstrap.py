@@ -8,7 +8,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,16 +17,20 @@ from typing import TypedDict, Unpack
 
 from prometheus_client import CollectorRegistry
 
+from agent_memory.adapters.batching.embedder import BatchingEmbedder
 from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
+from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.adapters.postgres.answers import PostgresAnswerBook
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.indexing import Indexing
 from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
 from agent_memory.adapters.prometheus.pool import PoolMetrics
@@ -34,11 +38,15 @@ from agent_memory.adapters.prometheus.scraping import FOLDER as METRICS_FOLDER
 from agent_memory.adapters.prometheus.scraping import forget_worker, scrape
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
 from agent_memory.application.chores import Chore, in_background
-from agent_memory.application.consolidation import Consolidation
+from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
 from agent_memory.application.conversation import Conversation
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
+from agent_memory.application.idempotency import Idempotency
 from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.model_condensing import ModelCondenser
+from agent_memory.application.reembedding import Reembedding
+from agent_memory.application.remembering import Remembering
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.transfer import Transfer
@@ -47,16 +55,17 @@ from agent_memory.domain.errors import AgentMemoryError, Misconfigured
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
-from agent_memory.domain.limits import Limit
+from agent_memory.domain.limits import MOST_CALLS, Limit
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
-from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
+from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
 
 _CHECK_SECONDS = 2.0
 _FIGURES = timedelta(seconds=5)
 _TENDING = timedelta(minutes=1)
+_RENEWING = timedelta(seconds=5)
 _DEFAULT_CONTEXT = 8192  # for a model whose config does not say
 
 
@@ -68,6 +77,7 @@ class Parts(TypedDict, total=False):
 
     memory_store: MemoryStore
     memory_archive: MemoryArchive
+    condensing_store: CondensingStore
     embedder: Embedder
     conversation: Conversation | None
     conninfo: str | None  # of an embedded database that another process runs: `shared_database`
@@ -77,7 +87,8 @@ class Parts(TypedDict, total=False):
 class Application:
     """Everything that a door needs, for as long as `bootstrap` lasts. `runs_on` tells people what that is.
 
-    `keeping` and `transfer` are None where the memory store was replaced and no archive given beside it.
+    `keeping`, `transfer`, `remembering` and `consolidation` are None where the memory store was replaced and no archive
+    or condensing store given beside it.
     """
 
     settings: Settings
@@ -85,6 +96,9 @@ class Application:
     memory: SemanticMemory
     keeping: MemoryKeeping | None
     transfer: Transfer | None
+    remembering: Remembering | None
+    consolidation: Consolidation | None
+    idempotency: Idempotency
     gate: Gate
     conversation: Conversation | None
     registry: CollectorRegistry
@@ -111,21 +125,26 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         database = (
             None if "memory_store" in parts else await _open_database(stack, settings, parts.get("conninfo"), runs_on)
         )
-        store = PostgresMemoryStore(database) if database else parts["memory_store"]
+        kept_in = PostgresMemoryStore(database) if database else parts["memory_store"]
+        store = MeasuredMemoryStore(kept_in, registry)
+        condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
         archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
         opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
-        gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), _limits(settings))
-        if database is not None:
-            chores = _chores(settings, database, embedder, gate, registry)
-            await stack.enter_async_context(in_background(*chores))
+        gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), limits(settings))
         if "conversation" in parts:
             conversation = parts["conversation"]
         elif settings.model.enabled:
             conversation = await _open_conversation(stack, settings, plan, runs_on)
         else:
             conversation = None
-        probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: store.count(Scope("health", "health"))}
+        consolidation = _consolidation(settings, condensing, embedder, conversation) if condensing else None
+        idempotency = Idempotency(PostgresAnswerBook(database) if database else InMemoryAnswerBook())
+        if database is not None:
+            figures = Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
+            tending = _tending(database, embedder, gate, idempotency)
+            await stack.enter_async_context(in_background(figures, *tending, *_retention(settings, consolidation)))
+        probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
         if conversation is not None:
             EngineCollector(conversation.stats, registry)
             probes["model"] = conversation.check
@@ -134,13 +153,16 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             settings=settings,
             plan=plan,
             memory=SemanticMemory(
-                MeasuredMemoryStore(store, registry),
+                store,
                 embedder,
                 Fusion(half_life=half_life),
                 Blend(half_life=half_life),
             ),
             keeping=MemoryKeeping(archive, embedder) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
+            remembering=Remembering(store, archive, embedder) if archive else None,
+            consolidation=consolidation,
+            idempotency=idempotency,
             gate=gate,
             conversation=conversation,
             registry=registry,
@@ -186,33 +208,62 @@ async def _open_database(
     return await stack.enter_async_context(opening)
 
 
-def _limits(settings: Settings) -> dict[str, Limit]:
+def limits(settings: Settings) -> dict[str, Limit]:
+    """Per kind of call; a kind that is not in it has none."""
     wanted = {
         WRITES: settings.memory.rate_limit_writes_per_minute,
         SEARCHES: settings.memory.rate_limit_searches_per_minute,
     }
-    return {kind: Limit(calls) for kind, calls in wanted.items() if calls}
+    return {kind: Limit(calls) for kind, calls in wanted.items() if 1 <= calls <= MOST_CALLS}
 
 
-def _chores(
-    settings: Settings, database: Database, embedder: Embedder, gate: Gate, registry: CollectorRegistry
-) -> Iterator[Chore]:
-    yield Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
+def _tending(database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency) -> Iterator[Chore]:
     yield Chore("indexes", _TENDING, Indexing(database).tend)
     yield Chore("limits", _TENDING, gate.purge)
+    yield Chore("answers", _TENDING, idempotency.purge)
+    yield Chore("embedding anew", _RENEWING, Reembedding(PostgresReembeddingStore(database), embedder).run)
     yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
+
+
+def _retention(settings: Settings, consolidation: Consolidation | None) -> Iterator[Chore]:
     memory = settings.memory
-    if memory.summarization_enabled:
-        retention = Retention(memory.summarization_threshold, memory.summarization_batch_size)
-        consolidation = Consolidation(PostgresCondensingStore(database), embedder, retention=retention)
-        every = timedelta(seconds=memory.summarization_interval_seconds)
+    every = timedelta(seconds=memory.summarization_interval_seconds)
+    if consolidation is not None and memory.summarization_enabled:
         yield Chore("condensing", every, consolidation.run_once)
+    if consolidation is not None and memory.fade_after_days:
+        yield Chore("fading", every, consolidation.fade)
+
+
+def _consolidation(
+    settings: Settings, store: CondensingStore, embedder: Embedder, conversation: Conversation | None
+) -> Consolidation:
+    memory = settings.memory
+    fade_after = timedelta(days=memory.fade_after_days) if memory.fade_after_days else None
+    retention = Retention(memory.summarization_threshold, memory.summarization_batch_size, fade_after)
+    condenser: Condenser = ExtractiveCondenser()
+    if memory.summarization_by_model and conversation is not None:
+        condenser = ModelCondenser(conversation, condenser)
+    return Consolidation(store, embedder, condenser, retention)
 
 
 async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:
-    embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
-    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, onnxruntime"
+    model = settings.memory.embedding_model
+    if model is None:
+        embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
+    else:
+        embedder = await stack.enter_async_context(_sentence_transformer(model))
+    runtime = "onnxruntime" if model is None else "sentence-transformers"
+    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, {runtime}"
     return embedder
+
+
+def _sentence_transformer(model: str) -> AbstractAsyncContextManager[BatchingEmbedder]:
+    try:
+        from agent_memory.adapters.sentence_transformer import embedder
+    except ModuleNotFoundError as error:
+        needed = "pip install 'agent_memory[sentence-transformers]'"
+        raise Misconfigured(f"EMBEDDING_MODEL={model}: needs {error.name}: {needed}") from None
+    return embedder.opened(model)
 
 
 async def _open_conversation(

@@ -61,19 +61,22 @@ class DatabaseSettings(_Section, frozen=True):
 
 
 class MemorySettings(_Section, frozen=True):
-    """How memories are ranked, whether the oldest of too many are condensed, and how often one may ask.
+    """How memories are ranked, whether the oldest of too many are condensed or fade, and how often one may ask.
 
-    Condensing is off unless it is asked for: what was said stays found word by word. So are the limits, of which
-    0 is none.
+    Condensing and fading are off unless they are asked for: what was said stays found word by word. The limits are
+    those of the HTTP server; 0 is none, and so is what is too much to count.
     """
 
+    embedding_model: Annotated[str, Meta(min_length=1)] | None = None
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     summarization_enabled: bool = False
+    summarization_by_model: bool = False
     summarization_threshold: Annotated[int, Meta(ge=2, le=1_000_000)] = 100
     summarization_batch_size: Annotated[int, Meta(ge=2, le=1000)] = 50
     summarization_interval_seconds: Annotated[float, Meta(gt=0, le=864_000)] = 300.0
-    rate_limit_writes_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 0
-    rate_limit_searches_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    fade_after_days: Annotated[float, Meta(ge=0, le=36_500)] = 0.0
+    rate_limit_writes_per_minute: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 60
+    rate_limit_searches_per_minute: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 120
 
 
 class Settings(_Section, frozen=True):

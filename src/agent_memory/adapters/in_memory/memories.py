@@ -28,7 +28,7 @@ class Kept:
         return Candidate(
             memory=self.memory,
             position=position,
-            similarity=_similarity(self.embedding, search.embedding),
+            similarity=similarity(self.embedding, search.embedding),
             counts={word: self.words[word] for word in search.words if word in self.words},
             length=self.words.total(),
             eligible=search.selection.admits(self.memory),
@@ -39,13 +39,15 @@ class InMemoryMemoryStore:
     def __init__(self) -> None:
         self.kept: dict[MemoryId, Kept] = {}
 
-    async def add(self, memory: Memory, embedding: Embedding) -> None:
+    async def add(self, memory: Memory, embedding: Embedding) -> bool:
+        new = memory.id not in self.kept
         self.kept.setdefault(memory.id, Kept(memory, embedding))
+        return new
 
     async def shortlist(self, search: Search) -> Shortlist:
         rows = sorted(
-            (r for r in self.kept.values() if r.memory.scope == search.scope and r.memory.holds(search.now)),
-            key=lambda row: (row.memory.created_at, row.memory.id),
+            (row for row in self.kept.values() if search.admits(row.memory)),
+            key=lambda row: (row.memory.moment, row.memory.id),
         )
         return shortlisted([row.candidate(position, search) for position, row in enumerate(rows)], search)
 
@@ -62,7 +64,7 @@ class InMemoryMemoryStore:
         return sum(row.memory.scope == scope for row in self.kept.values())
 
 
-def _similarity(one: Embedding, other: Embedding) -> float:
+def similarity(one: Embedding, other: Embedding) -> float:
     if one.model != other.model:
         return 0.0
     return _dot(one.vector, other.vector)

@@ -36,7 +36,11 @@ class Encoder:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(folder / "model.onnx", options, ["CPUExecutionProvider"])
-        self.dimension = int(self._session.get_outputs()[0].shape[1])
+        self._dimension = int(self._session.get_outputs()[0].shape[1])
+
+    @property
+    def dimension(self) -> int:
+        return self._dimension
 
     def vectors(self, texts: Sequence[str]) -> list["array[float]"]:
         windows = self._windows(texts)
@@ -53,7 +57,7 @@ class Encoder:
         ]
 
     def _encoded(self, windows: list[Window]) -> Vectors:
-        result = np.empty((len(windows), self.dimension), dtype=np.float32)
+        result = np.empty((len(windows), self._dimension), dtype=np.float32)
         for batch in _runs([len(tokens) for _, tokens in windows]):
             result[batch] = self._run([windows[number][1] for number in batch])
         return result

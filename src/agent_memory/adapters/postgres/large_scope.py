@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Literal
 
-from agent_memory.adapters.postgres.conditions import Conditions
+from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, hashed, memory_in
 from agent_memory.adapters.postgres.sizes import Commonness
 from agent_memory.adapters.postgres.whole_scope import counted, parameters_of
@@ -21,20 +21,17 @@ from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, Wo
 _LEAST_LOOKED_AT = 200  # memories that the vector index has to bring
 _MOST_WORDED = 1000  # memories that the words of a query may bring: common words are left out for it
 
-_HELD = SQL("""
-agent_id = %(agent_id)s AND user_id = %(user_id)s
-AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
-""")
+_IN_SCOPE = SQL("agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}")
 
 _BY_INDEX = SQL("""
-    SELECT id, created_at, embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
+    SELECT id, moment, embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
     FROM agent_memory.memories
     WHERE {held} AND {selected} AND embedding_model = %(model)s AND embedding_dimension = {dimension}
     ORDER BY distance LIMIT %(looked)s
 """)
 
 _BY_COMPARING = SQL("""
-    SELECT id, created_at, CASE WHEN embedding_model = %(model)s THEN embedding <=> %(vector)s ELSE 1 END AS distance
+    SELECT id, moment, CASE WHEN embedding_model = %(model)s THEN embedding <=> %(vector)s ELSE 1 END AS distance
     FROM agent_memory.memories
     WHERE {held} AND {selected}
     ORDER BY distance LIMIT %(looked)s
@@ -42,41 +39,41 @@ _BY_COMPARING = SQL("""
 
 _SHORTLIST = SQL("""
 WITH looked_at AS MATERIALIZED ({looked_at}), near AS (
-    SELECT id, created_at FROM looked_at ORDER BY distance LIMIT %(depth)s
+    SELECT id, moment FROM looked_at ORDER BY distance LIMIT %(depth)s
 ), counts AS MATERIALIZED (
-    SELECT id, created_at, cardinality(words) AS length, word, count(*)::float8 AS count
+    SELECT id, moment, cardinality(words) AS length, word, count(*)::float8 AS count
     FROM agent_memory.memories, unnest(words) AS word
     WHERE {held} AND {selected} AND words && %(rare)s AND word = ANY(%(rare)s)
-    GROUP BY id, created_at, cardinality(words), word
+    GROUP BY id, moment, cardinality(words), word
 ), frequencies AS MATERIALIZED (
     SELECT word, count(*)::float8 AS frequency FROM counts GROUP BY word
 ), by_words AS (
-    SELECT id, created_at
+    SELECT id, moment
     FROM counts JOIN frequencies USING (word)
-    GROUP BY id, created_at
+    GROUP BY id, moment
     ORDER BY sum(ln((%(size)s + 1) / (frequency + 0.5::float8)) * count
                  / (count + 0.9::float8 * (0.75::float8 + 0.02::float8 * length))) DESC
     LIMIT %(depth)s
 ), newest AS (
-    SELECT id, created_at FROM agent_memory.memories WHERE {held} AND {selected}
-    ORDER BY created_at DESC, id DESC LIMIT %(newest)s
+    SELECT id, moment FROM agent_memory.memories WHERE {held} AND {selected}
+    ORDER BY moment DESC, id DESC LIMIT %(newest)s
 ), hits AS MATERIALIZED (
-    SELECT id, created_at FROM near UNION SELECT id, created_at FROM by_words UNION SELECT id, created_at FROM newest
+    SELECT id, moment FROM near UNION SELECT id, moment FROM by_words UNION SELECT id, moment FROM newest
 ), windows AS (
     SELECT id AS hit, 0 AS step, id FROM hits
     UNION ALL
-    SELECT hits.id, -row_number() OVER (PARTITION BY hits.id ORDER BY before.created_at DESC, before.id DESC), before.id
+    SELECT hits.id, -row_number() OVER (PARTITION BY hits.id ORDER BY before.moment DESC, before.id DESC), before.id
     FROM hits, LATERAL (
-        SELECT m.id, m.created_at FROM agent_memory.memories AS m
-        WHERE {held} AND (m.created_at, m.id) < (hits.created_at, hits.id)
-        ORDER BY m.created_at DESC, m.id DESC LIMIT 2
+        SELECT m.id, m.moment FROM agent_memory.memories AS m
+        WHERE {held} AND (m.moment, m.id) < (hits.moment, hits.id)
+        ORDER BY m.moment DESC, m.id DESC LIMIT 2
     ) AS before
     UNION ALL
-    SELECT hits.id, row_number() OVER (PARTITION BY hits.id ORDER BY after.created_at, after.id), after.id
+    SELECT hits.id, row_number() OVER (PARTITION BY hits.id ORDER BY after.moment, after.id), after.id
     FROM hits, LATERAL (
-        SELECT m.id, m.created_at FROM agent_memory.memories AS m
-        WHERE {held} AND (m.created_at, m.id) > (hits.created_at, hits.id)
-        ORDER BY m.created_at, m.id LIMIT 2
+        SELECT m.id, m.moment FROM agent_memory.memories AS m
+        WHERE {held} AND (m.moment, m.id) > (hits.moment, hits.id)
+        ORDER BY m.moment, m.id LIMIT 2
     ) AS after
 )
 SELECT {columns},
@@ -108,12 +105,12 @@ async def _rows(
     connection: AsyncConnection, looked_at: SQL, search: Search, parameters: dict[str, object]
 ) -> list[tuple[Any, ...]]:
     conditions = Conditions()
-    selected = conditions.selected(search.selection)
+    selected, held = conditions.selected(search.selection), _IN_SCOPE.format(valid=valid(search.as_of))
     dimension = Literal(len(search.embedding.vector))
     query = _SHORTLIST.format(
-        looked_at=looked_at.format(held=_HELD, selected=selected, dimension=dimension),
+        looked_at=looked_at.format(held=held, selected=selected, dimension=dimension),
         columns=SQL(IN_SCOPE),
-        held=_HELD,
+        held=held,
         selected=selected,
     )
     async with connection.cursor(binary=True) as cursor:
@@ -142,7 +139,7 @@ def _candidates(scope: Scope, rows: list[tuple[Any, ...]], words: dict[int, str]
     neighbours = {(memories[i].id, memories[i + 1].id) for i in range(len(rows) - 1) if hits[i] == hits[i + 1]}
     by_time = sorted(
         {memory.id: (memory, row) for memory, row in zip(memories, rows, strict=True)}.values(),
-        key=lambda pair: (pair[0].created_at, pair[0].id),
+        key=lambda pair: (pair[0].moment, pair[0].id),
     )
     candidates: list[Candidate] = []
     position, last = 0, None

@@ -18,7 +18,7 @@ from agent_memory.domain.semantic.recall import Search, Shortlist
 # Memories of a scope: up to here all of them come back, and the domain chooses ...
 _SMALL_UP_TO = 200
 # ... and up to here measuring all of them costs no more than asking the indexes.
-_WHOLE_UP_TO = 2000
+WHOLE_UP_TO = 2000
 
 _REMOVE: LiteralString = """
 DELETE FROM agent_memory.memories
@@ -29,20 +29,20 @@ _COUNT: LiteralString = "SELECT count(*) FROM agent_memory.memories WHERE agent_
 
 
 class PostgresMemoryStore:
-    def __init__(self, database: Database, whole_up_to: int = _WHOLE_UP_TO, small_up_to: int = _SMALL_UP_TO) -> None:
+    def __init__(self, database: Database, whole_up_to: int = WHOLE_UP_TO, small_up_to: int = _SMALL_UP_TO) -> None:
         self._database = database
         self._small_up_to = small_up_to
         self._whole_up_to = whole_up_to
         self._sizes = Sizes(whole_up_to)
         self._commonness = Commonness()
 
-    async def add(self, memory: Memory, embedding: Embedding) -> None:
+    async def add(self, memory: Memory, embedding: Embedding) -> bool:
         row = row_of(memory, embedding)
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(ADD, row)
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(ADD, row)).rowcount > 0
 
-        await self._database.run(work)
+        return await self._database.run(work)
 
     async def shortlist(self, search: Search) -> Shortlist:
         async def work(connection: AsyncConnection) -> Shortlist:

@@ -14,12 +14,13 @@ from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryType, S
 from agent_memory.domain.semantic.words import memory_words
 
 _OWN: LiteralString = (
-    "content, created_at, memory_type, importance, tags, metadata, expires_at, version, superseded_by, superseded_at"
+    "content, created_at, memory_type, importance, tags, metadata, expires_at, version, superseded_by, superseded_at, "
+    "event_time"
 )
 COLUMNS: LiteralString = "id, agent_id, user_id, " + _OWN
-WIDTH = 13
+WIDTH = 14
 IN_SCOPE: LiteralString = "id, " + _OWN  # where one scope is asked, its names need not travel with every row
-IN_SCOPE_WIDTH = 11
+IN_SCOPE_WIDTH = 12
 
 _TYPES = {each.value: each for each in MemoryType}
 _NO_TAGS: frozenset[str] = frozenset()
@@ -27,8 +28,8 @@ _NO_TAGS: frozenset[str] = frozenset()
 ADD: LiteralString = """
 INSERT INTO agent_memory.memories
     (id, agent_id, user_id, content, created_at, memory_type, importance, tags, metadata, expires_at,
-     version, superseded_by, superseded_at, embedding, embedding_model, words)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+     version, superseded_by, superseded_at, event_time, embedding, embedding_model, words)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (id) DO NOTHING
 """
 
@@ -37,7 +38,7 @@ def row_of(memory: Memory, embedding: Embedding) -> list[object]:
     return [
         memory.id, memory.scope.agent_id, memory.scope.user_id, memory.content, memory.created_at,
         memory.memory_type.value, memory.importance, sorted(memory.tags), Jsonb(memory.metadata), memory.expires_at,
-        memory.version, memory.superseded_by, memory.superseded_at,
+        memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
         half(embedding), embedding.model, bag(memory),
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from agent_memory.adapters.postgres.conditions import Conditions
+from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, half, hashed, memory_in
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
@@ -14,15 +14,14 @@ from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, Wo
 _SHORTLIST = SQL("""
 WITH scope AS MATERIALIZED (
     SELECT {columns},
-           row_number() OVER (ORDER BY created_at, id) AS position,
+           row_number() OVER (ORDER BY moment, id) AS position,
            CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
            CASE WHEN words && %(words)s
                 THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END AS matched,
            cardinality(words) AS length,
            {selected} AS eligible
     FROM agent_memory.memories
-    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
-      AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
+    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}
 ), totals AS (
     SELECT count(*) AS documents, avg(length)::float8 AS mean_length FROM scope
 ), counts AS (
@@ -59,7 +58,9 @@ ORDER BY position
 async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
     words = {hashed(word): word for word in search.words}
     conditions = Conditions()
-    query = _SHORTLIST.format(columns=SQL(IN_SCOPE), selected=conditions.selected(search.selection))
+    query = _SHORTLIST.format(
+        columns=SQL(IN_SCOPE), selected=conditions.selected(search.selection), valid=valid(search.as_of)
+    )
     parameters = conditions.parameters | parameters_of(search)
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, parameters)
@@ -72,7 +73,7 @@ def parameters_of(search: Search) -> dict[str, object]:
     return {
         "agent_id": search.scope.agent_id,
         "user_id": search.scope.user_id,
-        "now": search.now,
+        "now": search.as_of or search.now,
         "model": search.embedding.model,
         "vector": half(search.embedding),
         "words": [hashed(word) for word in search.words],

@@ -41,7 +41,7 @@ def _episodes(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
 
 
 def _pause(one: Candidate, next_one: Candidate) -> timedelta:
-    return next_one.memory.created_at - one.memory.created_at
+    return next_one.memory.moment - one.memory.moment
 
 
 def _lent(by_position: dict[int, float], position: int) -> float:

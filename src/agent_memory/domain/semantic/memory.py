@@ -12,7 +12,7 @@ from typing import NewType
 from uuid import UUID
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.checks import Document, check_document, check_text
+from agent_memory.domain.semantic.checks import Document, check_document, check_moment, check_text
 
 MemoryId = NewType("MemoryId", UUID)
 
@@ -47,6 +47,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
+    """`created_at` is when it was kept, `event_time` when it happened, if that is known to be another time.
+
+    It is valid until it expires or is superseded; what is superseded by nothing has faded.
+    """
+
     id: MemoryId
     scope: Scope
     content: str
@@ -59,15 +64,27 @@ class Memory:
     version: int = 1
     superseded_by: MemoryId | None = None
     superseded_at: datetime | None = None
+    event_time: datetime | None = None
 
     def __post_init__(self) -> None:
         check_text("content", self.content, LONGEST_CONTENT)
         check_importance(self.importance)
         check_tags(self.tags)
         check_document("metadata", self.metadata)
-        for name, moment in (("created_at", self.created_at), ("expires_at", self.expires_at)):
-            if moment is not None and moment.tzinfo is None:
-                raise InvalidInput(name, "needs a time zone")
+        for name in ("created_at", "expires_at", "superseded_at", "event_time"):
+            moment: datetime | None = getattr(self, name)
+            if moment is not None:
+                check_moment(name, moment)
+
+    @property
+    def moment(self) -> datetime:
+        """What orders memories by time: when it happened, or else when it was kept."""
+        return self.event_time or self.created_at
+
+    @property
+    def begins(self) -> datetime:
+        """Since when it is valid: when it happened, or when it was kept, if that was before."""
+        return min(self.created_at, self.moment)
 
     @classmethod
     def stored(cls, *values: object) -> "Memory":
@@ -82,6 +99,10 @@ class Memory:
     def holds(self, now: datetime) -> bool:
         """Neither expired nor superseded."""
         return self.superseded_at is None and (self.expires_at is None or self.expires_at > now)
+
+    def held(self, then: datetime) -> bool:
+        """Whether it was valid at another time: known or true by then, and not yet expired or superseded."""
+        return self.begins <= then and all(end is None or end > then for end in (self.superseded_at, self.expires_at))
 
 
 _FIELDS = tuple(each.name for each in fields(Memory))
@@ -103,6 +124,8 @@ def check_tags(tags: frozenset[str]) -> None:
 
 
 def check_importance(importance: float) -> None:
+    if isinstance(importance, bool) or not isinstance(importance, int | float):
+        raise InvalidInput("importance", "must be a number")
     if not (math.isfinite(importance) and 0 <= importance <= GREATEST_IMPORTANCE):
         raise InvalidInput("importance", f"must be from 0 to {GREATEST_IMPORTANCE:g}, is {importance}")
 
@@ -112,11 +135,11 @@ def parse_memory_type(name: str) -> MemoryType:
         return MemoryType(name)
     except ValueError:
         known = ", ".join(MemoryType)
-        raise InvalidInput("memory_type", f"must be one of {known}, is {name[:40]!r}") from None
+        raise InvalidInput("memory_type", f"must be one of {known}, is {str(name)[:40]!r}") from None
 
 
-def parse_memory_id(name: MemoryId | str) -> MemoryId:
+def parse_memory_id(name: MemoryId | str, field: str = "memory_id") -> MemoryId:
     try:
         return MemoryId(name if isinstance(name, UUID) else UUID(name))
-    except ValueError:
-        raise InvalidInput("memory_id", f"must be a UUID, is {str(name)[:40]!r}") from None
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidInput(field, f"must be a UUID, is {str(name)[:40]!r}") from None

@@ -53,6 +53,7 @@ def openai_errors() -> dict[int, ResponseSpec]:
 
 _MEANINGS = {
     400: "The request cannot be read, or on OpenAI's routes: is not valid",
+    409: "The state of what was named forbids it",
     404: "What was named does not exist",
     413: "The body is too large",
     422: "A field is not valid; it is named",
