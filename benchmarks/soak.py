@@ -15,7 +15,7 @@ import tempfile
 import psutil
 
 from benchmarks import harness
-from benchmarks.load.__main__ import fill, load
+from benchmarks.load.__main__ import NO_LIMITS, fill, load
 
 STEP_SECONDS = 15
 OPTIONS = ["--writes", "0.25", "--scopes", "1000"]
@@ -36,7 +36,7 @@ def run(requests: int) -> list[dict[str, float]]:
     port = harness.free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         serve = [sys.executable, "-m", "agent_memory.entrypoints.cli", "serve", "--no-model", "--port", str(port)]
-        with harness.running([*serve, "--data-dir", folder], port, "/health", "none") as server:
+        with harness.running([*serve, "--data-dir", folder], port, "/health", "none", **NO_LIMITS) as server:
             series = [{"requests": 0, **memory_mb()}]
             fill(server.url)
             while series[-1]["requests"] < requests:

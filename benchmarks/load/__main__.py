@@ -23,6 +23,8 @@ from benchmarks import harness
 from benchmarks.load.texts import Texts
 
 USERS, FILL = 50, 100
+# Fifty users of one agent are meant to ask more often than one agent may.
+NO_LIMITS = {"RATE_LIMIT_WRITES_PER_MINUTE": "0", "RATE_LIMIT_SEARCHES_PER_MINUTE": "0"}
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 ROWS = {
     "search": [],
@@ -83,7 +85,7 @@ def run(seconds: int, rounds: int, workers: int, wanted: list[str]) -> dict[str,
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         serve = [sys.executable, "-m", "agent_memory.entrypoints.cli", "serve", "--no-model", "--port", str(port)]
         options = ["--workers", str(workers), "--data-dir", folder]
-        with harness.running([*serve, *options], port, "/health", "none") as server:
+        with harness.running([*serve, *options], port, "/health", "none", **NO_LIMITS) as server:
             fill(server.url)
             load(server.url, 5, 0, ["--writes", "0.25"])  # unmeasured: plans of connections, caches of the database
             samples: dict[str, list[dict[str, float]]] = {row: [] for row in wanted}

@@ -92,8 +92,8 @@ class Memory:
         search brings many.
         """
         memory = object.__new__(cls)
-        for name, value in zip(_FIELDS, values, strict=True):
-            object.__setattr__(memory, name, value)
+        for put, value in zip(_PUT, values, strict=True):
+            put(memory, value)
         return memory
 
     def holds(self, now: datetime) -> bool:
@@ -105,7 +105,8 @@ class Memory:
         return self.begins <= then and all(end is None or end > then for end in (self.superseded_at, self.expires_at))
 
 
-_FIELDS = tuple(each.name for each in fields(Memory))
+# The slots themselves: half the time of `object.__setattr__`, which a frozen class would need.
+_PUT = tuple(getattr(Memory, each.name).__set__ for each in fields(Memory))
 
 
 @dataclass(frozen=True, slots=True)
