@@ -19,6 +19,7 @@ from agent_memory.domain.semantic.memory import (
     parse_memory_type,
 )
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.ports.answers import AnswerBook
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 MOST_LISTED = 200
@@ -43,10 +44,17 @@ def _now() -> datetime:
 class MemoryKeeping:
     """One for the whole application, over the same place as its `SemanticMemory`; holds no state of its own."""
 
-    def __init__(self, archive: MemoryArchive, embedder: Embedder, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        archive: MemoryArchive,
+        embedder: Embedder,
+        clock: Callable[[], datetime] = _now,
+        answers: AnswerBook | None = None,
+    ) -> None:
         self._archive = archive
         self._embedder = embedder
         self._clock = clock
+        self._answers = answers
 
     async def get(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> Memory:
         memory = await self._archive.get(parse_memory_id(memory_id), agent_id, user_id)
@@ -115,10 +123,12 @@ class MemoryKeeping:
         return await verb(scope, selection, self._clock())
 
     async def erase_user(self, user_id: str, *, agent_id: str | None = None) -> Receipt:
-        """Remove everything about a user for good, of one agent or of all, and say what it was."""
+        """Remove everything about a user for good, remembered answers too, of one agent or of all, and say what."""
         check_text("user_id", user_id, LONGEST_NAME)
         if agent_id is not None:
             check_text("agent_id", agent_id, LONGEST_NAME)
+        if self._answers is not None:
+            await self._answers.erase(user_id, agent_id)
         return await self._archive.erase(user_id, agent_id, self._clock())
 
     async def inventory(self, *, agent_id: str, user_id: str) -> Inventory:
