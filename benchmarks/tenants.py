@@ -1,9 +1,9 @@
 """Does a search return as many as it could, and the nearest, however many tenants share the table?
 
-Four kinds of tenants in one table: one of 40,000 memories, 20 of 2,000, 400 of 100, 10,000 of 4. Each is asked with no
-filter, and with filters that one memory in three, ten or a hundred passes. `k of k` is the share of searches that return
-ten memories, or all that pass where that is fewer; `recall` is the share of the ten nearest that are among the nearest
-found, by comparing the query with every stored vector here, in numpy.
+Four kinds of tenants in one table: one of 40,000 memories, 20 of 2,000, 400 of 100, 10,000 of 4. Each is asked with
+no filter, and with filters that one memory in three, ten or a hundred passes. `k of k` is the share of searches that
+return ten memories, or all that pass where that is fewer; `recall` is the share of the ten nearest that are among the
+nearest found, by comparing the query with every stored vector here, in numpy.
 
     python -m benchmarks.tenants [--queries 100] [--json]
 """

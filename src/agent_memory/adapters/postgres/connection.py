@@ -128,7 +128,10 @@ async def _configure(command_timeout: float, connection: AsyncConnection) -> Non
     await connection.execute("SET timezone = 'UTC'")
     # Under a filter the vector index looks on until it has enough.
     await connection.execute("SET hnsw.iterative_scan = relaxed_order")
-    await connection.execute("SET hnsw.ef_search = 400")
+    # All that it may hold at once: of many scopes in one index, the nearest of one are far apart.
+    await connection.execute("SET hnsw.ef_search = 1000")
+    # ... or until it is slower than comparing all that pass.
+    await connection.execute("SET hnsw.max_scan_tuples = 6000")
     await connection.execute("SET ivfflat.iterative_scan = relaxed_order")
     await connection.execute("SET ivfflat.probes = 10")
     await register_vector_async(connection)

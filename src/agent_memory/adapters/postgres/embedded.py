@@ -30,6 +30,8 @@ _LONGEST_LOG = 8_000_000  # bytes
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
+    # A hundred thousand memories and their indexes: what is not in here costs a system call for each page.
+    "shared_buffers": "512MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     # Our queries are short and many: a core for each serves better than two cores for one.

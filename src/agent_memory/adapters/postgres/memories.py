@@ -52,9 +52,7 @@ class PostgresMemoryStore:
                 if found is not None:
                     return found
             if size > self._whole_up_to:
-                found = await read_large(connection, search, size, await self._commonness.read(connection))
-                if found is not None:
-                    return found
+                return await read_large(connection, search, size, await self._commonness.read(connection))
             return await read_whole(connection, search)
 
         return await self._database.run(work)
