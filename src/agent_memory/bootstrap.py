@@ -139,7 +139,8 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         else:
             conversation = None
         consolidation = _consolidation(settings, condensing, embedder, conversation) if condensing else None
-        idempotency = Idempotency(PostgresAnswerBook(database) if database else InMemoryAnswerBook())
+        answers = PostgresAnswerBook(database) if database else InMemoryAnswerBook()
+        idempotency = Idempotency(answers)
         if database is not None:
             figures = Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
             tending = _tending(database, embedder, gate, idempotency)
@@ -158,7 +159,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
                 Fusion(half_life=half_life),
                 Blend(half_life=half_life),
             ),
-            keeping=MemoryKeeping(archive, embedder) if archive else None,
+            keeping=MemoryKeeping(archive, embedder, answers=answers) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
             remembering=Remembering(store, archive, embedder) if archive else None,
             consolidation=consolidation,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import Scope
 from agent_memory.ports.answers import AnswerBook
 
 FIELD = "Idempotency-Key"
@@ -18,11 +19,11 @@ class Idempotency:
     def __init__(self, book: AnswerBook) -> None:
         self._book = book
 
-    async def once(self, key: str, request: str, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
+    async def once(self, key: str, request: str, scope: Scope, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
         """The answer, and whether it is one that was given before. Raises InvalidInput if the key is another
         request's; what the work raises leaves the key free.
         """
-        claim = await self._book.claim(key, request)
+        claim = await self._book.claim(key, request, scope)
         if claim.request != request:
             raise InvalidInput(FIELD, "was used for another request: a new request needs a new key")
         if claim.answer is not None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 from uuid import uuid4
 
-from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
-from agent_memory.domain.semantic.checks import Document, check_text
+from agent_memory.domain.errors import Conflict, NotFound
+from agent_memory.domain.semantic.checks import Document, check_count, check_text
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt
 from agent_memory.domain.semantic.memory import (
     LONGEST_NAME,
@@ -15,10 +15,13 @@ from agent_memory.domain.semantic.memory import (
     MemoryId,
     MemoryType,
     Scope,
+    check_who,
     parse_memory_id,
     parse_memory_type,
+    parse_tags,
 )
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.ports.answers import AnswerBook
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 MOST_LISTED = 200
@@ -43,12 +46,20 @@ def _now() -> datetime:
 class MemoryKeeping:
     """One for the whole application, over the same place as its `SemanticMemory`; holds no state of its own."""
 
-    def __init__(self, archive: MemoryArchive, embedder: Embedder, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        archive: MemoryArchive,
+        embedder: Embedder,
+        clock: Callable[[], datetime] = _now,
+        answers: AnswerBook | None = None,
+    ) -> None:
         self._archive = archive
         self._embedder = embedder
         self._clock = clock
+        self._answers = answers
 
     async def get(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> Memory:
+        check_who(agent_id, user_id)
         memory = await self._archive.get(parse_memory_id(memory_id), agent_id, user_id)
         if memory is None:
             raise NotFound("memory", str(memory_id))
@@ -64,8 +75,7 @@ class MemoryKeeping:
         limit: int = 50,
     ) -> Page:
         """What holds now, newest first, page by page."""
-        if not 1 <= limit <= MOST_LISTED:
-            raise InvalidInput("limit", f"must be 1 to {MOST_LISTED}, is {limit}")
+        check_count("limit", limit, 1, MOST_LISTED)
         after = None if cursor is None else Mark.read(cursor)
         scope = Scope(agent_id, user_id)
         # One more than asked tells whether anything follows.
@@ -91,6 +101,7 @@ class MemoryKeeping:
 
     async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:
         """All it ever said, the newest version first."""
+        check_who(agent_id)
         versions = await self._archive.history(parse_memory_id(memory_id), agent_id)
         if not versions:
             raise NotFound("memory", str(memory_id))
@@ -115,10 +126,12 @@ class MemoryKeeping:
         return await verb(scope, selection, self._clock())
 
     async def erase_user(self, user_id: str, *, agent_id: str | None = None) -> Receipt:
-        """Remove everything about a user for good, of one agent or of all, and say what it was."""
+        """Remove everything about a user for good, remembered answers too, of one agent or of all, and say what."""
         check_text("user_id", user_id, LONGEST_NAME)
         if agent_id is not None:
             check_text("agent_id", agent_id, LONGEST_NAME)
+        if self._answers is not None:
+            await self._answers.erase(user_id, agent_id)
         return await self._archive.erase(user_id, agent_id, self._clock())
 
     async def inventory(self, *, agent_id: str, user_id: str) -> Inventory:
@@ -136,7 +149,7 @@ def said(memory: Memory, fields: Fields) -> Memory:
         content=fields.get("content", memory.content),
         memory_type=parse_memory_type(fields.get("memory_type", memory.memory_type)),
         importance=fields.get("importance", memory.importance),
-        tags=frozenset(fields.get("tags", memory.tags)),
+        tags=parse_tags(fields.get("tags", memory.tags)),
         metadata=fields.get("metadata", memory.metadata),
         expires_at=fields.get("expires_at", memory.expires_at),
         event_time=fields.get("event_time", memory.event_time),

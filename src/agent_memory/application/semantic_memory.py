@@ -10,15 +10,16 @@ from typing import Required, TypedDict, Unpack
 from uuid import uuid4
 
 from agent_memory.domain.errors import NotFound
-from agent_memory.domain.semantic.checks import Document, check_text
+from agent_memory.domain.semantic.checks import Document
 from agent_memory.domain.semantic.memory import (
-    LONGEST_NAME,
     Memory,
     MemoryId,
     MemoryType,
     Scope,
+    check_who,
     parse_memory_id,
     parse_memory_type,
+    parse_tags,
 )
 from agent_memory.domain.semantic.paging import MOST_FITTING, Progress, RecalledPage, page_of
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
@@ -91,8 +92,8 @@ class SemanticMemory:
             created_at=self._clock(),
             memory_type=parse_memory_type(memory_type),
             importance=importance,
-            tags=frozenset(tags),
-            metadata=metadata or {},
+            tags=parse_tags(tags),
+            metadata={} if metadata is None else metadata,
             expires_at=expires_at,
             event_time=event_time,
         )
@@ -141,9 +142,7 @@ class SemanticMemory:
 
     async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
         """Remove a memory of this agent; another agent's, or user's, is as absent as one that never was."""
-        check_text("agent_id", agent_id, LONGEST_NAME)
-        if user_id is not None:
-            check_text("user_id", user_id, LONGEST_NAME)
+        check_who(agent_id, user_id)
         if not await self._store.remove(parse_memory_id(memory_id), agent_id, user_id):
             raise NotFound("memory", str(memory_id))
 

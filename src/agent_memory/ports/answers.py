@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Protocol
 
 from agent_memory.domain.answers import Claim
+from agent_memory.domain.semantic.memory import Scope
 
 
 class AnswerBook(Protocol):
-    async def claim(self, key: str, request: str) -> Claim:
-        """Take a key for a request, unless it is taken; answers who has it, and what was answered, if anything.
+    async def claim(self, key: str, request: str, scope: Scope) -> Claim:
+        """Take a key for a request about a scope, unless it is taken; answers for which request it is taken, and what
+        was answered, if anything.
 
         What it says survives a crash. Of many who claim one key at once, one is first, and all hear the same.
         """
@@ -23,6 +25,10 @@ class AnswerBook(Protocol):
 
     async def release(self, key: str) -> None:
         """Give up a key that has no answer; one that has keeps it."""
+        ...
+
+    async def erase(self, user_id: str, agent_id: str | None) -> None:
+        """Forget all that was answered about a user, of one agent or of all."""
         ...
 
     async def purge(self, older_than: timedelta) -> int:

@@ -257,6 +257,14 @@ async def test_a_batch_sent_again_with_its_key_has_the_same_answer(client):
     assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 2
 
 
+async def test_what_was_answered_about_a_user_goes_with_the_user(client):
+    key = {"Idempotency-Key": "k 2"}
+    body = ADA | {"content": "a secret"}
+    await client.post("/v1/memories", json=body, headers=key)
+    await client.delete("/v1/users/ada")
+    assert "Idempotency-Replayed" not in (await client.post("/v1/memories", json=body, headers=key)).headers
+
+
 @pytest.mark.parametrize("key", ["", "k" * 256])
 async def test_a_key_out_of_bounds_is_refused(client, key):
     answer = await client.post("/v1/memories", json=ADA | {"content": "x"}, headers={"Idempotency-Key": key})

@@ -22,6 +22,22 @@ def check_text(name: str, text: str, longest: int) -> None:
     _check_characters(name, text)
 
 
+def check_count(name: str, value: int, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput(name, "must be a whole number")
+    if not least <= value <= most:
+        raise InvalidInput(name, f"must be {least} to {most}, is {value}")
+
+
+def check_number(name: str, value: float, least: float = -math.inf, most: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(name, "must be a number")
+    # An integer may be too large to be a float, so it is compared as it is.
+    if (isinstance(value, float) and not math.isfinite(value)) or not least <= value <= most:
+        bounds = f" from {least:g} to {most:g}" if math.isfinite(most) else ""
+        raise InvalidInput(name, f"must be a number{bounds}, is {str(value)[:40]}")
+
+
 def check_moment(name: str, moment: datetime) -> None:
     if not isinstance(moment, datetime):
         raise InvalidInput(name, "must be a moment")

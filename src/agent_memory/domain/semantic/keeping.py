@@ -27,7 +27,7 @@ class Mark:
         try:
             moment, _, name = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
             mark = cls(datetime.fromisoformat(moment), MemoryId(UUID(name)))
-        except (ValueError, binascii.Error):
+        except (ValueError, AttributeError, binascii.Error):
             raise InvalidInput("cursor", "is none that we gave") from None
         if mark.moment.tzinfo is None:
             raise InvalidInput("cursor", "is none that we gave")

@@ -3,8 +3,8 @@
 It knows nothing of how memories are found: that is `scoring` and `words`.
 """
 
-import math
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from typing import NewType
 from uuid import UUID
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.checks import Document, check_document, check_moment, check_text
+from agent_memory.domain.semantic.checks import Document, check_document, check_moment, check_number, check_text
 
 MemoryId = NewType("MemoryId", UUID)
 
@@ -118,6 +118,8 @@ class Embedding:
 
 
 def check_tags(tags: frozenset[str]) -> None:
+    if not isinstance(tags, frozenset):
+        raise InvalidInput("tags", "must be a frozenset of texts")
     if len(tags) > MOST_TAGS:
         raise InvalidInput("tags", f"must be at most {MOST_TAGS}, are {len(tags)}")
     for tag in tags:
@@ -125,10 +127,25 @@ def check_tags(tags: frozenset[str]) -> None:
 
 
 def check_importance(importance: float) -> None:
-    if isinstance(importance, bool) or not isinstance(importance, int | float):
-        raise InvalidInput("importance", "must be a number")
-    if not (math.isfinite(importance) and 0 <= importance <= GREATEST_IMPORTANCE):
-        raise InvalidInput("importance", f"must be from 0 to {GREATEST_IMPORTANCE:g}, is {importance}")
+    check_number("importance", importance, 0, GREATEST_IMPORTANCE)
+
+
+def check_who(agent_id: str, user_id: str | None = None) -> None:
+    check_text("agent_id", agent_id, LONGEST_NAME)
+    if user_id is not None:
+        check_text("user_id", user_id, LONGEST_NAME)
+
+
+def parse_tags(tags: Iterable[str]) -> frozenset[str]:
+    """A text is no list of texts, though it could be read as one of letters."""
+    if isinstance(tags, str):
+        raise InvalidInput("tags", "must be a list of texts, is one text")
+    try:
+        parsed = frozenset(tags)
+    except TypeError:
+        raise InvalidInput("tags", "must be a list of texts") from None
+    check_tags(parsed)
+    return parsed
 
 
 def parse_memory_type(name: str) -> MemoryType:

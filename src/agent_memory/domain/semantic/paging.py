@@ -42,7 +42,7 @@ class Progress:
             microseconds, asked = _HEAD.unpack_from(packed)
             given = struct.unpack(f"<{(len(packed) - _HEAD.size) // 8}Q", packed[_HEAD.size :])
             asked_at = datetime.fromtimestamp(microseconds / 1e6, UTC)
-        except (ValueError, OverflowError, OSError, binascii.Error, struct.error):
+        except (ValueError, AttributeError, OverflowError, OSError, binascii.Error, struct.error):
             raise InvalidInput("cursor", "is none that we gave") from None
         if asked != _identity(question):
             raise InvalidInput("cursor", "belongs to another question")

@@ -3,13 +3,11 @@
 A store fills a `Shortlist` with measured signals; `scoring` turns it into `Recollection`s.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.checks import check_moment, check_text
+from agent_memory.domain.semantic.checks import check_count, check_moment, check_number, check_text
 from agent_memory.domain.semantic.memory import (
     LONGEST_QUERY,
     MOST_RESULTS,
@@ -40,16 +38,15 @@ class Question:
 
     def __post_init__(self) -> None:
         check_text("query", self.query, LONGEST_QUERY)
-        if not 1 <= self.top_k <= MOST_RESULTS:
-            raise InvalidInput("top_k", f"must be 1 to {MOST_RESULTS}, is {self.top_k}")
-        if self.alpha is not None and not (math.isfinite(self.alpha) and 0 <= self.alpha <= 1):
-            raise InvalidInput("alpha", f"must be a number from 0 to 1, is {self.alpha}")
+        check_count("top_k", self.top_k, 1, MOST_RESULTS)
+        if self.alpha is not None:
+            check_number("alpha", self.alpha, 0, 1)
         if self.as_of is not None:
             check_moment("as_of", self.as_of)
-        if self.min_score is not None and not math.isfinite(self.min_score):
-            raise InvalidInput("min_score", f"must be a number, is {self.min_score}")
-        if self.max_tokens is not None and not 1 <= self.max_tokens <= MOST_TOKENS:
-            raise InvalidInput("max_tokens", f"must be 1 to {MOST_TOKENS}, is {self.max_tokens}")
+        if self.min_score is not None:
+            check_number("min_score", self.min_score)
+        if self.max_tokens is not None:
+            check_count("max_tokens", self.max_tokens, 1, MOST_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from agent_memory.domain.semantic.checks import check_moment
 from agent_memory.domain.semantic.filters import Filter, matches
-from agent_memory.domain.semantic.memory import Memory, MemoryType, check_tags
+from agent_memory.domain.semantic.memory import Memory, MemoryType, check_tags, parse_memory_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Selection:
     until: datetime | None = None
 
     def __post_init__(self) -> None:
+        if self.memory_type is not None:
+            parse_memory_type(self.memory_type)
         check_tags(self.tags)
         for name, moment in (("since", self.since), ("until", self.until)):
             if moment is not None:

@@ -15,6 +15,7 @@ from msgspec import Struct, json
 from agent_memory.application.idempotency import FIELD, LONGEST_KEY
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import Scope
 from agent_memory.entrypoints.http.given import AnyRequest
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name=FIELD)]
@@ -28,7 +29,7 @@ class _Answered(Struct):
 async def answer_once(
     request: AnyRequest,
     application: Application,
-    agent_id: str,
+    scope: Scope,
     work: Callable[[UUID | None], Awaitable[tuple[int, Struct]]],
 ) -> Response[bytes]:
     """The work's status and body as an answer. With a key, the work hears a UUID that is the same for every attempt."""
@@ -39,14 +40,14 @@ async def answer_once(
     if not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise InvalidInput(FIELD, f"must be 1 to {LONGEST_KEY} printable ASCII characters")
     caller = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
-    name = sha256(json.encode([caller, agent_id, key])).hexdigest()
+    name = sha256(json.encode([caller, scope.agent_id, key])).hexdigest()
 
     async def written() -> str:
         status, body = await work(uuid5(NAMESPACE_URL, name))
         return json.encode(_Answered(status, json.encode(body).decode())).decode()
 
     digest = sha256(request.scope["path"].encode() + b"\0" + await request.body()).hexdigest()
-    answer, replayed = await application.idempotency.once(name, digest, written)
+    answer, replayed = await application.idempotency.once(name, digest, scope, written)
     return _response(json.decode(answer, type=_Answered), {"Idempotency-Replayed": "true"} if replayed else {})
 
 

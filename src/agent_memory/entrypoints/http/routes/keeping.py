@@ -120,7 +120,7 @@ async def remember_batch(
         )
         return 200, wire.BatchAnswer(results=[wire.from_outcome(outcome) for outcome in outcomes])
 
-    return await answer_once(request, application, data.agent_id, work)
+    return await answer_once(request, application, Scope(data.agent_id, data.user_id), work)
 
 
 @post("/v1/memories/condense", dto=StrictJSON[wire.CondenseRequest], return_dto=None, status_code=200, tags=_TAGS)

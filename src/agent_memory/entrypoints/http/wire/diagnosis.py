@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from agent_memory.domain.errors import InvalidInput
 
 _DEEPEST = 64
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# Possessive, and a text without an end goes to the end: whatever it is fed, it reads each byte once.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z|\\\Z)|[\[\]{}]', re.DOTALL)
 _COLON = re.compile(rb"\s*:")
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -19,9 +20,9 @@ def wrong_field(body: bytes) -> InvalidInput | None:
     """None: it is not a matter of one field."""
     try:
         document = json.loads(body.decode("utf-8", "surrogateescape"))
+        return next(_faults(document, ""), None)
     except (ValueError, RecursionError):
         return _too_deep(body)
-    return next(_faults(document, ""), None)
 
 
 def _faults(value: object, path: str) -> Iterator[InvalidInput]:

@@ -88,3 +88,21 @@ def test_what_is_almost_json_is_named_by_its_field(body, told):
     with pytest.raises(InvalidInput) as caught:
         decode(body, ChatRequest)
     assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": "' + b'\\"' * 2_000_000,
+        b'{"a": "' + b"\\" * 4_000_001,
+        b'{"a": ' + b'"' * 4_000_000,
+        b'{"a": ' + b"[1," * 1_000_000,
+        b"{" * 990 + b'"a": NaN' + b"}" * 990,
+        b'{"a": ' + b"[" * 600 + b"NaN" + b"]" * 600 + b"}",
+    ],
+    ids=["escapes", "backslashes", "quotes", "open", "braces", "deep"],
+)
+def test_what_was_made_to_take_long_does_not(body):
+    """With a step back for each byte, any of these would take hours."""
+    with pytest.raises((ClientException, InvalidInput)):
+        decode(body, RememberRequest)
