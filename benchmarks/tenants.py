@@ -32,6 +32,7 @@ from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Sco
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
+from agent_memory.ports.semantic import Embedder
 from benchmarks import harness
 from benchmarks.load.texts import Texts
 
@@ -87,7 +88,7 @@ def memories(vectors: list[np.ndarray], texts: list[str], model: str) -> Iterato
             yield where, number, memory, Embedding(model, vector)
 
 
-async def fill(archive: PostgresMemoryArchive, embedder: onnx.OnnxEmbedder) -> dict[Scope, Tenant]:
+async def fill(archive: PostgresMemoryArchive, embedder: Embedder) -> dict[Scope, Tenant]:
     source = Texts(1)
     texts = [source.told() for _ in range(SENTENCES)]
     vectors = [np.asarray(each.vector) for each in await embedder.embed(texts)]
@@ -110,7 +111,7 @@ async def fill(archive: PostgresMemoryArchive, embedder: onnx.OnnxEmbedder) -> d
 class Bench:
     store: PostgresMemoryStore
     memory: SemanticMemory
-    embedder: onnx.OnnxEmbedder
+    embedder: Embedder
     known: dict[Scope, Tenant]
     queries: int
 

@@ -141,7 +141,8 @@ class Life:
         assert [exact for exact, _ in one] == [exact for exact, _ in other]
         assert [similar for _, similar in one] == pytest.approx([similar for _, similar in other], abs=0.02)
         twins = [await archive.twins(memory.scope, [memory.content], self.now) for archive in self.archives]
-        assert sorted(map(repr, twins[0])) == sorted(map(repr, twins[1]))
+        one, other = (sorted(each, key=lambda memory: memory.id) for each in twins)
+        assert one == other
 
     async def change_model(self) -> None:
         old = self.old()
