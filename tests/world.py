@@ -9,6 +9,7 @@ from functools import lru_cache
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
 from agent_memory.adapters.in_memory.runtime import ToyRuntime
 from agent_memory.application.engine import Engine
+from agent_memory.application.read_ahead import ReadAhead
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.kv.ledger import Ledger
@@ -68,6 +69,7 @@ class World:
         rests = self.dice.choice([0, 1, 2, 3])
         self.runtime = ToyRuntime(vocabulary=VOCABULARY, window=self.window, weights=weights, rests=rests)
         self.writer = WriteBehind(self.store, lambda: None)
+        self.ahead = ReadAhead(self.store, budget=300)
         spec = self.runtime.spec
         scheduler = Scheduler(
             spec,
@@ -75,7 +77,7 @@ class World:
             max_turns=self.dice.choice([1, 2, 4]),
             chunk=self.dice.choice([4, 8]),
         )
-        self.engine = Engine(self.runtime, TieredBlocks(self.store, self.writer), scheduler)
+        self.engine = Engine(self.runtime, TieredBlocks(self.store, self.writer, self.ahead), scheduler)
         self.open: dict[TurnId, tuple[str, tuple[int, ...], list[int]]] = {}
 
     def run(self, steps: int) -> None:
@@ -144,6 +146,7 @@ class World:
 
     def write(self) -> None:
         self.writer.drain()
+        self.ahead.drain()
 
     def preempt(self) -> None:
         if self.open:

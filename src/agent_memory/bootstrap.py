@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from agent_memory.adapters.batching.embedder import BatchingEmbedder
 from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
+from agent_memory.adapters.disk.meter import Meter
 from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.onnx import embedder as onnx
@@ -45,6 +46,7 @@ from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.idempotency import Idempotency
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.model_condensing import ModelCondenser
+from agent_memory.application.read_ahead import ReadAhead
 from agent_memory.application.reembedding import Reembedding
 from agent_memory.application.remembering import Remembering
 from agent_memory.application.semantic_memory import SemanticMemory
@@ -60,12 +62,13 @@ from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
-from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
+from agent_memory.settings import CacheSettings, Machine, ModelPlan, Settings, load_profiles, plan_model
 
 _CHECK_SECONDS = 2.0
 _FIGURES = timedelta(seconds=5)
 _TENDING = timedelta(minutes=1)
 _RENEWING = timedelta(seconds=5)
+_AHEAD_SHARE = 16  # of the cache's memory, for what is read before it is asked for
 _DEFAULT_CONTEXT = 8192  # for a model whose config does not say
 
 
@@ -281,14 +284,17 @@ async def _open_conversation(
         model = load_model(source, precision, memory=folder)
         loaded.append(model)
         runtime, spec = model.runtime, model.runtime.spec
-        store = DiskBlockStore(folder, settings.cache.disk_budget_mb << 20, runtime.fingerprint, spec.identity)
+        store = _open_blocks(folder, settings.cache, runtime.fingerprint, spec.identity)
         writer = WriteBehind(store, wake)
         writer.start()
-        ledger = Ledger(spec, settings.cache.budget_mb << 20)
+        memory = settings.cache.budget_mb << 20
+        ahead = ReadAhead(store, memory // _AHEAD_SHARE)
+        ahead.start()
+        ledger = Ledger(spec, memory - memory // _AHEAD_SHARE)
         turns = settings.model.max_batch_size if settings.model.scheduler_enabled else 1
         stall = settings.model.max_stall_ms / 1000
         scheduler = Scheduler(spec, ledger, max_turns=turns, chunk=plan.prefill_chunk, max_stall=stall)
-        return Engine(runtime, TieredBlocks(store, writer), scheduler)
+        return Engine(runtime, TieredBlocks(store, writer, ahead), scheduler)
 
     thread = EngineThread(open_engine)
     await thread.start()
@@ -308,6 +314,16 @@ async def _open_conversation(
     )
     stack.callback(conversation.close)
     return conversation
+
+
+def _open_blocks(folder: Path, cache: CacheSettings, model: str, spec: str) -> DiskBlockStore:
+    key, envelope = cache.encryption, None
+    if key is not None:
+        from agent_memory.adapters.disk.sealing import Sealed
+
+        envelope = Sealed(key)
+    meter = Meter(folder / "written", (cache.disk_daily_write_mb << 20) or None)
+    return DiskBlockStore(folder, cache.disk_budget_mb << 20, model, spec, envelope=envelope, meter=meter)
 
 
 async def _state(probe: Callable[[], Awaitable[object]]) -> str:

@@ -20,6 +20,7 @@ from agent_memory.domain.kv.turn import Turn, TurnId
 
 log = logging.getLogger(__name__)
 
+_FLUSH_SECONDS = 1.0  # what writing gets at the end, however short the grace
 Deliver = Callable[[Event], None]
 
 
@@ -63,6 +64,7 @@ class EngineThread:
         self._engine: Engine | None = None
         self._closed = False
         self._deadline: float | None = None
+        self._grace = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._life: Future[None] | None = None
 
@@ -117,7 +119,9 @@ class EngineThread:
         self._mailbox.put(_Conclude(turn, generated))
 
     async def close(self, grace: float = 30.0) -> None:
-        """Take no more turns, let the running ones end within `grace` seconds, write every block, end the thread."""
+        """Take no more turns, let the running ones end within `grace` seconds, write every block within as many more,
+        end the thread. What is not written by then is logged, and computed anew one day.
+        """
         self._closed = True
         self._mailbox.put(_Stop(grace))
         if self._life is not None:
@@ -160,6 +164,7 @@ class EngineThread:
             case _Wake():
                 pass
             case _Stop(grace):
+                self._grace = grace
                 self._deadline = time.monotonic() + grace
 
     def _submit(self, engine: Engine, turn: Turn, deliver: Deliver) -> None:
@@ -189,10 +194,11 @@ class EngineThread:
         for turn_id in list(self._listeners):
             self._deliver(Failed(turn_id, Unavailable("the server is shutting down")))
             engine.cancel(turn_id)
+        until = time.monotonic() + max(self._grace, _FLUSH_SECONDS)
         engine.step()
-        while not engine.idle:
+        while not engine.idle and time.monotonic() < until:
             engine.step()
-        engine.close()
+        engine.close(max(_FLUSH_SECONDS, until - time.monotonic()))
 
 
 def _public(error: Exception) -> AgentMemoryError:

@@ -1,14 +1,14 @@
 """What the engine needs of a model, of a place for blocks, and of a tokenizer.
 
-All synchronous. A ModelRuntime belongs to one thread. Of a BlockStore, `get` may run beside `put` and `delete`.
+All synchronous. A ModelRuntime belongs to one thread. Of a BlockStore, `get` may run beside everything, itself too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent_memory.domain.chat import Message
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.turn import Sampling, TurnId
 
@@ -157,6 +157,11 @@ class ChatTokenizer(Protocol):
     def stream(self) -> TextStream: ...
 
 
+class BytesWritten(NamedTuple):
+    today: int
+    total: int
+
+
 class BlockStore(Protocol):
     """A place for block parts. What it holds survives as long as the place does."""
 
@@ -168,9 +173,10 @@ class BlockStore(Protocol):
         """None when absent, or found damaged: such a part is put out of the way, counted, and absent from then on."""
         ...
 
-    def put(self, block: CacheBlock, part: Part, payload: BlockPayload) -> list[PartKey]:
-        """Hold a part; returns what had to be evicted for it. May be repeated. Raises OSError when the place fails,
-        and then holds what it held before.
+    def put(self, block: CacheBlock, part: Part, payload: BlockPayload, root: BlockHash) -> list[PartKey]:
+        """Hold a part of the namespace `root`; returns what had to be evicted for it. May be repeated. Raises OSError
+        when the place fails, PoolExhausted when it is too small, WritesSpent when no more may be written today, and
+        then holds what it held before.
         """
         ...
 
@@ -180,4 +186,9 @@ class BlockStore(Protocol):
 
     def delete(self, key: PartKey) -> None:
         """May be repeated, and may name what is not there."""
+        ...
+
+    @property
+    def written(self) -> BytesWritten:
+        """What was written to a place that wears out, today and ever. May be read from any thread."""
         ...

@@ -21,6 +21,8 @@ VARIABLES: Mapping[str, str] = {
     "AGENT_MEMORY_DATA_DIR": "data_dir",
     "AGENT_MEMORY_DISK_BUDGET_MB": "cache.disk_budget_mb",
     "SEMANTIC_MLX_ENABLED": "model.enabled",
+    "AGENT_MEMORY_DISK_DAILY_WRITE_MB": "cache.disk_daily_write_mb",
+    "AGENT_MEMORY_ENCRYPTION_KEY": "cache.encryption_key",
     "SEMANTIC_MLX_MODEL_ID": "model.id",
     "SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "model.max_context_length",
     "SEMANTIC_MLX_MAX_BATCH_SIZE": "model.max_batch_size",
@@ -58,7 +60,7 @@ VARIABLES: Mapping[str, str] = {
 """Environment variable -> the key it sets."""
 
 _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
-_SECRET = ("database.url",)  # may hold a password, which no message repeats
+_SECRET = ("database.url", "cache.encryption_key")  # or may hold one: no message repeats them
 
 
 def load_settings(
@@ -165,6 +167,7 @@ def _checked(settings: Settings) -> Settings:
             f"SEMANTIC_SERVER_WORKERS={settings.server.workers}: a language model and its KV cache belong to one "
             "process: give --no-model as well, or leave it at 1"
         )
+    _ = settings.cache.encryption  # its form is checked when it is read
     if not settings.data_dir.strip():
         raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")
     return settings

@@ -3,10 +3,13 @@
 Where a default is None, something better informed decides: the model's profile, or the machine.
 """
 
+import base64
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+
+from agent_memory.domain.errors import Misconfigured
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -30,12 +33,30 @@ class ModelSettings(_Section, frozen=True):
 
 
 class CacheSettings(_Section, frozen=True):
-    """KV cache blocks: their precision, and how much of memory and disk they may fill."""
+    """KV cache blocks: their precision, how much of memory and disk they may fill, how much may be written to the disk
+    in a day (0 is no limit), and the key that seals them there.
+    """
 
     kv_bits: Literal[4, 8, 16] | None = None
     kv_group_size: Literal[32, 64, 128] | None = None
     budget_mb: Annotated[int, Meta(ge=64, le=1_048_576)] = 8192
     disk_budget_mb: Annotated[int, Meta(ge=64, le=16_777_216)] = 20_480
+    disk_daily_write_mb: Annotated[int, Meta(ge=0, le=16_777_216)] = 0
+    encryption_key: str | None = None
+
+    @property
+    def encryption(self) -> bytes | None:
+        """The key's 32 bytes. Raises Misconfigured, which never repeats it, when it has another form."""
+        if self.encryption_key is None:
+            return None
+        form = "AGENT_MEMORY_ENCRYPTION_KEY: must be 32 bytes in base64, as `openssl rand -base64 32` prints them"
+        try:
+            key = base64.b64decode(self.encryption_key, validate=True)
+        except ValueError as error:
+            raise Misconfigured(f"{form}: {error}") from None
+        if len(key) != 32:
+            raise Misconfigured(f"{form}; these are {len(key)} bytes")
+        return key
 
 
 class ServerSettings(_Section, frozen=True):

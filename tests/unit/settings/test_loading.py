@@ -1,5 +1,7 @@
 """Settings come from a file, the environment and the command line; what is wrong is named."""
 
+import base64
+
 import pytest
 
 from agent_memory.domain.errors import Misconfigured
@@ -53,6 +55,17 @@ def test_the_later_source_wins(tmp_path):
         ({"SEMANTIC_SERVER_PROT": "1"}, "unknown setting SEMANTIC_SERVER_PROT .* did you mean SEMANTIC_SERVER_PORT?"),
         ({"AGENT_MEMORY_DATADIR": "x"}, "unknown setting AGENT_MEMORY_DATADIR"),
         ({"AGENT_MEMORY_DATA_DIR": ""}, "AGENT_MEMORY_DATA_DIR: must not be empty"),
+        (
+            {"AGENT_MEMORY_ENCRYPTION_KEY": ""},
+            "ENCRYPTION_KEY: must be 32 bytes in base64, as `openssl.*; these are 0 bytes",
+        ),
+        (
+            {"AGENT_MEMORY_ENCRYPTION_KEY": "c2hvcnQ="},
+            "AGENT_MEMORY_ENCRYPTION_KEY: must be 32 bytes .* these are 5 bytes",
+        ),
+        ({"AGENT_MEMORY_ENCRYPTION_KEY": "not base64!"}, "AGENT_MEMORY_ENCRYPTION_KEY: must be 32 bytes in base64"),
+        ({"AGENT_MEMORY_ENCRYPTION_KEY": "Schlüssel"}, "AGENT_MEMORY_ENCRYPTION_KEY: must be 32 bytes in base64"),
+        ({"AGENT_MEMORY_DISK_DAILY_WRITE_MB": "-1"}, "AGENT_MEMORY_DISK_DAILY_WRITE_MB=-1: expected int >= 0"),
         ({"DB_MIN_POOL_SIZE": "30"}, "DB_MIN_POOL_SIZE=30: must not exceed DB_MAX_POOL_SIZE=20"),
         ({"AGENT_MEMORY_SETTINGS": "/no/such.toml"}, "settings file /no/such.toml: cannot be read"),
     ],
@@ -60,6 +73,16 @@ def test_the_later_source_wins(tmp_path):
 def test_what_is_wrong_is_named(environ, told):
     with pytest.raises(Misconfigured, match=told):
         load_settings(environ)
+
+
+def test_a_key_is_read_and_never_repeated():
+    key = base64.b64encode(bytes(range(32))).decode()
+    assert load_settings({"AGENT_MEMORY_ENCRYPTION_KEY": f" {key}\n"}).cache.encryption == bytes(range(32))
+    assert load_settings({}).cache.encryption is None
+    for wrong in (key[:-4], f"{key}{key}", f"!{key}"):
+        with pytest.raises(Misconfigured) as told:
+            load_settings({"AGENT_MEMORY_ENCRYPTION_KEY": wrong})
+        assert wrong not in str(told.value)
 
 
 def test_an_option_is_blamed_by_its_name():

@@ -6,6 +6,7 @@ Where blocks live is the ledger's.
 
 from collections import deque
 from dataclasses import replace
+from itertools import islice
 
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, PartKey, common_prefix, pack
@@ -173,6 +174,19 @@ class Scheduler:
         local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
         local = local if self.spec.reach else ()
         return Restore(turn, match.blocks, local, match.length, match.common, parked, self._patience)
+
+    def next_up(self) -> list[Turn]:
+        """The turns at the head of the queue, as many as run at once."""
+        return list(islice(self.waiting, self.max_turns))
+
+    def upcoming(self) -> list[PartKey]:
+        """The parts that they will be restored from, as far as one can tell now, and that are not in memory."""
+        keys: list[PartKey] = []
+        for turn in self.next_up():
+            match = self._match(turn)
+            if self.ledger.parking.find(turn.root, pack(turn.tokens), match.length) is None:
+                keys += self._restore(turn, match).keys
+        return [key for key in keys if key not in self.ledger.pool]
 
     def _match(self, turn: Turn) -> PrefixMatch:
         limit = turn.prompt_tokens - 1  # the model has to read one token to say the next
