@@ -8,7 +8,6 @@ vectors those of their text, bent a little for each copy.
     python -m benchmarks.search_at_scale [--text FILE] [--json]
 """
 
-import argparse
 import asyncio
 import random
 import re
@@ -35,7 +34,7 @@ from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Sco
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder
-from benchmarks import harness
+from benchmarks.harness import arguments, bar, report
 from benchmarks.load.texts import Texts
 
 TABLES = {
@@ -167,19 +166,22 @@ async def run(sentences: list[str], classes: Scopes) -> dict[str, dict[str, floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--text", type=Path)
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/search_at_scale.json")
     options = parser.parse_args()
     source = Texts(1)
     made = [source.told() for _ in range(3000)]
     sentences = sentences_of(options.text.read_text()) if options.text else made
     figures = {table: asyncio.run(run(sentences, classes)) for table, classes in TABLES.items()}
-    for table, rows in figures.items():
-        for kind, row in rows.items():
-            print(f"{table:12} {kind:20}", *(f"{name} {value:<8}" for name, value in row.items()))
-    if options.json:
-        print(harness.write("search_at_scale", {"memories": 100_000, "queries": QUERIES, "tables": figures}))
+    bars = [
+        bar(f"{table}, {kind}: {name}", row[name], at_most=12 if kind == "store" else limit)
+        for table, rows in figures.items()
+        for kind, row in rows.items()
+        for name, limit in (("p50 ms", 10), ("p99 ms", 30))
+        if name in row and not (kind == "store" and name == "p99 ms")
+    ]
+    what = {"memories": 100_000, "queries": QUERIES}
+    report("search_at_scale", what | {"tables": figures, "bars": bars}, keep=options.json)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,15 @@ is counted once. The slope is that of the second half: until then the caches fil
     python -m benchmarks.soak [--requests 100000] [--json]
 """
 
-import argparse
 import statistics
 import sys
 import tempfile
 
 import psutil
 
-from benchmarks import harness
+from benchmarks.harness import arguments, bar, report
 from benchmarks.load.__main__ import NO_LIMITS, fill, load
+from benchmarks.servers import free_port, running
 
 STEP_SECONDS = 15
 OPTIONS = ["--writes", "0.25", "--scopes", "1000"]
@@ -33,10 +33,10 @@ def memory_mb() -> dict[str, float]:
 
 
 def run(requests: int) -> list[dict[str, float]]:
-    port = harness.free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         serve = [sys.executable, "-m", "agent_memory.entrypoints.cli", "serve", "--no-model", "--port", str(port)]
-        with harness.running([*serve, "--data-dir", folder], port, "/health", "none", **NO_LIMITS) as server:
+        with running([*serve, "--data-dir", folder], port, "/health", "none", NO_LIMITS) as server:
             series = [{"requests": 0, **memory_mb()}]
             fill(server.url)
             while series[-1]["requests"] < requests:
@@ -49,7 +49,7 @@ def run(requests: int) -> list[dict[str, float]]:
     return series
 
 
-def summary(series: list[dict[str, float]]) -> dict[str, object]:
+def summary(series: list[dict[str, float]]) -> dict[str, float]:
     late = series[len(series) // 2 :]
     slope = statistics.linear_regression([each["requests"] for each in late], [each["server"] for each in late]).slope
     return {
@@ -63,15 +63,17 @@ def summary(series: list[dict[str, float]]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/soak.json")
     options = parser.parse_args()
     series = run(options.requests)
     figures = summary(series)
-    print(figures)
-    if options.json:
-        print(harness.write("soak", {"requests": series[-1]["requests"], **figures, "series": series}))
+    slope = "server MB per 100,000 requests, second half"
+    bars = [
+        bar("server MB at most", figures["server MB at most"], at_most=700),
+        bar(slope, figures[slope], at_most=10),  # of some 400: what an allocator may keep
+    ]
+    report("soak", {"requests": series[-1]["requests"], **figures, "bars": bars, "series": series}, keep=options.json)
 
 
 if __name__ == "__main__":

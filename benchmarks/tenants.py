@@ -8,7 +8,6 @@ nearest found, by comparing the query with every stored vector here, in numpy.
     python -m benchmarks.tenants [--queries 100] [--json]
 """
 
-import argparse
 import asyncio
 import random
 import tempfile
@@ -33,7 +32,7 @@ from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder
-from benchmarks import harness
+from benchmarks.harness import arguments, bar, report
 from benchmarks.load.texts import Texts
 
 KINDS = {1: 40_000, 20: 2000, 400: 100, 10_000: 4}  # tenants: memories of each
@@ -162,14 +161,18 @@ async def run(queries: int) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--queries", type=int, default=100, help="of each kind of tenant and each filter")
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/tenants.json")
     options = parser.parse_args()
     figures = asyncio.run(run(options.queries))
-    if options.json:
-        memories_ = sum(tenants * size for tenants, size in KINDS.items())
-        print(harness.write("tenants", {"memories": memories_, "queries": options.queries, "rows": figures}))
+    bars = [
+        bar(f"{kind}: {name}, the worst filter", min(row[name] for row in rows.values()), at_least=least)
+        for kind, rows in figures.items()
+        for name, least in (("k of k %", 100), ("recall@10 %", 99))
+    ]
+    stored = sum(tenants * size for tenants, size in KINDS.items())
+    what = {"memories": stored, "queries": options.queries}
+    report("tenants", what | {"rows": figures, "bars": bars}, keep=options.json)
 
 
 if __name__ == "__main__":

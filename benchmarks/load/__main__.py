@@ -7,7 +7,6 @@ one that is committed. Each row runs several times in turn with the others; medi
     python -m benchmarks.load [--seconds 30] [--rounds 3] [--workers 1] [--json]
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,8 +18,9 @@ from statistics import median
 import httpx
 import psutil
 
-from benchmarks import harness
+from benchmarks.harness import arguments, bar, report
 from benchmarks.load.texts import Texts
+from benchmarks.servers import free_port, running
 
 USERS, FILL = 50, 100
 # Fifty users of one agent are meant to ask more often than one agent may.
@@ -32,6 +32,12 @@ ROWS = {
     "mixed, 120/s offered": ["--writes", "0.25", "--offered", "120"],
     "mixed, 70 % of the texts repeat": ["--writes", "0.25", "--repeats", "0.7"],
 }
+BARS = (
+    ("search", "requests/s", {"at_least": 300}),
+    ("mixed, 75 % search", "requests/s", {"at_least": 220}),
+    ("mixed, 120/s offered", "p95 ms", {"at_most": 60}),
+    ("mixed, 70 % of the texts repeat", "requests/s", {"at_least": 700}),
+)
 
 
 def fill(url: str) -> None:
@@ -81,11 +87,11 @@ def load(url: str, seconds: int, series: int, options: list[str]) -> dict[str, f
 
 
 def run(seconds: int, rounds: int, workers: int, wanted: list[str]) -> dict[str, object]:
-    port = harness.free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         serve = [sys.executable, "-m", "agent_memory.entrypoints.cli", "serve", "--no-model", "--port", str(port)]
         options = ["--workers", str(workers), "--data-dir", folder]
-        with harness.running([*serve, *options], port, "/health", "none", **NO_LIMITS) as server:
+        with running([*serve, *options], port, "/health", "none", NO_LIMITS) as server:
             fill(server.url)
             load(server.url, 5, 0, ["--writes", "0.25"])  # unmeasured: plans of connections, caches of the database
             samples: dict[str, list[dict[str, float]]] = {row: [] for row in wanted}
@@ -100,17 +106,16 @@ def run(seconds: int, rounds: int, workers: int, wanted: list[str]) -> dict[str,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--seconds", type=int, default=30, help="of each run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--row", action="append", choices=list(ROWS), help="only this row; may be repeated")
-    parser.add_argument("--json", action="store_true", help="write benchmarks/results/load.json")
     options = parser.parse_args()
     figures = run(options.seconds, options.rounds, options.workers, options.row or list(ROWS))
-    if options.json:
-        setting = {"users": USERS, "memories in a scope": FILL, "seconds": options.seconds, "workers": options.workers}
-        print(harness.write("load", setting | {"rows": figures}))
+    bars = [bar(f"{row}, {name}", figures[row][name], **limit) for row, name, limit in BARS if row in figures]
+    setting = {"users": USERS, "memories in a scope": FILL, "seconds": options.seconds, "workers": options.workers}
+    report("load", setting | {"rows": figures, "bars": bars}, keep=options.json)
 
 
 if __name__ == "__main__":
