@@ -50,7 +50,7 @@ def run(requests: int) -> list[dict[str, float]]:
 
 
 def summary(series: list[dict[str, float]]) -> dict[str, float]:
-    late = series[len(series) // 2 :]
+    late = series[min(len(series) // 2, len(series) - 2) :]
     slope = statistics.linear_regression([each["requests"] for each in late], [each["server"] for each in late]).slope
     return {
         "server MB at the start": series[0]["server"],
