@@ -1,5 +1,6 @@
 """Several processes that serve memories on one port: all of them on one database, none missed when it dies."""
 
+import contextlib
 import os
 import re
 import signal
@@ -18,11 +19,12 @@ ADA = {"agent_id": "guide", "user_id": "ada"}
 
 
 def workers_of(server):
-    return [
-        each
-        for each in psutil.Process(server.process.pid).children()
-        if "agent_memory.entrypoints.worker" in each.cmdline()
-    ]
+    found = []
+    for process in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if "agent_memory.entrypoints.worker" in process.cmdline():
+                found.append(process)
+    return found
 
 
 def remembered(server, number):
