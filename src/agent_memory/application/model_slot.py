@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from agent_memory.application.conversation import Conversation
+from agent_memory.application.conversation import Conversation, Prompt, Reply
 from agent_memory.application.engine import EngineStats
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.holdings import Holdings
@@ -92,6 +92,10 @@ class ModelSlot(Generic[Plan]):
         if self._loaded is None:
             raise Unavailable(self._why_empty, _COME_BACK if self._under_way else None)
         return self._loaded.conversation
+
+    def reply(self, prompt: Prompt) -> Reply:
+        """By the model that is loaded at the moment. Raises Unavailable at once, else what it raises."""
+        return self.ready().reply(prompt)
 
     def stats(self) -> EngineStats:
         return EngineStats() if self._loaded is None else self._loaded.conversation.stats()

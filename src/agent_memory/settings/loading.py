@@ -20,6 +20,7 @@ SETTINGS_FILE = "AGENT_MEMORY_SETTINGS"
 VARIABLES: Mapping[str, str] = {
     "AGENT_MEMORY_DATA_DIR": "data_dir",
     "AGENT_MEMORY_DISK_BUDGET_MB": "cache.disk_budget_mb",
+    "SEMANTIC_MLX_ENABLED": "model.enabled",
     "AGENT_MEMORY_DISK_DAILY_WRITE_MB": "cache.disk_daily_write_mb",
     "AGENT_MEMORY_ENCRYPTION_KEY": "cache.encryption_key",
     "SEMANTIC_MLX_MODEL_ID": "model.id",
@@ -36,6 +37,7 @@ VARIABLES: Mapping[str, str] = {
     "SEMANTIC_ADMIN_KEY": "server.admin_key",
     "SEMANTIC_SERVER_HOST": "server.host",
     "SEMANTIC_SERVER_PORT": "server.port",
+    "SEMANTIC_SERVER_WORKERS": "server.workers",
     "SEMANTIC_SERVER_LOG_LEVEL": "server.log_level",
     "SEMANTIC_SERVER_CORS_ORIGINS": "server.cors_origins",
     "SEMANTIC_SERVER_MAX_BODY_MB": "server.max_body_mb",
@@ -45,10 +47,13 @@ VARIABLES: Mapping[str, str] = {
     "DB_MIN_POOL_SIZE": "database.min_pool_size",
     "DB_MAX_POOL_SIZE": "database.max_pool_size",
     "DB_COMMAND_TIMEOUT": "database.command_timeout",
+    "EMBEDDING_MODEL": "memory.embedding_model",
     "RECENCY_DECAY_DAYS": "memory.recency_decay_days",
+    "FADE_AFTER_DAYS": "memory.fade_after_days",
     "RATE_LIMIT_WRITES_PER_MINUTE": "memory.rate_limit_writes_per_minute",
     "RATE_LIMIT_SEARCHES_PER_MINUTE": "memory.rate_limit_searches_per_minute",
     "SUMMARIZATION_ENABLED": "memory.summarization_enabled",
+    "SUMMARIZATION_BY_MODEL": "memory.summarization_by_model",
     "SUMMARIZATION_THRESHOLD": "memory.summarization_threshold",
     "SUMMARIZATION_BATCH_SIZE": "memory.summarization_batch_size",
     "SUMMARIZATION_INTERVAL_SECONDS": "memory.summarization_interval_seconds",
@@ -158,6 +163,11 @@ def _checked(settings: Settings) -> Settings:
     if memory.summarization_batch_size > memory.summarization_threshold:
         batch, threshold = memory.summarization_batch_size, memory.summarization_threshold
         raise Misconfigured(f"SUMMARIZATION_BATCH_SIZE={batch}: must not exceed SUMMARIZATION_THRESHOLD={threshold}")
+    if settings.server.workers > 1 and settings.model.enabled:
+        raise Misconfigured(
+            f"SEMANTIC_SERVER_WORKERS={settings.server.workers}: a language model and its KV cache belong to one "
+            "process: give --no-model as well, or leave it at 1"
+        )
     _ = settings.cache.encryption  # its form is checked when it is read
     if not settings.data_dir.strip():
         raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")

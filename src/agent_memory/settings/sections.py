@@ -21,6 +21,7 @@ class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ModelSettings(_Section, frozen=True):
     """Which language model, and how it is asked when a request leaves it open."""
 
+    enabled: bool = True
     id: Annotated[str, Meta(min_length=1)] | None = None
     max_context_length: Annotated[int, Meta(ge=256, le=1_048_576)] | None = None
     max_batch_size: Annotated[int, Meta(ge=1, le=64)] = 2
@@ -63,6 +64,7 @@ class ServerSettings(_Section, frozen=True):
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
     log_level: LogLevel = "INFO"
     cors_origins: tuple[str, ...] = ()
     admin_key: Annotated[str, Meta(min_length=1)] | None = None
@@ -81,19 +83,22 @@ class DatabaseSettings(_Section, frozen=True):
 
 
 class MemorySettings(_Section, frozen=True):
-    """How memories are ranked, whether the oldest of too many are condensed, and how often one may ask.
+    """How memories are ranked, whether the oldest of too many are condensed or fade, and how often one may ask.
 
-    Condensing is off unless it is asked for: what was said stays found word by word. So are the limits, of which
-    0 is none.
+    Condensing and fading are off unless they are asked for: what was said stays found word by word. The limits are
+    those of the HTTP server; 0 is none, and so is what is too much to count.
     """
 
+    embedding_model: Annotated[str, Meta(min_length=1)] | None = None
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     summarization_enabled: bool = False
+    summarization_by_model: bool = False
     summarization_threshold: Annotated[int, Meta(ge=2, le=1_000_000)] = 100
     summarization_batch_size: Annotated[int, Meta(ge=2, le=1000)] = 50
     summarization_interval_seconds: Annotated[float, Meta(gt=0, le=864_000)] = 300.0
-    rate_limit_writes_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 0
-    rate_limit_searches_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    fade_after_days: Annotated[float, Meta(ge=0, le=36_500)] = 0.0
+    rate_limit_writes_per_minute: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 60
+    rate_limit_searches_per_minute: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 120
 
 
 class Settings(_Section, frozen=True):

@@ -55,6 +55,8 @@ _ROUTES = (
     keeping.memory_history,
     keeping.supersede_memory,
     keeping.remember_batch,
+    keeping.condense_memories,
+    keeping.restore_memories,
     keeping.forget_selected,
     keeping.erase_user,
     keeping.memory_stats,
