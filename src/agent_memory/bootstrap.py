@@ -42,9 +42,10 @@ from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.transfer import Transfer
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
+from agent_memory.domain.kv.attention import AttentionChoice
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.limits import Limit
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
@@ -186,17 +187,19 @@ async def _open_conversation(
     loaded: list[LoadedModel] = []
 
     def open_engine(wake: Callable[[], None]) -> Engine:
-        precision = Precision(plan.kv_bits, plan.kv_group_size)
-        model = load_model(source, precision, memory=folder)
+        precision = Precision.of(plan.kv_bits, plan.kv_group_size)
+        memory = settings.cache.budget_mb << 20
+        room = memory - memory // _AHEAD_SHARE
+        attention = AttentionChoice(plan.kv_attention, plan.max_context_length or 0, room, plan.prefill_chunk)
+        model = load_model(source, precision, memory=folder, attention=attention)
         loaded.append(model)
         runtime, spec = model.runtime, model.runtime.spec
         store = _open_blocks(folder, settings.cache, runtime.fingerprint, spec.identity)
         writer = WriteBehind(store, wake)
         writer.start()
-        memory = settings.cache.budget_mb << 20
-        ahead = ReadAhead(store, memory // _AHEAD_SHARE)
+        ahead = ReadAhead(store, memory - room)
         ahead.start()
-        ledger = Ledger(spec, memory - memory // _AHEAD_SHARE)
+        ledger = Ledger(spec, room)
         turns = settings.model.max_batch_size if settings.model.scheduler_enabled else 1
         stall = settings.model.max_stall_ms / 1000
         scheduler = Scheduler(spec, ledger, max_turns=turns, chunk=plan.prefill_chunk, max_stall=stall)
@@ -206,8 +209,7 @@ async def _open_conversation(
     await thread.start()
     stack.push_async_callback(thread.close, settings.server.shutdown_seconds)
     model = loaded[0]
-    spec = model.runtime.spec
-    runs_on["model"] = f"{plan.id}, {spec.precision.bits}-bit KV cache, {model.backend}"
+    runs_on["model"] = f"{plan.id}, {model.runtime.spec}, {model.backend}"
     limits = [limit for limit in (plan.max_context_length, model.max_context) if limit]
     conversation = Conversation(
         thread,

@@ -13,14 +13,15 @@ ONE, TWO = TurnId("one"), TurnId("two")
 ROOT = Namespace("t", "m", "s").root
 
 
-def _mlx(kind):
+def _mlx(kind, attention="expanded"):
     def make(tmp_path):
         from models import make_model
 
         from agent_memory.adapters.mlx.loading import load_model
-        from agent_memory.domain.kv.spec import Precision
+        from agent_memory.domain.kv.attention import AttentionChoice
+        from agent_memory.domain.kv.precision import Precision
 
-        return load_model(make_model(tmp_path / kind, kind), Precision(4), tmp_path).runtime
+        return load_model(make_model(tmp_path / kind, kind), Precision(4), tmp_path, AttentionChoice(attention)).runtime
 
     return make
 
@@ -30,6 +31,9 @@ MAKERS = {
     "in_memory, windowed": lambda _: ToyRuntime(vocabulary=50, window=3),
     "mlx llama": _mlx("llama"),
     "mlx gemma3": _mlx("gemma3_text"),
+    "mlx gemma3, packed": _mlx("gemma3_text", "packed"),
+    "mlx deepseek_v2": _mlx("deepseek_v2"),
+    "mlx deepseek_v3, packed": _mlx("deepseek_v3", "packed"),
 }
 
 

@@ -8,8 +8,12 @@ from models import CONFIGS
 from agent_memory.domain.kv.block import Part, PartKey
 from agent_memory.domain.kv.turn import Sampling
 
-KINDS = pytest.mark.parametrize("kind", CONFIGS)
-BITS = pytest.mark.parametrize("bits", [4, 8, 16])
+PACKED = [f"{kind}, packed" for kind in CONFIGS]
+KINDS = pytest.mark.parametrize("kind", [*CONFIGS, *PACKED])
+ODD = ["llama", "gemma3_text", "gemma3_wide", "deepseek_v3", "deepseek_v32", "llama, packed", "gemma3_text, packed"]
+EDGES = pytest.mark.parametrize("kind", ODD)
+ROUNDED = [(kind, bits) for kind in (*CONFIGS, *PACKED) for bits in (4, "k8v4")]
+FINER = [(kind, bits) for kind in (*CONFIGS, "gemma3_text, packed") for bits in (8, 16)]
 
 
 def text(length, seed=0):
@@ -17,8 +21,7 @@ def text(length, seed=0):
     return [dice.randrange(250) for _ in range(length)]
 
 
-@KINDS
-@BITS
+@pytest.mark.parametrize(("kind", "bits"), [*ROUNDED, *FINER])
 def test_a_conversation_goes_on_as_if_it_were_read_anew(kind, bits, load, bench):
     runtime = load(kind, bits).runtime
     hot, warm, said, answers = bench(runtime, "hot"), bench(runtime, "warm"), text(700), ()
@@ -56,7 +59,7 @@ def assert_same_blocks(one, other):
         assert mine == theirs
 
 
-@KINDS
+@EDGES
 @pytest.mark.parametrize("length", [1, 2, 255, 256, 257, 511, 512, 513, 600])
 def test_every_length_around_a_block_edge_restores(kind, length, load, bench):
     runtime = load(kind).runtime
@@ -66,14 +69,17 @@ def test_every_length_around_a_block_edge_restores(kind, length, load, bench):
     assert cached == length - 1
 
 
-@pytest.mark.parametrize(("kind", "length"), [("gemma3_text", 352), ("gemma3_text", 608), ("gemma3_wide", 856)])
+@pytest.mark.parametrize(
+    ("kind", "length"),
+    [("gemma3_text", 352), ("gemma3_text", 608), ("gemma3_wide", 856), ("gemma3_wide, packed", 856)],
+)
 def test_a_prompt_whose_window_begins_at_a_block_edge_restores(kind, length, load, bench):
     runtime = load(kind).runtime
     bench(runtime).ask(text(length), count=3)
     assert bench(runtime).ask(text(length), count=3)[1] == length - 1
 
 
-@KINDS
+@EDGES
 @pytest.mark.parametrize("at", [5, 250, 256, 300, 511, 690])
 def test_a_conversation_that_diverges_reuses_what_is_common(kind, at, load, bench):
     runtime = load(kind).runtime
@@ -152,7 +158,7 @@ def test_other_weights_of_equal_geometry_find_nothing(load, bench, tmp_path):
     from models import make_model
 
     from agent_memory.adapters.mlx.loading import load_model
-    from agent_memory.domain.kv.spec import Precision
+    from agent_memory.domain.kv.precision import Precision
 
     twin = load_model(make_model(tmp_path / "twin", "llama", seed=1), Precision(4), tmp_path).runtime
     bench(load("llama").runtime).ask(text(300))

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import CacheBlock, Part
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.precision import Precision
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind
 from agent_memory.domain.kv.turn import Sampling, TurnId
 from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload, Piece
 

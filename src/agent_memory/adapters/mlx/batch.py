@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import mlx.core as mx
 
 from agent_memory.adapters.mlx.caches import LayerCache
-from agent_memory.adapters.mlx.codec import Codec
 from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.kv.turn import Sampling, TurnId
 
@@ -87,8 +86,7 @@ class Running:
 class DecodeBatch:
     """Empty, or two turns and more: one alone decodes on its own caches."""
 
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
+    def __init__(self) -> None:
         self._layers: list[LayerCache] = []
         self.members: list[Running] = []
 
@@ -124,5 +122,5 @@ class DecodeBatch:
                 layer.inner.extend(self._merged(join, number).inner)
 
     def _merged(self, members: Sequence[Running], number: int) -> LayerCache:
-        inners = [member.caches[number].inner for member in members]
-        return LayerCache(type(inners[0]).merge(inners), self._codec)
+        caches = [member.caches[number] for member in members]
+        return caches[0].merged(caches)
