@@ -3,9 +3,12 @@
 import random
 
 import pytest
-from models import CONFIGS
+from models import CONFIGS, make_model
 
+from agent_memory.adapters.mlx.loading import load_model
+from agent_memory.domain.kv.attention import AttentionChoice
 from agent_memory.domain.kv.block import Part, PartKey
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.turn import Sampling
 
 PACKED = [f"{kind}, packed" for kind in CONFIGS]
@@ -155,11 +158,6 @@ def test_the_same_seed_draws_the_same_answer_cached_or_not(kind, load, bench):
 
 
 def test_other_weights_of_equal_geometry_find_nothing(load, bench, tmp_path):
-    from models import make_model
-
-    from agent_memory.adapters.mlx.loading import load_model
-    from agent_memory.domain.kv.precision import Precision
-
     twin = load_model(make_model(tmp_path / "twin", "llama", seed=1), Precision(4), tmp_path).runtime
     bench(load("llama").runtime).ask(text(300))
     assert bench(twin).ask(text(300))[1] == 0
@@ -198,3 +196,13 @@ def test_a_pool_too_small_for_all_still_answers_from_disk(kind, load, bench):
     prompts = [text(500, seed=n) for n in range(4)]
     first = [small.ask(prompt, count=4)[0] for prompt in prompts]
     assert [small.ask(prompt, count=4) for prompt in prompts] == [(answer, 499) for answer in first]
+
+
+@pytest.mark.parametrize("attention", ["expanded", "packed"])
+def test_a_head_that_no_group_divides_is_kept_in_16_bits_and_told_of(attention, bench, tmp_path, caplog):
+    folder = make_model(tmp_path / "odd", "deepseek_v2", v_head_dim=80)
+    runtime = load_model(folder, Precision(4), tmp_path, AttentionChoice(attention)).runtime
+    assert "16-bit where a head has 80 numbers" in caplog.text
+    assert [str(encoding) for encoding in runtime.spec.encodings(runtime.spec.layers[0])] == ["q4g32", "16"]
+    first, _ = bench(runtime).ask(text(300))
+    assert bench(runtime).ask(text(300)) == (first, 299)
