@@ -116,3 +116,15 @@ def test_what_it_wrote_is_counted_and_only_grows(make_store):
     grown = after.total - before.total
     assert grown == after.today - before.today
     assert grown == 0 if isinstance(store, InMemoryBlockStore) else grown > 1000
+
+
+def test_what_is_demoted_goes_first(make_store):
+    store = make_store(4_500)
+    for n in range(2):
+        store.put(block(n), Part.LASTING, payload(n), ROOT)
+    store.demote(key(block(1)))
+    evicted = []
+    for n in range(2, 5):
+        evicted += store.put(block(n), Part.LASTING, payload(n), ROOT)
+    assert evicted[0] == key(block(1))
+    store.demote(key(block(9)))

@@ -252,9 +252,11 @@ class Engine:
         for turn in self._ledger.towed:
             self._close(turn)
         self._ledger.towed.clear()
+        self._tiers.demote(self._ledger.passed)
         self._ledger.evicted.clear()
         self._ledger.forgotten.clear()
         self._ledger.used.clear()
+        self._ledger.passed.clear()
 
     def _look_ahead(self) -> None:
         """What the next turns need of the slower tier is read while others run."""

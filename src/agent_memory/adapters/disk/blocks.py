@@ -118,6 +118,13 @@ class DiskBlockStore:
             with suppress(OSError):
                 os.utime(shelf.path(key))  # recency survives a restart
 
+    def demote(self, key: PartKey) -> None:
+        with self._lock:
+            self._pool.demote(key)
+        for shelf in self._shelves:
+            with suppress(OSError):
+                os.utime(shelf.path(key), (0, 0))
+
     def put(self, block: CacheBlock, part: Part, payload: BlockPayload, root: BlockHash) -> list[PartKey]:
         header = Header(block, part, self._model, self._spec, digest="")
         shelf, *others = self._shelves

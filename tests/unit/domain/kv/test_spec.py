@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from agent_memory.domain.kv.precision import Encoding, Precision
-from agent_memory.domain.kv.spec import Attention, CacheSpec, Layer, LayerKind
+from agent_memory.domain.kv.spec import Attention, CacheSpec, Layer, LayerKind, StateArray
 
 FULL = Layer(LayerKind.FULL, kv_heads=8, key_dim=128, value_dim=128)
 WINDOW = Layer(LayerKind.WINDOW, kv_heads=8, key_dim=128, value_dim=128, window=1024)
@@ -72,3 +72,25 @@ def test_another_precision_is_another_cache(precision):
 
 def test_another_geometry_is_another_cache():
     assert CacheSpec((FULL, WINDOW), Precision()).identity != CacheSpec((WINDOW, FULL), Precision()).identity
+
+
+def test_a_recurrent_layer_costs_the_same_however_long_the_prefix():
+    state = Layer(LayerKind.RECURRENT, state=(StateArray((3, 100), "BF16"), StateArray((4, 8, 8), "F32")))
+    spec = CacheSpec((state, state, FULL), Precision(4, 64))
+    assert spec.state_bytes == spec.local_bytes(10) == spec.local_bytes(256) == 2 * (600 + 1024)
+    assert spec.lasting_bytes(10) == CacheSpec((FULL,), Precision(4, 64)).lasting_bytes(10)
+    assert spec.exact
+    assert spec.reach == 1
+
+
+def test_another_type_or_shape_of_state_is_another_cache():
+    def identity(shape, dtype):
+        return CacheSpec((Layer(LayerKind.RECURRENT, state=(StateArray(shape, dtype),)),), Precision()).identity
+
+    assert len({identity((3, 4), "F32"), identity((3, 4), "BF16"), identity((4, 3), "F32")}) == 3
+
+
+def test_a_model_without_attention_has_the_same_cache_at_every_precision():
+    layers = (Layer(LayerKind.RECURRENT, state=(StateArray((3, 4), "F32"),)),)
+    assert CacheSpec(layers, Precision(4)).identity == CacheSpec(layers, Precision(16)).identity
+    assert not CacheSpec(layers, Precision(4)).quantized
