@@ -39,6 +39,61 @@ CONFIGS = {
     "qwen3": _SMALL | {"model_type": "qwen3", "rope_theta": 1e6, "tie_word_embeddings": False},
     "gemma3_text": _SMALL
     | {"model_type": "gemma3_text", "sliding_window": 96, "sliding_window_pattern": 2, "query_pre_attn_scalar": 64},
+    # gated delta in three layers of four, full attention in the fourth
+    "qwen3_next": _SMALL
+    | {
+        "model_type": "qwen3_next",
+        "linear_num_value_heads": 4,
+        "linear_num_key_heads": 2,
+        "linear_key_head_dim": 32,
+        "linear_value_head_dim": 32,
+        "linear_conv_kernel_dim": 4,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "decoder_sparse_step": 1,
+        "shared_expert_intermediate_size": 128,
+        "mlp_only_layers": [],
+        "moe_intermediate_size": 64,
+        "rope_theta": 1e6,
+        "partial_rotary_factor": 0.25,
+    },
+    "mamba2": _SMALL
+    | {
+        "model_type": "mamba2",
+        "num_heads": 4,
+        "intermediate_size": 256,
+        "state_size": 32,
+        "layer_norm_epsilon": 1e-5,
+        "conv_kernel": 4,
+        "n_groups": 1,
+        "use_bias": False,
+        "use_conv_bias": True,
+        "tie_word_embeddings": False,
+        "time_step_limit": (0.0, 1000.0),
+        "time_step_rank": "auto",
+    },
+    # both in each layer, side by side
+    "falcon_h1": _SMALL
+    | {
+        "model_type": "falcon_h1",
+        "mamba_d_ssm": 256,
+        "mamba_d_head": 64,
+        "mamba_n_heads": 4,
+        "mamba_d_state": 32,
+        "tie_word_embeddings": False,
+    },
+    # recurrent and windowed layers
+    "recurrent_gemma": _SMALL
+    | {
+        "model_type": "recurrent_gemma",
+        "attention_bias": False,
+        "conv1d_width": 4,
+        "logits_soft_cap": 30.0,
+        "rope_theta": 10000.0,
+        "attention_window_size": 96,
+        "num_key_value_heads": 1,
+        "block_types": ["recurrent", "recurrent", "attention"],
+    },
     # a window wider than a block, so that a restored prefix needs the local parts of several
     "gemma3_wide": _SMALL
     | {"model_type": "gemma3_text", "sliding_window": 600, "sliding_window_pattern": 3, "query_pre_attn_scalar": 64},

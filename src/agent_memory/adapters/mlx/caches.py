@@ -15,8 +15,9 @@ from mlx_lm.models.cache import KVCache, RotatingKVCache
 from agent_memory.adapters.mlx.attention import PackedTensor
 from agent_memory.adapters.mlx.codec import LayerCodec, Packed, cut, tokens
 from agent_memory.adapters.mlx.packed import PackedCache
+from agent_memory.adapters.mlx.states import StateCache, empty_state
 from agent_memory.adapters.mlx.tape import Tape
-from agent_memory.domain.kv.spec import Attention, CacheSpec, Layer
+from agent_memory.domain.kv.spec import Attention, CacheSpec, Layer, LayerKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,12 @@ class Form:
     attention: Attention
     untouched: bool = False
 
-    def empty(self, tape: Tape | None) -> "LayerCache":
+    def empty(self, tape: Tape | None) -> "LayerCache | StateCache":
+        if self.layer.kind is LayerKind.RECURRENT:
+            return empty_state(self.layer)
+        return self._empty(tape)
+
+    def _empty(self, tape: Tape | None) -> "LayerCache":
         window = self.layer.window
         if self.attention is Attention.PACKED:
             return PackedLayerCache(PackedCache(window), self, tape)
@@ -43,7 +49,7 @@ class Form:
         """
         have, held = tokens(keys), min(length, self.layer.window or length)
         assert have >= held, f"{held} tokens from {have}"
-        cache = self.empty(tape)
+        cache = self._empty(tape)
         cache.hold(cut(keys, have - held, have), cut(values, have - held, have), length)
         return cache
 
@@ -99,6 +105,21 @@ class LayerCache:
     def hold(self, keys: Packed, values: Packed, length: int) -> None:
         """What is empty yet becomes the last of a prefix of `length` tokens."""
         raise NotImplementedError
+
+    @property
+    def seen(self) -> "LayerCache":
+        """What the model is given."""
+        return self
+
+    def listen(self, tape: Tape) -> None:
+        """What comes is read: rounded, and taped."""
+        self.tape = tape
+
+    def abandon(self) -> None:
+        """A piece will not be computed: what was taped of it is cut off."""
+
+    def settle(self) -> None:
+        """Batched caches keep their own books of the rows' lengths."""
 
     def mark(self) -> None:
         """Remember this place."""

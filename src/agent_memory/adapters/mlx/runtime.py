@@ -12,6 +12,7 @@ from agent_memory.adapters.mlx.codec import Codec, Packed, cut, join
 from agent_memory.adapters.mlx.geometry import grouping
 from agent_memory.adapters.mlx.payload import MlxPayload, arrays_of
 from agent_memory.adapters.mlx.sampling import say
+from agent_memory.adapters.mlx.states import StateCache, named_state, restored_state
 from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import CacheBlock, Part
@@ -19,7 +20,7 @@ from agent_memory.domain.kv.spec import CacheSpec, LayerKind
 from agent_memory.domain.kv.turn import Sampling, TurnId
 from agent_memory.ports.kv import BlockPayload, Piece
 
-_PART = {LayerKind.FULL: Part.LASTING, LayerKind.WINDOW: Part.LOCAL}
+_PART = {LayerKind.FULL: Part.LASTING, LayerKind.WINDOW: Part.LOCAL, LayerKind.RECURRENT: Part.LOCAL}
 
 
 class MlxRuntime:
@@ -91,7 +92,7 @@ class MlxRuntime:
         said_by = {member.id: token for member, token in zip(members, said, strict=True)}
         return [said_by[turn.id] for turn in turns]
 
-    def _step(self, turns: Sequence[Running], caches: list[LayerCache], tokens: list[int]) -> list[int]:
+    def _step(self, turns: Sequence[Running], caches: list[LayerCache | StateCache], tokens: list[int]) -> list[int]:
         logits = self._run(mx.array(tokens)[:, None], caches)[:, -1, :]
         said = []
         for row, turn in enumerate(turns):
@@ -101,8 +102,8 @@ class MlxRuntime:
         mx.eval(together, [cache.arrays() for cache in caches])
         return [int(token) for token in np.asarray(together)]
 
-    def _run(self, tokens: mx.array, caches: list[LayerCache]) -> Any:
-        return self._model(tokens, cache=self._grouped(caches))
+    def _run(self, tokens: mx.array, caches: list[LayerCache | StateCache]) -> Any:
+        return self._model(tokens, cache=self._grouped([cache.seen for cache in caches]))
 
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
         running, wanted = self._turns[turn], frozenset(parts)
@@ -110,10 +111,14 @@ class MlxRuntime:
             running.abandon()  # whoever is read in the middle of a piece will not go on with it
         arrays: dict[Part, dict[str, mx.array]] = {part: {} for part in wanted}
         for number, (layer, tape) in enumerate(zip(self._spec.layers, running.tapes, strict=True)):
-            keys, values = tape.read(block.start, block.end)
-            if (part := _PART[layer.kind]) in wanted:
-                for name, array in _named(number, keys, values):
-                    arrays[part][name] = mx.contiguous(array[0])
+            part, cache = _PART[layer.kind], running.caches[number]
+            if isinstance(cache, StateCache):
+                assert part not in wanted or block.end in (running.position, running.computed), "a state has gone on"
+                named = named_state(number, cache) if part in wanted else {}
+            else:
+                named = _named(number, *tape.read(block.start, block.end))
+            if part in wanted:
+                arrays[part] |= {name: mx.contiguous(array) for name, array in named.items()}
         mx.eval(arrays)
         return {part: MlxPayload(named) for part, named in arrays.items()}
 
@@ -128,11 +133,14 @@ class MlxRuntime:
         """Where the last whole block ends."""
         return pieces[-1].block.start if length % self._spec.block_tokens else length
 
-    def _restore(self, pieces: Sequence[Piece], length: int, tapes: Sequence[Tape]) -> list[LayerCache]:
+    def _restore(self, pieces: Sequence[Piece], length: int, tapes: Sequence[Tape]) -> list[LayerCache | StateCache]:
         lasting = [arrays_of(piece.lasting) for piece in pieces]
         local = [None if piece.local is None else arrays_of(piece.local) for piece in pieces]
-        caches = []
+        caches: list[LayerCache | StateCache] = []
         for number, (form, tape) in enumerate(zip(self._forms, tapes, strict=True)):
+            if form.layer.kind is LayerKind.RECURRENT:
+                caches.append(restored_state(number, form.layer, local[-1] or {}))
+                continue
             heads, codec = form.layer.kv_heads, form.codec
             stored = lasting if form.layer.kind is LayerKind.FULL else local
             held = [(piece, arrays) for piece, arrays in zip(pieces, stored, strict=True) if arrays is not None]
@@ -155,6 +163,6 @@ def _take(piece: Piece, arrays: dict[str, mx.array], name: str, heads: int, code
     return cut(tuple(packed), 0, piece.length)
 
 
-def _named(layer: int, keys: Packed, values: Packed) -> list[tuple[str, mx.array]]:
-    named = [(f"{layer}.k{i}", array) for i, array in enumerate(keys)]
-    return named + [(f"{layer}.v{i}", array) for i, array in enumerate(values)]
+def _named(layer: int, keys: Packed, values: Packed) -> dict[str, mx.array]:
+    named = {f"{layer}.k{i}": array[0] for i, array in enumerate(keys)}
+    return named | {f"{layer}.v{i}": array[0] for i, array in enumerate(values)}
