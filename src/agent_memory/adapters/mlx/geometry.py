@@ -22,12 +22,12 @@ def read_layers(model: Any) -> tuple[Layer, ...]:
     Raises Misconfigured for a kind of cache that cannot be kept.
     """
     caches = make_prompt_cache(model)
-    mx.eval(model(mx.array([[0]]), cache=caches))
+    mx.eval(model(mx.array([[0, 0]]), cache=caches))
     layers = _layers(caches)
     if any(layer.state for layer in layers):
-        mx.eval(model(mx.array([[0, 0, 0]]), cache=caches))
-        for number, (one, four) in enumerate(zip(layers, _layers(caches), strict=True)):
-            if one.state != four.state:
+        mx.eval(model(mx.array([[0]]), cache=caches))
+        for number, (one, other) in enumerate(zip(layers, _layers(caches), strict=True)):
+            if one.state != other.state:
                 raise Misconfigured(
                     f"cache {number} of this model is an ArraysCache that changes its shape or type as it reads, which "
                     "is not supported"
