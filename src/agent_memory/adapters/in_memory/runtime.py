@@ -41,7 +41,7 @@ class _Cache:
     full: list[bytes] = field(default_factory=list)
     window: list[bytes] = field(default_factory=list)
     window_start: int = 0
-    state: bytes = bytes(ENTRY_BYTES)
+    state: bytes = b""
     before: tuple[int, bytes] = (0, b"")
     spoken_from: tuple[int, bytes] | None = None
 
@@ -158,13 +158,13 @@ class ToyRuntime:
         if self._window:
             seen += b"|".join(self._visible(cache))
         entry = _digest(self._weights, seen, cache.state, token.to_bytes(4, "little"))
-        if self._window:
-            cache.window.append(_digest(entry, *self._visible(cache)))
+        cache.tokens += 1
         if self._full:
             cache.full.append(entry)
+        if self._window:
+            cache.window.append(_digest(entry, *self._visible(cache)))
         if self._recurrent:
             cache.state = _digest(cache.state, entry)
-        cache.tokens += 1
 
     def _visible(self, cache: _Cache) -> list[bytes]:
         """The windowed entries that the next token looks back on, itself not counted."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey, common_prefix, pack
+from agent_memory.domain.kv.block import CacheBlock, PartKey, common_prefix, pack
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.parking import Parked
 from agent_memory.domain.kv.pool import PoolExhausted
@@ -36,10 +36,8 @@ from agent_memory.domain.kv.steps import (
     Started,
     Step,
 )
-from agent_memory.domain.kv.tips import checkpoint_tokens, within_reach, worth_local
+from agent_memory.domain.kv.tips import Tips, within_reach
 from agent_memory.domain.kv.turn import Phase, Turn, TurnId
-
-TIPS = 4  # places with local parts that a turn is expected to keep in memory
 
 
 class Scheduler:
@@ -58,7 +56,7 @@ class Scheduler:
         chunk: int = 1024,
         max_stall: float = 0.5,
     ) -> None:
-        self.spec, self.ledger = spec, ledger
+        self.spec, self.ledger, self.tips = spec, ledger, Tips(spec)
         # A state is there only where a piece ends; before a window's end, each block has to keep both.
         self.chunk = spec.block_tokens if spec.exact and spec.windowed else chunk
         self.max_turns, self.max_waiting, self.max_stall = max_turns, max_waiting, max_stall
@@ -124,33 +122,14 @@ class Scheduler:
 
     def _put_away(self) -> Step | None:
         for turn in self.running.values():
-            ends = self._ends(turn)
-            blocks = turn.unsaved(self.spec.block_tokens, partial=self._at_tip(turn, ends))
+            blocks = turn.unsaved(self.spec.block_tokens, partial=self.tips.stands_at_one(turn))
             if blocks:
-                here = [b for b in blocks if b.end == turn.position] if self.spec.exact else blocks
-                return Save(turn, tuple(blocks), tuple(b for b in here if worth_local(b, ends, self.spec)))
+                return Save(turn, tuple(blocks), self.tips.local(turn, blocks))
             if turn.phase is Phase.SPOKEN:
                 return Rewind(turn)
             if turn.phase is Phase.ENDING:
                 return Retire(turn, park=turn.finish in ("stop", "length") and turn.kept == turn.position)
         return None
-
-    def _ends(self, turn: Turn) -> tuple[int, ...]:
-        """Where this conversation is likely to be taken up again, as far as one can tell now."""
-        ends = (turn.prompt_tokens, *turn.marks, *((turn.rereads,) if turn.finish else ()))
-        if not self.spec.exact:
-            return ends
-        # A prompt that comes again is restored to before its last token; the newest question may be put otherwise; and
-        # a turn that is put away goes on where it stands.
-        more = (turn.prompt_tokens - 1, *(end for _, end in turn.answers[-1:]), turn.position)
-        ends += more if turn.phase is Phase.ENDING else more[:-1]
-        return tuple(end for end in ends if end != turn.prompt_tokens)
-
-    def _at_tip(self, turn: Turn, ends: tuple[int, ...]) -> bool:
-        """Whether it stands where a block shorter than a whole one is to be kept."""
-        if not self.spec.exact:
-            return turn.phase is Phase.ENDING
-        return turn.position == turn.read and turn.position in ends and turn.position != turn.stated
 
     def _admit(self) -> Step | None:
         for turn in self.running.values():
@@ -182,13 +161,7 @@ class Scheduler:
         if not alike:
             return False
         known, prompt = self._match(turn).length, pack(turn.tokens[: turn.prompt_tokens - 1])
-        return any(self._gain(other, common_prefix(prompt, pack(other.tokens)), known) for other in alike)
-
-    def _gain(self, other: Turn, common: int, known: int) -> bool:
-        if not self.spec.exact:
-            return common >= known + (1 if other.finish else self.spec.block_tokens)
-        coming = (*self._ends(other), common - common % checkpoint_tokens(self.spec))
-        return any(known < end <= common and end >= other.position for end in coming)
+        return any(self.tips.brings(other, common_prefix(prompt, pack(other.tokens)), known) for other in alike)
 
     def _restore(self, turn: Turn, match: PrefixMatch, parked: TurnId | None = None) -> Restore:
         local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
@@ -222,15 +195,11 @@ class Scheduler:
         reading, decoding = self._next_reader(), self._decoding()
         if reading is not None and (self._decoded_last or not decoding):
             begun = reading.in_hand is not None
-            stop = self._next_stop(reading) if reading.in_hand is None else reading.in_hand
+            stop = reading.in_hand
+            if stop is None:
+                stop = reading.next_stop(self.chunk, reading.reads_to, self.tips.halts(reading))
             return Prefill(reading, reading.position, stop, begun, self._patience)
         return Decode(decoding) if decoding else None
-
-    def _next_stop(self, turn: Turn) -> int:
-        if not self.spec.exact:
-            return turn.next_stop(self.chunk, turn.reads_to)
-        apart = checkpoint_tokens(self.spec)  # states are kept at checkpoints and marks
-        return turn.next_stop(self.chunk, turn.reads_to, (*turn.marks, (turn.position // apart + 1) * apart))
 
     def _decoding(self) -> tuple[Turn, ...]:
         return tuple(turn for turn in self.running.values() if turn.phase is Phase.DECODING)
@@ -348,16 +317,10 @@ class Scheduler:
             parked = Parked(turn.id, turn.root, pack(turn.tokens[: turn.position]), tuple(turn.chain))
             self.ledger.park(parked, self.spec.working_bytes(turn.position, self.chunk))
         if self.spec.exact and turn.finish in ("stop", "length"):
-            self.ledger.leave_behind(self._left_behind(turn))
+            self.ledger.leave_behind(self.tips.left_behind(turn))
         if turn.finish is None:
             turn.requeue()
             self.waiting.appendleft(turn)
-
-    def _left_behind(self, turn: Turn) -> list[PartKey]:
-        apart = checkpoint_tokens(self.spec)
-        tips = [tip for tip in turn.passed(self.spec.block_tokens) if tip.end % apart]
-        parts = ((tip, (Part.LOCAL,) if self._whole(tip) else (Part.LOCAL, Part.LASTING)) for tip in tips)
-        return [PartKey(tip.hash, part) for tip, both in parts for part in both]
 
     def fail(self, turns: tuple[Turn, ...], error: Exception) -> list[Event]:
         """These turns are over; nothing of theirs is kept that is not kept already."""
@@ -371,8 +334,11 @@ class Scheduler:
 
     def _needs(self, turn: Turn) -> int:
         tokens = turn.prompt_tokens + turn.max_tokens
-        local = self.spec.window_bytes(min(tokens, TIPS * self.spec.reach)) + TIPS * self.spec.state_bytes
-        return self.spec.lasting_bytes(tokens) + local + self.spec.working_bytes(tokens, self.chunk)
+        return (
+            self.spec.lasting_bytes(tokens)
+            + self.tips.local_bytes(tokens)
+            + self.spec.working_bytes(tokens, self.chunk)
+        )
 
     def check(self) -> None:
         self.ledger.check()
