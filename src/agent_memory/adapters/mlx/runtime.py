@@ -115,6 +115,8 @@ class MlxRuntime:
             if isinstance(cache, StateCache):
                 assert part not in wanted or block.end in (running.position, running.computed), "a state has gone on"
                 named = named_state(number, cache) if part in wanted else {}
+            elif part not in wanted and Part.LASTING not in wanted:
+                continue  # a state alone is read of a block that was let go
             else:
                 named = _named(number, *tape.read(block.start, block.end))
             if part in wanted:

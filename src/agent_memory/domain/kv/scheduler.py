@@ -123,8 +123,9 @@ class Scheduler:
     def _put_away(self) -> Step | None:
         for turn in self.running.values():
             blocks = turn.unsaved(self.spec.block_tokens, partial=self.tips.stands_at_one(turn))
-            if blocks:
-                return Save(turn, tuple(blocks), self.tips.local(turn, blocks))
+            local = self.tips.local(turn, blocks)
+            if blocks or local:
+                return Save(turn, tuple(blocks), local)
             if turn.phase is Phase.SPOKEN:
                 return Rewind(turn)
             if turn.phase is Phase.ENDING:
@@ -303,7 +304,7 @@ class Scheduler:
 
     def _kept(self, step: Save, sizes: dict[PartKey, int]) -> None:
         turn = step.turn
-        self.ledger.keep(turn.id, step.blocks, sizes)
+        self.ledger.keep(turn.id, step.touched, sizes)
         turn.chain += [block for block in step.blocks if self._whole(block) or turn.phase is Phase.ENDING]
         if step.local:
             turn.stated = step.local[-1].end

@@ -74,9 +74,13 @@ class Tips:
         return turn.position == turn.read and turn.position in self.of(turn) and turn.position != turn.stated
 
     def local(self, turn: Turn, blocks: Sequence[CacheBlock]) -> tuple[CacheBlock, ...]:
-        """Those of the turn's blocks that are kept with their local parts. A state is that of where the turn stands."""
+        """Those of the turn's blocks that are kept with their local parts. A state is that of where the turn stands; it
+        may be the first reason to stand there, and the block is kept already.
+        """
         ends = self.of(turn)
         here = [block for block in blocks if block.end == turn.position] if self._spec.exact else blocks
+        if not blocks and not self._spec.windowed and self.stands_at_one(turn):
+            return tuple(turn.chain[-1:]) if self._spec.exact else ()
         return tuple(block for block in here if worth_local(block, ends, self._spec))
 
     def local_bytes(self, tokens: int) -> int:
