@@ -59,15 +59,6 @@ def test_a_state_of_token_ids_is_refused():
         read_layers(Layers(lambda: [caches.ArraysCache(1)], read))
 
 
-def test_a_list_of_several_attention_caches_is_refused():
-    def read(tokens, cache):
-        for one in cache.caches:
-            attend(tokens, one)
-
-    with pytest.raises(Misconfigured, match=r"layer 0 .* CacheList of KVCache, KVCache"):
-        read_layers(Layers(lambda: [caches.CacheList(caches.KVCache(), caches.KVCache())], read))
-
-
 @pytest.mark.parametrize("name", ["ChunkedKVCache", "ConcatenateKVCache"])
 def test_another_kind_of_cache_is_refused_by_its_name(name):
     def make():
