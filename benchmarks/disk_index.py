@@ -22,7 +22,8 @@ from agent_memory.adapters.disk.format import encode
 from agent_memory.adapters.disk.sealing import Sealed
 from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
 from agent_memory.domain.kv.ledger import Ledger
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.precision import Precision
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind
 from agent_memory.ports.kv import Buffer
 from benchmarks.harness import arguments, bar, report, summary
 

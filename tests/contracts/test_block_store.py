@@ -140,3 +140,15 @@ def test_a_size_is_known_of_what_is_there(make_store):
     assert store.size(key(block(2))) is None
     store.delete(key(block(1)))
     assert store.size(key(block(1))) is None
+
+
+def test_what_is_demoted_goes_first(make_store):
+    store = make_store(4_500)
+    for n in range(2):
+        store.put(block(n), Part.LASTING, payload(n), ROOT)
+    store.demote(key(block(1)))
+    evicted = []
+    for n in range(2, 5):
+        evicted += store.put(block(n), Part.LASTING, payload(n), ROOT)
+    assert evicted[0] == key(block(1))
+    store.demote(key(block(9)))

@@ -211,8 +211,9 @@ class Engine:
 
     def _save(self, step: Save) -> Outcome:
         taken = []
-        for block in step.blocks:
-            parts = (Part.LASTING, Part.LOCAL) if block in step.local else (Part.LASTING,)
+        for block in step.touched:
+            within = {Part.LASTING: step.blocks, Part.LOCAL: step.local}
+            parts = [part for part, blocks in within.items() if block in blocks]
             taken += [(block, *read) for read in self._runtime.read(step.turn.id, block, parts).items()]
         for block, part, payload in taken:  # all of it could be taken: nothing is held that will not be booked
             key = PartKey(block.hash, part)
@@ -273,9 +274,11 @@ class Engine:
         for turn in self._ledger.towed:
             self._close(turn)
         self._ledger.towed.clear()
+        self._tiers.demote(self._ledger.passed)
         self._ledger.evicted.clear()
         self._ledger.forgotten.clear()
         self._ledger.used.clear()
+        self._ledger.passed.clear()
 
     def _look_ahead(self) -> None:
         """What the next turns need of the slower tier is read while others run."""

@@ -92,6 +92,11 @@ class TieredBlocks:
         for key in keys:
             self._writer.touch(key)
 
+    def demote(self, keys: Iterable[PartKey]) -> None:
+        """They are the first to go, in the slower store too."""
+        for key in keys:
+            self._writer.demote(key)
+
     def reports(self) -> list[Report]:
         return self._writer.reports()
 

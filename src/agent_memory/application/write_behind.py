@@ -51,7 +51,12 @@ class _Touch:
     key: PartKey
 
 
-_Job = _Write | _Touch | PartKey | None  # write it · it was used · delete it · end
+@dataclass(frozen=True, slots=True)
+class _Demote:
+    key: PartKey
+
+
+_Job = _Write | _Touch | _Demote | PartKey | None  # write it · it was used · it goes first · delete it · end
 
 
 class WriteBehind:
@@ -88,6 +93,10 @@ class WriteBehind:
     def touch(self, key: PartKey) -> None:
         """After everything that was put before it."""
         self._jobs.put(_Touch(key))
+
+    def demote(self, key: PartKey) -> None:
+        """After everything that was put before it."""
+        self._jobs.put(_Demote(key))
 
     def reports(self) -> list[Report]:
         """What happened since the last call."""
@@ -141,10 +150,12 @@ class WriteBehind:
         self._failing = False
         return Written(key, tuple(evicted))
 
-    def _tend(self, job: _Touch | PartKey) -> None:
+    def _tend(self, job: _Touch | _Demote | PartKey) -> None:
         try:
             if isinstance(job, _Touch):
                 self._store.touch(job.key)
+            elif isinstance(job, _Demote):
+                self._store.demote(job.key)
             else:
                 self._store.delete(job)
         except OSError as error:

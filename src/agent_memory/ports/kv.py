@@ -49,7 +49,10 @@ class BytesPayload:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What a restore brings of one block: its first `length` tokens; `local` where the end is within reach."""
+    """What a restore brings of one block: its first `length` tokens; `local` where the end is within reach.
+
+    Of a spec that is `exact`, the last piece has its block's whole length.
+    """
 
     block: CacheBlock
     length: int
@@ -117,7 +120,8 @@ class ModelRuntime(Protocol):
 
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
         """The turn's cache over the block's tokens. Only what was restored or prefilled can be read, since the last
-        block that was read or restored whole; what lies before the block is let go.
+        block that was read or restored whole; what lies before the block is let go. A state can be read only of the
+        block that ends where the turn stands.
         """
         ...
 
@@ -202,6 +206,10 @@ class BlockStore(Protocol):
 
     def touch(self, key: PartKey) -> None:
         """It was used: make it the most recent. May name what is not there."""
+        ...
+
+    def demote(self, key: PartKey) -> None:
+        """Make it the least recent, until it is used again. May name what is not there."""
         ...
 
     def delete(self, key: PartKey) -> None:

@@ -33,6 +33,7 @@ VARIABLES: Mapping[str, str] = {
     "SEMANTIC_MLX_DEFAULT_TEMPERATURE": "model.default_temperature",
     "SEMANTIC_MLX_KV_BITS": "cache.kv_bits",
     "SEMANTIC_MLX_KV_GROUP_SIZE": "cache.kv_group_size",
+    "SEMANTIC_MLX_KV_ATTENTION": "cache.kv_attention",
     "SEMANTIC_MLX_CACHE_BUDGET_MB": "cache.budget_mb",
     "SEMANTIC_ADMIN_KEY": "server.admin_key",
     "SEMANTIC_SERVER_HOST": "server.host",
@@ -128,9 +129,11 @@ class _Tree:
 
 
 def _as_written(key: str, value: object) -> object:
-    """A list is written with commas, a level in any case."""
+    """A list is written with commas, a word of a few in any case."""
     if key == "server.cors_origins":
         return [part.strip() for part in str(value).split(",") if part.strip()]
+    if key in {"cache.kv_bits", "cache.kv_attention"}:
+        return str(value).lower()
     return str(value).upper() if key == "server.log_level" else value
 
 

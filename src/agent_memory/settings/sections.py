@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 
 from agent_memory.domain.errors import Misconfigured
 
+KvBits = Literal[4, 8, 16, "k4v8", "k4v16", "k8v4", "k8v16", "k16v4", "k16v8"]
+"""Of keys and values alike, or of each."""
+KvAttention = Literal["auto", "packed", "expanded"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -37,8 +40,9 @@ class CacheSettings(_Section, frozen=True):
     in a day (0 is no limit), and the key that seals them there.
     """
 
-    kv_bits: Literal[4, 8, 16] | None = None
+    kv_bits: KvBits | None = None
     kv_group_size: Literal[32, 64, 128] | None = None
+    kv_attention: KvAttention | None = None
     budget_mb: Annotated[int, Meta(ge=64, le=1_048_576)] = 8192
     disk_budget_mb: Annotated[int, Meta(ge=64, le=16_777_216)] = 20_480
     disk_daily_write_mb: Annotated[int, Meta(ge=0, le=16_777_216)] = 0

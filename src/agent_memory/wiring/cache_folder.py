@@ -19,7 +19,8 @@ from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import Conflict
 from agent_memory.domain.kv.agents import AgentBook, AgentName
 from agent_memory.domain.kv.ledger import Ledger
-from agent_memory.domain.kv.spec import CacheSpec, Precision
+from agent_memory.domain.kv.precision import Precision
+from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.ports.agents import Origin
 from agent_memory.settings import Settings
 from agent_memory.wiring.blocks import envelope_of, open_blocks

@@ -18,9 +18,10 @@ from agent_memory.application.read_ahead import ReadAhead
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.kv.agents import AgentBook
+from agent_memory.domain.kv.attention import AttentionChoice
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import Precision
 from agent_memory.ports.agents import Origin
 from agent_memory.ports.kv import ModelRuntime
 from agent_memory.settings import ModelPlan, Settings
@@ -35,6 +36,9 @@ class MlxModels:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings, self._folder = settings, folder
+        memory = settings.cache.budget_mb << 20
+        self._ahead = memory // _AHEAD_SHARE
+        self._room = memory - self._ahead
 
     async def find(self, plan: ModelPlan) -> None:
         from agent_memory.adapters.mlx.loading import find_model
@@ -48,7 +52,9 @@ class MlxModels:
         loaded: list[loading.LoadedModel] = []
 
         def open_engine(wake: Callable[[], None]) -> Engine:
-            model = loading.load_model(source, Precision(plan.kv_bits, plan.kv_group_size), memory=self._folder)
+            precision = Precision.of(plan.kv_bits, plan.kv_group_size)
+            attention = AttentionChoice(plan.kv_attention, plan.max_context_length or 0, self._room, plan.prefill_chunk)
+            model = loading.load_model(source, precision, memory=self._folder, attention=attention)
             loaded.append(model)
             return self._engine(model.runtime, plan, wake)
 
@@ -65,8 +71,7 @@ class MlxModels:
             max_tokens=plan.max_tokens,
             max_seconds=self._settings.server.request_seconds,
         )
-        bits = model.runtime.spec.precision.bits
-        return LoadedModel(plan, conversation, thread, f"{plan.id}, {bits}-bit KV cache, {model.backend}")
+        return LoadedModel(plan, conversation, thread, f"{plan.id}, {model.runtime.spec}, {model.backend}")
 
     def release(self) -> None:
         from agent_memory.adapters.mlx.loading import release_memory
@@ -81,12 +86,11 @@ class MlxModels:
         store = open_blocks(self._folder, settings.cache, origin, pinned=pins)
         writer = WriteBehind(store, wake)
         writer.start()
-        memory = settings.cache.budget_mb << 20
-        ahead = ReadAhead(store, memory // _AHEAD_SHARE)
+        ahead = ReadAhead(store, self._ahead)
         ahead.start()
         scheduler = Scheduler(
             spec,
-            Ledger(spec, memory - memory // _AHEAD_SHARE),
+            Ledger(spec, self._room),
             max_turns=settings.model.max_batch_size if settings.model.scheduler_enabled else 1,
             chunk=plan.prefill_chunk,
             max_stall=settings.model.max_stall_ms / 1000,

@@ -65,7 +65,7 @@ class Desk:
             self.writer.drain()
             self.engine.check()
         for turn, prompt in turns.items():
-            assert tuple(said[turn]) == uncached(self.weights, self.window, prompt, 6)
+            assert tuple(said[turn]) == uncached(self.weights, (True, self.window, False), prompt, 6)
         return [cached[turn] for turn in turns]
 
 

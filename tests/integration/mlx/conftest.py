@@ -12,9 +12,10 @@ from agent_memory.application.engine import Engine
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.kv.agents import AgentName
+from agent_memory.domain.kv.attention import AttentionChoice
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.kv.steps import Failed, Finished, Said, Started
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
 
@@ -83,13 +84,15 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def load(folders, tmp_path_factory):
-    """Load each kind at each precision once."""
+    """Load each kind at each precision once; "llama, packed" is a llama that attends over packed blocks."""
     loaded = {}
     memory = tmp_path_factory.mktemp("memory")
 
     def get(kind, bits=4):
         if (kind, bits) not in loaded:
-            loaded[kind, bits] = load_model(folders[kind], Precision(bits), memory)
+            folder, _, attention = kind.partition(", ")
+            choice = AttentionChoice(attention or "expanded")
+            loaded[kind, bits] = load_model(folders[folder], Precision.of(bits), memory, choice)
         return loaded[kind, bits]
 
     return get

@@ -9,7 +9,7 @@ from models import CONFIGS, make_model
 from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.domain.errors import Conflict, InvalidInput
 from agent_memory.domain.kv.agents import AgentName
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Precision
 
 KINDS = pytest.mark.parametrize("kind", CONFIGS)
 ADA, EVE = AgentName("tenant", "ada"), AgentName("tenant", "eve")

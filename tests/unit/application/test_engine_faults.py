@@ -27,7 +27,7 @@ class Lost(RuntimeError):
 
 def prompts(window):
     """They share beginnings, and one goes on where an answer ended."""
-    following = (*FIRST, *uncached("toy", window, FIRST, 4), 1)
+    following = (*FIRST, *uncached("toy", (True, window, False), FIRST, 4), 1)
     return [FIRST, following, (*FIRST, 2, 2, 1, 0, 1), (2, 1, 0, 0, 1, 2, 2), (*FIRST, 1, 0), (1, 1, 1, 1, 1, 1)]
 
 
@@ -83,7 +83,7 @@ class Desk:
             assert self.leaky or self.runtime.open_turns <= alive, "a cache outlives its turn"
         assert sorted(event.turn for event in ended) == sorted(said)
         for turn in (event.turn for event in ended if isinstance(event, Finished)):
-            assert tuple(said[turn]) == uncached("toy", self.window, asked[turn], 4)
+            assert tuple(said[turn]) == uncached("toy", (True, self.window, False), asked[turn], 4)
         return sum(isinstance(event, Failed) for event in ended)
 
 

@@ -26,6 +26,14 @@ def test_a_variable_is_converted_to_its_type():
     assert (settings.server.port, settings.cache.kv_bits) == (9000, 8)
 
 
+@pytest.mark.parametrize(("given", "bits"), [("4", 4), ("k8v4", "k8v4"), ("K8V4", "k8v4")])
+def test_bits_are_for_keys_and_values_alike_or_for_each(given, bits, tmp_path):
+    assert load_settings({"SEMANTIC_MLX_KV_BITS": given}).cache.kv_bits == bits
+    file = tmp_path / "settings.toml"
+    file.write_text(f"[cache]\nkv_bits = {bits if isinstance(bits, int) else repr(bits)}\n")
+    assert load_settings({}, file=file).cache.kv_bits == bits
+
+
 def test_origins_are_a_comma_separated_list():
     settings = load_settings({"SEMANTIC_SERVER_CORS_ORIGINS": "https://a.example, https://b.example"})
     assert settings.server.cors_origins == ("https://a.example", "https://b.example")
@@ -49,6 +57,11 @@ def test_the_later_source_wins(tmp_path):
         ({"SEMANTIC_SERVER_PORT": "70000"}, "SEMANTIC_SERVER_PORT=70000: expected int <= 65535"),
         ({"SEMANTIC_SERVER_PORT": "http"}, "SEMANTIC_SERVER_PORT=http: expected int, got str"),
         ({"SEMANTIC_MLX_KV_BITS": "3"}, "SEMANTIC_MLX_KV_BITS=3: must be one of 4, 8, 16"),
+        ({"SEMANTIC_MLX_KV_BITS": "k8v3"}, "SEMANTIC_MLX_KV_BITS=k8v3: must be one of 4, 8, 16, k4v8, .*k8v4"),
+        (
+            {"SEMANTIC_MLX_KV_ATTENTION": "fast"},
+            "SEMANTIC_MLX_KV_ATTENTION=fast: must be one of auto, packed, expanded",
+        ),
         ({"SEMANTIC_MLX_DEFAULT_TEMPERATURE": "nan"}, "SEMANTIC_MLX_DEFAULT_TEMPERATURE=nan: expected float >="),
         ({"SEMANTIC_SERVER_LOG_LEVEL": "LOUD"}, "must be one of DEBUG, INFO, WARNING, ERROR"),
         ({"DATABASE_URL": "mysql://user:secret@host"}, "^DATABASE_URL: expected str matching regex"),

@@ -138,6 +138,13 @@ class DiskBlockStore:
             with suppress(OSError):
                 os.utime(shelf.path(key))  # recency survives a restart
 
+    def demote(self, key: PartKey) -> None:
+        with self._lock:
+            self._pool.demote(key)
+        for shelf in self._shelves:
+            with suppress(OSError):
+                os.utime(shelf.path(key), (0, 0))
+
     def put(self, block: CacheBlock, part: Part, payload: BlockPayload, root: BlockHash) -> list[PartKey]:
         assert self._model is not None, "it was opened to look after what is there"
         assert self._spec is not None, "as above"

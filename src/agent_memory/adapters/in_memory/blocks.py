@@ -55,6 +55,9 @@ class InMemoryBlockStore:
             if key in self._pool:
                 self._pool.touch(key)
 
+    def demote(self, key: PartKey) -> None:
+        self._pool.demote(key)
+
     def delete(self, key: PartKey) -> None:
         with self._lock:
             if self._pool.discard(key):

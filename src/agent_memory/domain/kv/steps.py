@@ -57,11 +57,17 @@ class Decode:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Take `blocks` out of the runtime into the tiers, with local parts of those in `local`."""
+    """Take `blocks` out of the runtime into the tiers, and local parts of those in `local`: some of these, or one that
+    was kept without.
+    """
 
     turn: Turn
     blocks: tuple[CacheBlock, ...]
     local: tuple[CacheBlock, ...]
+
+    @property
+    def touched(self) -> tuple[CacheBlock, ...]:
+        return tuple(dict.fromkeys((*self.blocks, *self.local)))
 
 
 @dataclass(frozen=True, slots=True)
