@@ -1,87 +1,54 @@
-"""Starts servers as processes of their own, times requests, and writes what was measured with where and when."""
+"""Writes what was measured, with where, when and how, and holds it against its bar. Knows nothing of servers."""
 
-import ctypes.util
+import argparse
 import json
 import os
 import platform
 import re
-import socket
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import httpx
+from benchmarks.servers import BLAS, has_blas
 
 RESULTS = Path(__file__).parent / "results"
-BLAS = "libopenblas.so.0"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def arguments(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="write the result to benchmarks/results too")
+    return parser
 
 
-@dataclass(frozen=True)
-class Server:
-    url: str
-    model: str
+def summary(samples: Iterable[float]) -> dict[str, object]:
+    samples = list(samples)
+    return {"median": round(statistics.median(samples), 4), "samples": [round(sample, 4) for sample in samples]}
 
 
-@contextmanager
-def running(command: list[str], port: int, ready: str, model: str, **environ: str) -> Iterator[Server]:
-    """The server, once `ready` answers; it is killed at the end, as by a crash."""
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command, env=os.environ | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(1200):
-            if process.poll() is not None:
-                raise RuntimeError(f"{command} ended with {process.returncode}")
-            try:
-                httpx.get(url + ready, timeout=2)
-                break
-            except httpx.TransportError:
-                time.sleep(0.1)
-        yield Server(url, model)
-    finally:
-        process.kill()
-        process.wait()
+def bar(what: str, figure: float, *, at_most: float | None = None, at_least: float | None = None) -> dict[str, object]:
+    """A figure, what it is to be, and whether it is."""
+    holds = (at_most is None or figure <= at_most) and (at_least is None or figure >= at_least)
+    limit = {"at most": at_most} if at_least is None else {"at least": at_least}
+    return {"what": what, "figure": round(figure, 4), **limit, "holds": holds}
 
 
-def ours(model: Path, data: Path, *, bits: int = 4):
-    port = free_port()
-    command = [sys.executable, "-m", "agent_memory.entrypoints.cli", "serve", "--port", str(port)]
-    options = ["--model", str(model), "--data-dir", str(data), "--log-level", "ERROR"]
-    return running(command + options, port, "/health", "default", SEMANTIC_MLX_KV_BITS=str(bits))
+def report(name: str, figures: dict[str, object], *, keep: bool) -> None:
+    """Print it; with `keep`, write benchmarks/results/NAME.json."""
+    command = "python -m " + " ".join([f"benchmarks.{name}", *sys.argv[1:]])
+    head = {"command": command, "date": datetime.now(UTC).date().isoformat(), "machine": machine()}
+    text = _without_long_lists(json.dumps(head | figures, indent=1))
+    print(text)
+    if keep:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(text + "\n")
 
 
-def mlx_lm(model: Path):
-    """mlx-lm's own server, with the BLAS that ours loads for itself."""
-    port = free_port()
-    command = [sys.executable, "-m", "mlx_lm", "server", "--model", str(model), "--port", str(port)]
-    blas = {"LD_PRELOAD": BLAS} if _has_blas() else {}
-    return running([*command, "--log-level", "ERROR"], port, "/v1/models", "default_model", **blas)
-
-
-def _has_blas() -> bool:
-    return sys.platform == "linux" and ctypes.util.find_library("openblas") is not None
-
-
-def ask(server: Server, messages: list[dict[str, str]], max_tokens: int = 1) -> tuple[float, dict]:
-    """Seconds until the whole answer is there, and the answer. With one token that is the time to the first."""
-    body = {"model": server.model, "messages": messages, "temperature": 0}
-    started = time.perf_counter()
-    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body | {"max_tokens": max_tokens}, timeout=600)
-    seconds = time.perf_counter() - started
-    answer.raise_for_status()
-    return seconds, answer.json()
+def _without_long_lists(text: str) -> str:
+    """A list of numbers on one line."""
+    return re.sub(r"\[[\s\d.,e+-]*\]", lambda found: " ".join(found[0].split()), text)
 
 
 def machine() -> dict[str, object]:
@@ -97,19 +64,5 @@ def machine() -> dict[str, object]:
         "mlx": version("mlx"),
         "mlx-lm": version("mlx-lm"),
         "agent-memory": version("agent-memory"),
-        "blas": BLAS if _has_blas() else "as MLX was built",
+        "blas": BLAS if has_blas() else "as MLX was built",
     }
-
-
-def summary(samples: list[float]) -> dict[str, object]:
-    return {"median": round(statistics.median(samples), 4), "samples": [round(sample, 4) for sample in samples]}
-
-
-def write(name: str, figures: dict[str, object]) -> Path:
-    """benchmarks/results/NAME.json"""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    command = "python -m " + " ".join([f"benchmarks.{name}", *sys.argv[1:]])
-    head = {"command": command, "date": datetime.now(UTC).date().isoformat(), "machine": machine()}
-    path.write_text(json.dumps(head | figures, indent=1) + "\n")
-    return path

@@ -21,14 +21,120 @@ _SMALL = {
     "vocab_size": 264,
     "max_position_embeddings": 32768,
 }
+_LATENT = {
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 64,
+    "q_lora_rank": 64,
+    "qk_rope_head_dim": 32,
+    "qk_nope_head_dim": 64,
+    "v_head_dim": 64,
+    "n_routed_experts": 4,
+    "n_shared_experts": 1,
+    "num_experts_per_tok": 2,
+    "first_k_dense_replace": 1,
+    "moe_intermediate_size": 64,
+}
 CONFIGS = {
     "llama": _SMALL | {"model_type": "llama", "rope_theta": 10000.0, "tie_word_embeddings": False},
     "qwen3": _SMALL | {"model_type": "qwen3", "rope_theta": 1e6, "tie_word_embeddings": False},
     "gemma3_text": _SMALL
     | {"model_type": "gemma3_text", "sliding_window": 96, "sliding_window_pattern": 2, "query_pre_attn_scalar": 64},
+    # gated delta in three layers of four, full attention in the fourth
+    "qwen3_next": _SMALL
+    | {
+        "model_type": "qwen3_next",
+        "linear_num_value_heads": 4,
+        "linear_num_key_heads": 2,
+        "linear_key_head_dim": 32,
+        "linear_value_head_dim": 32,
+        "linear_conv_kernel_dim": 4,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "decoder_sparse_step": 1,
+        "shared_expert_intermediate_size": 128,
+        "mlp_only_layers": [],
+        "moe_intermediate_size": 64,
+        "rope_theta": 1e6,
+        "partial_rotary_factor": 0.25,
+    },
+    "mamba2": _SMALL
+    | {
+        "model_type": "mamba2",
+        "num_heads": 4,
+        "intermediate_size": 256,
+        "state_size": 32,
+        "layer_norm_epsilon": 1e-5,
+        "conv_kernel": 4,
+        "n_groups": 1,
+        "use_bias": False,
+        "use_conv_bias": True,
+        "tie_word_embeddings": False,
+        "time_step_limit": (0.0, 1000.0),
+        "time_step_rank": "auto",
+    },
+    # both in each layer, side by side
+    "falcon_h1": _SMALL
+    | {
+        "model_type": "falcon_h1",
+        "mamba_d_ssm": 256,
+        "mamba_d_head": 64,
+        "mamba_n_heads": 4,
+        "mamba_d_state": 32,
+        "tie_word_embeddings": False,
+    },
+    # recurrent and windowed layers
+    "recurrent_gemma": _SMALL
+    | {
+        "model_type": "recurrent_gemma",
+        "attention_bias": False,
+        "conv1d_width": 4,
+        "logits_soft_cap": 30.0,
+        "rope_theta": 10000.0,
+        "attention_window_size": 96,
+        "num_key_value_heads": 1,
+        "block_types": ["recurrent", "recurrent", "attention"],
+    },
     # a window wider than a block, so that a restored prefix needs the local parts of several
     "gemma3_wide": _SMALL
     | {"model_type": "gemma3_text", "sliding_window": 600, "sliding_window_pattern": 3, "query_pre_attn_scalar": 64},
+    # latent attention that is expanded before it is cached: as many heads as queries have, keys of 96 and values of 64
+    "deepseek_v2": _SMALL
+    | _LATENT
+    | {"model_type": "deepseek_v2", "rope_scaling": {"type": "yarn", "factor": 1.0, "mscale_all_dim": 0}},
+    # latent attention that caches the latent: one head of 64 numbers for the "keys", 32 for the "values"
+    "deepseek_v3": _SMALL | _LATENT | {"model_type": "deepseek_v3"},
+    # the same, with a second cache in each layer, from which the tokens to attend to are chosen
+    "deepseek_v32": _SMALL
+    | _LATENT
+    | {
+        "model_type": "deepseek_v32",
+        "index_head_dim": 64,
+        "index_n_heads": 4,
+        "index_topk": 128,
+    },
+    # later layers share what earlier ones have cached; heads of windowed and of full layers differ in size
+    "gemma4_text": _SMALL
+    | {
+        "model_type": "gemma4_text",
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+        "sliding_window": 96,
+        "num_kv_shared_layers": 2,
+        "global_head_dim": 128,
+        "vocab_size_per_layer_input": 264,
+        "hidden_size_per_layer_input": 32,
+    },
+    # windows and sinks
+    "gpt_oss": _SMALL
+    | {
+        "model_type": "gpt_oss",
+        "num_attention_heads": 8,
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        "intermediate_size": 128,
+        "sliding_window": 96,
+        "rope_theta": 10000.0,
+        "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 4096},
+    },
 }
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
 from agent_memory.adapters.in_memory.runtime import ToyRuntime
 from agent_memory.application.engine import Engine
+from agent_memory.application.read_ahead import ReadAhead
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.kv.ledger import Ledger
@@ -20,10 +21,29 @@ VOCABULARY = 3
 MAX_TOKENS = 6
 
 
+# full · window · recurrent: each kind alone, and together
+KINDS = [
+    (True, 0, False),
+    (True, 3, False),
+    (True, 10, False),
+    (False, 6, False),
+    (True, 0, True),
+    (False, 0, True),
+    (True, 6, True),
+]
+
+
+def toy(weights: str, kind: tuple[bool, int, bool], rests: int = 0) -> ToyRuntime:
+    full, window, recurrent = kind
+    return ToyRuntime(
+        vocabulary=VOCABULARY, full=full, window=window, recurrent=recurrent, weights=weights, rests=rests
+    )
+
+
 @lru_cache(maxsize=100_000)
-def uncached(weights: str, window: int, prompt: tuple[int, ...], count: int) -> tuple[int, ...]:
+def uncached(weights: str, kind: tuple[bool, int, bool], prompt: tuple[int, ...], count: int) -> tuple[int, ...]:
     """What the model says after the prompt when nothing was ever cached."""
-    runtime = ToyRuntime(vocabulary=VOCABULARY, window=window, weights=weights)
+    runtime = toy(weights, kind)
     turn = TurnId("alone")
     runtime.open(turn, Sampling(temperature=0), [])
     runtime.prefill(turn, prompt[:-1])
@@ -56,7 +76,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
-        self.window = self.dice.choice([0, 0, 3, 6])
+        self.kind = self.dice.choice(KINDS)
         self.store = FallibleStore(self.dice.choice([400, 2_000, 100_000]))
         self.computed: dict[tuple[str, str], list[tuple[int, ...]]] = {}
         self.count = 0
@@ -65,9 +85,9 @@ class World:
     def boot(self, weights: str) -> None:
         """A new process on the old store."""
         self.weights = weights
-        rests = self.dice.choice([0, 1, 2, 3])
-        self.runtime = ToyRuntime(vocabulary=VOCABULARY, window=self.window, weights=weights, rests=rests)
+        self.runtime = toy(weights, self.kind, rests=self.dice.choice([0, 1, 2, 3]))
         self.writer = WriteBehind(self.store, lambda: None)
+        self.ahead = ReadAhead(self.store, budget=300)
         spec = self.runtime.spec
         scheduler = Scheduler(
             spec,
@@ -75,7 +95,7 @@ class World:
             max_turns=self.dice.choice([1, 2, 4]),
             chunk=self.dice.choice([4, 8]),
         )
-        self.engine = Engine(self.runtime, TieredBlocks(self.store, self.writer), scheduler)
+        self.engine = Engine(self.runtime, TieredBlocks(self.store, self.writer, self.ahead), scheduler)
         self.open: dict[TurnId, tuple[str, tuple[int, ...], list[int]]] = {}
 
     def run(self, steps: int) -> None:
@@ -102,7 +122,16 @@ class World:
         root = self.engine.namespace(tenant).root
         sampling = Sampling(temperature=0)
         self.open[turn_id] = (tenant, prompt, [])
-        self.engine.submit(Turn(turn_id, root, list(prompt), self.dice.randint(1, MAX_TOKENS), sampling))
+        marks = tuple(self.places(prompt, self.dice.choice([0, 1])))
+        ends = self.places(prompt, self.dice.choice([0, 2, 4]))
+        answers = tuple(zip(ends[::2], ends[1::2], strict=True))
+        turn = Turn(
+            turn_id, root, list(prompt), self.dice.randint(1, MAX_TOKENS), sampling, marks=marks, answers=answers
+        )
+        self.engine.submit(turn)
+
+    def places(self, prompt: tuple[int, ...], count: int) -> list[int]:
+        return sorted(self.dice.sample(range(1, len(prompt) + 1), count)) if count <= len(prompt) else []
 
     def prompt(self, tenant: str) -> tuple[int, ...]:
         """Go on from a conversation, cut into one, or begin anew; all tenants say similar things."""
@@ -136,7 +165,7 @@ class World:
             case Finished(turn_id, _):
                 tenant, prompt, answer = self.open.pop(turn_id)
                 if answer:
-                    assert tuple(answer) == uncached(self.weights, self.window, prompt, len(answer))
+                    assert tuple(answer) == uncached(self.weights, self.kind, prompt, len(answer))
                     self.histories[tenant] = [*self.histories[tenant], prompt + tuple(answer)][-6:]
                 self.finished += 1
             case Failed(_, error):
@@ -144,6 +173,7 @@ class World:
 
     def write(self) -> None:
         self.writer.drain()
+        self.ahead.drain()
 
     def preempt(self) -> None:
         if self.open:

@@ -6,57 +6,69 @@ used as it is, and left open.
 
 import asyncio
 import tempfile
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
-from agent_memory.adapters.disk.blocks import DiskBlockStore, owned
-from agent_memory.adapters.guidance.grammars import GuidanceCompiler
+from agent_memory.adapters.batching.embedder import BatchingEmbedder
+from agent_memory.adapters.disk.blocks import owned
+from agent_memory.adapters.disk.bundle import TarBundleFormat
+from agent_memory.adapters.disk.checking import DiskFiles
+from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.adapters.postgres.answers import PostgresAnswerBook
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.indexing import Indexing
 from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
+from agent_memory.adapters.prometheus.pool import PoolMetrics
+from agent_memory.adapters.prometheus.scraping import FOLDER as METRICS_FOLDER
+from agent_memory.adapters.prometheus.scraping import forget_worker, scrape
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
+from agent_memory.application.agents import Agents
 from agent_memory.application.chores import Chore, in_background
-from agent_memory.application.consolidation import Consolidation
+from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
 from agent_memory.application.conversation import Conversation
-from agent_memory.application.engine import Engine
-from agent_memory.application.engine_thread import EngineThread
+from agent_memory.application.idempotency import Idempotency
 from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.model_condensing import ModelCondenser
+from agent_memory.application.model_slot import LoadedModel, ModelSlot
+from agent_memory.application.reembedding import Reembedding
+from agent_memory.application.remembering import Remembering
 from agent_memory.application.semantic_memory import SemanticMemory
-from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.transfer import Transfer
-from agent_memory.application.write_behind import WriteBehind
+from agent_memory.application.upkeep import Upkeep
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
-from agent_memory.domain.kv.ledger import Ledger
-from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import Precision
-from agent_memory.domain.limits import Limit
+from agent_memory.domain.limits import MOST_CALLS, Limit
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
-from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
+from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
-
-if TYPE_CHECKING:
-    from agent_memory.adapters.mlx.chat import MlxChatTokenizer
+from agent_memory.wiring.blocks import envelope_of
+from agent_memory.wiring.models import MlxModels
 
 _CHECK_SECONDS = 2.0
+_FIGURES = timedelta(seconds=5)
 _TENDING = timedelta(minutes=1)
-_DEFAULT_CONTEXT = 8192  # for a model whose config does not say
+_RENEWING = timedelta(seconds=5)
+
+
+__all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "shared_database"]
 
 
 class Parts(TypedDict, total=False):
@@ -64,27 +76,49 @@ class Parts(TypedDict, total=False):
 
     memory_store: MemoryStore
     memory_archive: MemoryArchive
+    condensing_store: CondensingStore
     embedder: Embedder
     conversation: Conversation | None
+    conninfo: str | None  # of an embedded database that another process runs: `shared_database`
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """Everything that a door needs, for as long as `bootstrap` lasts. `runs_on` tells people what that is.
 
-    `keeping` and `transfer` are None where the memory store was replaced and no archive given beside it.
+    `keeping`, `transfer`, `remembering` and `consolidation` are None where the memory store was replaced and no archive
+    or condensing store given beside it.
     """
 
     settings: Settings
-    plan: ModelPlan
+    models: ModelSlot[ModelPlan]
+    agents: Agents
+    upkeep: Upkeep
     memory: SemanticMemory
     keeping: MemoryKeeping | None
     transfer: Transfer | None
+    remembering: Remembering | None
+    consolidation: Consolidation | None
+    idempotency: Idempotency
     gate: Gate
-    conversation: Conversation | None
     registry: CollectorRegistry
+    scrape: Callable[[], bytes]
     runs_on: Mapping[str, str]
     probes: Mapping[str, Callable[[], Awaitable[object]]]
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """With the model that is loaded at the moment."""
+        return self.models.conversation
+
+    @property
+    def plan(self) -> ModelPlan:
+        return self.models.plan
+
+    def plan_for(self, model_id: str) -> ModelPlan:
+        """What these settings make of another model. Raises Misconfigured."""
+        model = msgspec.structs.replace(self.settings.model, id=model_id)
+        return plan_model(msgspec.structs.replace(self.settings, model=model), load_profiles(), Machine.this())
 
     async def check(self) -> dict[str, str]:
         """Ask every part whether it is there: "ok", or what is wrong."""
@@ -102,46 +136,88 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         if not {"memory_store", "conversation"} <= parts.keys():
             _claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
-        database = None if "memory_store" in parts else await _open_database(stack, settings, runs_on)
-        store = PostgresMemoryStore(database) if database else parts["memory_store"]
+        database = (
+            None if "memory_store" in parts else await _open_database(stack, settings, parts.get("conninfo"), runs_on)
+        )
+        kept_in = PostgresMemoryStore(database) if database else parts["memory_store"]
+        store = MeasuredMemoryStore(kept_in, registry)
+        condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
         archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
         opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
-        gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), _limits(settings))
-        if database is not None:
-            await stack.enter_async_context(in_background(*_chores(settings, database, embedder, gate)))
+        gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), limits(settings))
         if "conversation" in parts:
-            conversation = parts["conversation"]
+            models = _given_model(settings, plan, parts["conversation"])
+        elif settings.model.enabled:
+            models = await _open_model(stack, settings, plan, runs_on)
         else:
-            conversation = await _open_conversation(stack, settings, plan, runs_on)
-        probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: store.count(Scope("health", "health"))}
-        if conversation is not None:
-            EngineCollector(conversation.stats, registry)
-            probes["model"] = conversation.check
+            models = _given_model(settings, plan, None)
+        agents = Agents(models.ask, TarBundleFormat())
+        if models.conversation is not None and "conversation" not in parts:
+            await stack.enter_async_context(in_background(Chore("agents", _TENDING, agents.expire)))
+        consolidation = _consolidation(settings, condensing, embedder, models) if condensing else None
+        answers = PostgresAnswerBook(database) if database else InMemoryAnswerBook()
+        idempotency = Idempotency(answers)
+        if database is not None:
+            figures = Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
+            tending = _tending(database, embedder, gate, idempotency)
+            await stack.enter_async_context(in_background(figures, *tending, *_retention(settings, consolidation)))
+        probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
+        if models.conversation is not None:
+            EngineCollector(models.stats, registry)
+            probes["model"] = models.check
         half_life = timedelta(days=settings.memory.recency_decay_days)
         yield Application(
             settings=settings,
-            plan=plan,
+            models=models,
+            agents=agents,
+            upkeep=Upkeep(models.ask, DiskFiles(settings.data_folder / "kv", envelope_of(settings.cache))),
             memory=SemanticMemory(
-                MeasuredMemoryStore(store, registry),
+                store,
                 embedder,
                 Fusion(half_life=half_life),
                 Blend(half_life=half_life),
             ),
-            keeping=MemoryKeeping(archive, embedder) if archive else None,
+            keeping=MemoryKeeping(archive, embedder, answers=answers) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
+            remembering=Remembering(store, archive, embedder) if archive else None,
+            consolidation=consolidation,
+            idempotency=idempotency,
             gate=gate,
-            conversation=conversation,
             registry=registry,
+            scrape=partial(scrape, registry),
             runs_on=runs_on,
             probes=probes,
         )
 
 
-async def _open_database(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Database:
+@contextmanager
+def shared_database(settings: Settings) -> Iterator[str | None]:
+    """The embedded database for several processes, each of which hands this to its `bootstrap`; None where there is
+    DATABASE_URL.
+    """
+    _claim(settings.data_folder)
+    if settings.database.url is not None:
+        yield None
+        return
+    connections = settings.server.workers * settings.database.max_pool_size
+    server = embedded.server_in(settings.data_folder, connections)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+async def _open_database(
+    stack: AsyncExitStack, settings: Settings, shared: str | None, runs_on: dict[str, str]
+) -> Database:
     database = settings.database
-    if database.url is None:
-        conninfo = await stack.enter_async_context(embedded.running(settings.data_folder))
+    if shared is not None:
+        conninfo = shared
+        runs_on["database"] = "embedded PostgreSQL with pgvector"
+        runs_on["workers"] = f"{settings.server.workers} processes"
+    elif database.url is None:
+        conninfo = await stack.enter_async_context(embedded.running(settings.data_folder, database.max_pool_size))
         runs_on["database"] = "embedded PostgreSQL with pgvector"
     else:
         conninfo = database.url
@@ -151,80 +227,80 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, runs_on: dic
     return await stack.enter_async_context(opening)
 
 
-def _limits(settings: Settings) -> dict[str, Limit]:
+def limits(settings: Settings) -> dict[str, Limit]:
+    """Per kind of call; a kind that is not in it has none."""
     wanted = {
         WRITES: settings.memory.rate_limit_writes_per_minute,
         SEARCHES: settings.memory.rate_limit_searches_per_minute,
     }
-    return {kind: Limit(calls) for kind, calls in wanted.items() if calls}
+    return {kind: Limit(calls) for kind, calls in wanted.items() if 1 <= calls <= MOST_CALLS}
 
 
-def _chores(settings: Settings, database: Database, embedder: Embedder, gate: Gate) -> Iterator[Chore]:
+def _tending(database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency) -> Iterator[Chore]:
     yield Chore("indexes", _TENDING, Indexing(database).tend)
     yield Chore("limits", _TENDING, gate.purge)
+    yield Chore("answers", _TENDING, idempotency.purge)
+    yield Chore("embedding anew", _RENEWING, Reembedding(PostgresReembeddingStore(database), embedder).run)
     yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
+
+
+def _retention(settings: Settings, consolidation: Consolidation | None) -> Iterator[Chore]:
     memory = settings.memory
-    if memory.summarization_enabled:
-        retention = Retention(memory.summarization_threshold, memory.summarization_batch_size)
-        consolidation = Consolidation(PostgresCondensingStore(database), embedder, retention=retention)
-        every = timedelta(seconds=memory.summarization_interval_seconds)
+    every = timedelta(seconds=memory.summarization_interval_seconds)
+    if consolidation is not None and memory.summarization_enabled:
         yield Chore("condensing", every, consolidation.run_once)
+    if consolidation is not None and memory.fade_after_days:
+        yield Chore("fading", every, consolidation.fade)
+
+
+def _consolidation(
+    settings: Settings, store: CondensingStore, embedder: Embedder, models: ModelSlot[ModelPlan]
+) -> Consolidation:
+    memory = settings.memory
+    fade_after = timedelta(days=memory.fade_after_days) if memory.fade_after_days else None
+    retention = Retention(memory.summarization_threshold, memory.summarization_batch_size, fade_after)
+    condenser: Condenser = ExtractiveCondenser()
+    if memory.summarization_by_model and models.conversation is not None:
+        condenser = ModelCondenser(models, condenser)
+    return Consolidation(store, embedder, condenser, retention)
 
 
 async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:
-    embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
-    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, onnxruntime"
+    model = settings.memory.embedding_model
+    if model is None:
+        embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
+    else:
+        embedder = await stack.enter_async_context(_sentence_transformer(model))
+    runtime = "onnxruntime" if model is None else "sentence-transformers"
+    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, {runtime}"
     return embedder
 
 
-async def _open_conversation(
+def _sentence_transformer(model: str) -> AbstractAsyncContextManager[BatchingEmbedder]:
+    try:
+        from agent_memory.adapters.sentence_transformer import embedder
+    except ModuleNotFoundError as error:
+        needed = "pip install 'agent_memory[sentence-transformers]'"
+        raise Misconfigured(f"EMBEDDING_MODEL={model}: needs {error.name}: {needed}") from None
+    return embedder.opened(model)
+
+
+async def _open_model(
     stack: AsyncExitStack, settings: Settings, plan: ModelPlan, runs_on: dict[str, str]
-) -> Conversation:
-    from agent_memory.adapters.mlx.loading import LoadedModel, find_model, load_model
-
+) -> ModelSlot[ModelPlan]:
     folder = stack.enter_context(owned(settings.data_folder / "kv"))
-    source = await asyncio.to_thread(find_model, plan.source)
-    loaded: list[LoadedModel] = []
-
-    def open_engine(wake: Callable[[], None]) -> Engine:
-        precision = Precision(plan.kv_bits, plan.kv_group_size)
-        model = load_model(source, precision, memory=folder)
-        loaded.append(model)
-        runtime, spec = model.runtime, model.runtime.spec
-        store = DiskBlockStore(folder, settings.cache.disk_budget_mb << 20, runtime.fingerprint, spec.identity)
-        writer = WriteBehind(store, wake)
-        writer.start()
-        ledger = Ledger(spec, settings.cache.budget_mb << 20)
-        turns = settings.model.max_batch_size if settings.model.scheduler_enabled else 1
-        stall = settings.model.max_stall_ms / 1000
-        scheduler = Scheduler(spec, ledger, max_turns=turns, chunk=plan.prefill_chunk, max_stall=stall)
-        return Engine(runtime, TieredBlocks(store, writer), scheduler)
-
-    thread = EngineThread(open_engine)
-    await thread.start()
-    stack.push_async_callback(thread.close, settings.server.shutdown_seconds)
-    model = loaded[0]
-    spec = model.runtime.spec
-    runs_on["model"] = f"{plan.id}, {spec.precision.bits}-bit KV cache, {model.backend}"
-    limits = [limit for limit in (plan.max_context_length, model.max_context) if limit]
-    conversation = Conversation(
-        thread,
-        model.tokenizer,
-        model_id=plan.id,
-        created=int(time.time()),
-        max_context=min(limits, default=_DEFAULT_CONTEXT),
-        max_tokens=plan.max_tokens,
-        max_seconds=settings.server.request_seconds,
-        grammars=_grammars(model.tokenizer),
-    )
-    stack.callback(conversation.close)
-    return conversation
+    slot = ModelSlot(MlxModels(settings, folder), plan)
+    await slot.load()
+    stack.push_async_callback(slot.close, settings.server.shutdown_seconds)
+    runs_on["model"] = slot.about
+    return slot
 
 
-def _grammars(tokenizer: "MlxChatTokenizer") -> GuidanceCompiler | None:
-    if not tokenizer.fast:
-        return None
-    return GuidanceCompiler(tokenizer.definition, tokenizer.vocabulary, tokenizer.stop_tokens)
+def _given_model(settings: Settings, plan: ModelPlan, conversation: Conversation | None) -> ModelSlot[ModelPlan]:
+    slot = ModelSlot(MlxModels(settings, settings.data_folder / "kv"), plan)
+    if conversation is not None:
+        slot.hold(LoadedModel(plan, conversation))
+    return slot
 
 
 async def _state(probe: Callable[[], Awaitable[object]]) -> str:

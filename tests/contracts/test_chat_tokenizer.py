@@ -15,7 +15,7 @@ def tokenizer(request, tmp_path):
     from models import make_model
 
     from agent_memory.adapters.mlx.loading import load_model
-    from agent_memory.domain.kv.spec import Precision
+    from agent_memory.domain.kv.precision import Precision
 
     return load_model(make_model(tmp_path / "model", "llama"), Precision(4), tmp_path).tokenizer
 

@@ -124,3 +124,36 @@ async def test_nothing_changes_when_a_source_is_gone(bench):
     ids = [memory.id for memory in told]
     assert not await bench.condensing.stand_for(ids, successor, embedding, NOW)
     assert await bench.known() == {memory.content for memory in told[1:]}
+
+
+async def test_what_expires_by_itself_is_not_condensed(bench):
+    await bench.tell(3, expires_at=NOW + timedelta(days=1))
+    assert bench.scope not in await bench.condensing.crowded(0, NOW)
+    assert await bench.condensing.oldest(bench.scope, 10, NOW) == []
+
+
+async def test_what_is_old_and_unimportant_fades_and_can_be_brought_back(bench):
+    [dull] = await bench.tell(1, importance=0.5)
+    [plain] = await bench.tell(1)
+    await bench.tell(1, importance=1.1)
+    await bench.tell(1, memory_type=MemoryType.SEMANTIC, importance=0)
+    await bench.tell(1, expires_at=NOW + timedelta(days=1), importance=0)
+    age = NOW - START
+    held = await bench.store.count(bench.scope)
+    await bench.condensing.fade(2 * age, NOW)
+    assert len(await bench.condensing.oldest(bench.scope, 10, NOW)) == 3
+    await bench.condensing.fade(1.9 * age, NOW)
+    assert dull not in await bench.condensing.oldest(bench.scope, 10, NOW)
+    await bench.condensing.fade(timedelta(days=1), NOW)
+    assert [m.importance for m in await bench.condensing.oldest(bench.scope, 10, NOW)] == [pytest.approx(1.1)]
+    assert await bench.store.count(bench.scope) == held
+    assert await bench.condensing.restore(plain.id, "another") == 0
+    assert await bench.condensing.restore(plain.id, bench.scope.agent_id) == 1
+    assert await bench.condensing.restore(plain.id, bench.scope.agent_id) == 0
+    await bench.condensing.fade(timedelta(days=1), NOW)
+    assert plain.id in {m.id for m in await bench.condensing.oldest(bench.scope, 10, NOW)}
+
+
+async def test_the_tags_of_what_was_condensed_find_what_stands_for_it(bench):
+    await bench.tell(7, tags=frozenset({"door"}))
+    assert (await bench.consolidation().condense(bench.scope)).tags == {"door", "condensed"}

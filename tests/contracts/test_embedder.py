@@ -4,6 +4,7 @@ import asyncio
 import math
 
 import pytest
+from sentence_models import make_sentence_model
 
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.onnx import embedder as onnx
@@ -19,10 +20,28 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(params=["hashing", pytest.param("onnx", marks=pytest.mark.integration)])
+@pytest.fixture(scope="session")
+def sentence_model(tmp_path_factory):
+    pytest.importorskip("sentence_transformers", reason="an optional extra")
+    return make_sentence_model(tmp_path_factory.mktemp("sentence"))
+
+
+@pytest.fixture(
+    params=[
+        "hashing",
+        pytest.param("onnx", marks=pytest.mark.integration),
+        pytest.param("sentence_transformer", marks=pytest.mark.integration),
+    ]
+)
 async def embedder(request):
     if request.param == "hashing":
         yield HashingEmbedder()
+    elif request.param == "sentence_transformer":
+        model = str(request.getfixturevalue("sentence_model"))
+        from agent_memory.adapters.sentence_transformer import embedder as sentence_transformer
+
+        async with sentence_transformer.opened(model) as opened:
+            yield opened
     else:
         async with onnx.opened(request.getfixturevalue("models_dir")) as opened:
             yield opened

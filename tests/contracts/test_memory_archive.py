@@ -214,3 +214,26 @@ async def test_gives_everything_with_its_vectors_oldest_first(bench):
         expected = (await bench.entry(memory))[1]
         assert embedding.model == expected.model
         assert embedding.vector == pytest.approx(expected.vector, abs=1e-3)
+
+
+async def test_finds_what_says_nearly_the_same(bench):
+    same, near, far = (
+        bench.memory(text, hour)
+        for hour, text in enumerate(
+            ["the red boat lies in the harbour", "the red boat lies in our harbour", "interest rates rise"]
+        )
+    )
+    await bench.keep(same, near, far)
+    memory, embedding = await bench.entry(bench.memory("the red boat lies in the harbour", 9))
+    found = await bench.archive.alike(memory, embedding, NOW, thorough=True)
+    assert [like.memory for like in found] == [same, near]
+    assert found[0].similarity == 1 > found[1].similarity >= 0.9
+
+
+async def test_likeness_ends_at_scopes_and_validity_and_itself(bench):
+    gone = bench.memory("the red boat", expires_at=NOW)
+    other = bench.memory("the red boat", scope=Scope(bench.scope.agent_id, "another"))
+    itself = bench.memory("the red boat", 1)
+    await bench.keep(gone, other, itself)
+    assert await bench.archive.alike(*await bench.entry(itself), NOW, thorough=True) == []
+    assert await bench.archive.twins(bench.scope, ["the red boat", "'; --"], NOW) == [itself]

@@ -48,7 +48,7 @@ class Bench:
         self.hours = count()
 
     async def add(self, content: str, scope: Scope | None = None, **fields) -> Memory:
-        created_at = START + timedelta(hours=next(self.hours))
+        created_at = fields.pop("created_at", START + timedelta(hours=next(self.hours)))
         memory = Memory(MemoryId(uuid4()), scope or self.scope, content, created_at, **fields)
         await self.store.add(memory, await self.embedded(content))
         return memory
@@ -101,7 +101,7 @@ async def test_never_crosses_scopes(bench, name):
 async def test_adding_a_known_id_changes_nothing(bench):
     memory = await bench.add("the first")
     later = Memory(memory.id, bench.scope, "the second", START)
-    await bench.store.add(later, await bench.embedded("the second"))
+    assert not await bench.store.add(later, await bench.embedded("the second"))
     assert await bench.found("the second") == [memory]
 
 
@@ -249,3 +249,12 @@ async def test_selects_by_tags_and_time(bench):
     assert await bench.found("note", selection=Selection(tags=frozenset({"x", "1"}))) == [second]
     assert await bench.found("note", selection=Selection(since=second.created_at)) == [second, third]
     assert await bench.found("note", selection=Selection(until=second.created_at)) == [first]
+
+
+async def test_as_of_a_time_brings_what_was_valid_then(bench):
+    early = await bench.add("the boat is red", superseded_at=START + timedelta(days=2))
+    late = await bench.add("the boat is blue", created_at=START + timedelta(days=2))
+    told_later = await bench.add("the boat was built", created_at=NOW, event_time=START - timedelta(days=9))
+    for days, known in ((-1, [told_later]), (1, [told_later, early]), (2, [told_later, late])):
+        assert await bench.found("boat", as_of=START + timedelta(days=days)) == known
+    assert await bench.found("boat") == [told_later, late]

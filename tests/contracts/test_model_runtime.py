@@ -15,14 +15,15 @@ ONE, TWO = TurnId("one"), TurnId("two")
 ROOT = Namespace("t", "m", "s").root
 
 
-def _mlx(kind):
+def _mlx(kind, attention="expanded"):
     def make(tmp_path):
         from models import make_model
 
         from agent_memory.adapters.mlx.loading import load_model
-        from agent_memory.domain.kv.spec import Precision
+        from agent_memory.domain.kv.attention import AttentionChoice
+        from agent_memory.domain.kv.precision import Precision
 
-        return load_model(make_model(tmp_path / kind, kind), Precision(4), tmp_path).runtime
+        return load_model(make_model(tmp_path / kind, kind), Precision(4), tmp_path, AttentionChoice(attention)).runtime
 
     return make
 
@@ -30,8 +31,18 @@ def _mlx(kind):
 MAKERS = {
     "in_memory": lambda _: ToyRuntime(vocabulary=50),
     "in_memory, windowed": lambda _: ToyRuntime(vocabulary=50, window=3),
+    "in_memory, hybrid": lambda _: ToyRuntime(vocabulary=50, recurrent=True),
+    "in_memory, recurrent": lambda _: ToyRuntime(vocabulary=50, full=False, recurrent=True),
+    "in_memory, windowed and recurrent": lambda _: ToyRuntime(vocabulary=50, window=3, recurrent=True),
     "mlx llama": _mlx("llama"),
     "mlx gemma3": _mlx("gemma3_text"),
+    "mlx gemma3, packed": _mlx("gemma3_text", "packed"),
+    "mlx deepseek_v2": _mlx("deepseek_v2"),
+    "mlx deepseek_v3, packed": _mlx("deepseek_v3", "packed"),
+    "mlx qwen3_next": _mlx("qwen3_next"),
+    "mlx mamba2": _mlx("mamba2"),
+    "mlx falcon_h1": _mlx("falcon_h1"),
+    "mlx recurrent_gemma": _mlx("recurrent_gemma"),
 }
 
 
@@ -40,11 +51,13 @@ def runtime(request, tmp_path):
     return MAKERS[request.param](tmp_path)
 
 
-def answer(runtime, turn, prompt, count=5, pieces=()):
+def answer(runtime, turn, prompt, *, count=5, pieces=(), stops=()):
     runtime.open(turn, GREEDY, pieces)
     done = sum(piece.length for piece in pieces)
-    if prompt[done:-1]:
-        runtime.prefill(turn, prompt[done:-1])
+    for stop in (*stops, len(prompt) - 1):
+        if prompt[done:stop]:
+            runtime.prefill(turn, prompt[done:stop])
+            done = stop
     said = runtime.decode([(turn, prompt[-1])])
     while len(said) < count:
         said += runtime.decode([(turn, said[-1])])
@@ -65,9 +78,16 @@ def parts(runtime):
 
 
 def pieces_of(runtime, turn, prompt, cut=0):
-    """Every block of the prompt as the runtime gives it back, the last one short of `cut` tokens."""
+    """Every block of the prompt as the runtime gives it back, the last one short of `cut` tokens. A state can be read
+    only where the turn stands, and cannot be cut: there, the last block is the shorter one.
+    """
+    exact = runtime.spec.exact
+    prompt, cut = (prompt[: len(prompt) - cut], 0) if exact else (prompt, cut)
     pieces = []
+    runtime.open(turn, GREEDY, [])
     for block in blocks_of(runtime, prompt):
+        if exact or not pieces:
+            runtime.prefill(turn, prompt[block.start : block.end if exact else len(prompt)])
         read = {p: BytesPayload(dict(x.buffers())) for p, x in runtime.read(turn, block, parts(runtime)).items()}
         pieces.append(Piece(block, len(block), read[Part.LASTING], read.get(Part.LOCAL)))
     last = pieces[-1]
@@ -115,10 +135,9 @@ def test_rewinding_one_of_many_leaves_the_others(runtime):
 @pytest.mark.parametrize("cut", [0, 1, 2])
 def test_what_was_read_restores_the_turn(runtime, cut):
     prompt = prompt_for(runtime)
-    expected = answer(runtime, ONE, [*prompt, 9])
-    runtime.open(ONE, GREEDY, [])
-    runtime.prefill(ONE, prompt)
     pieces = pieces_of(runtime, ONE, prompt, cut)
+    stops = [piece.block.end for piece in pieces] if runtime.spec.exact else []
+    expected = answer(runtime, ONE, [*prompt, 9], stops=stops)
     assert answer(runtime, TWO, [*prompt, 9], pieces=pieces) == expected
 
 
@@ -159,9 +178,9 @@ def test_a_turn_that_is_open_is_begun_anew(runtime):
 
 def test_the_payload_costs_what_the_spec_says(runtime):
     prompt = prompt_for(runtime)
-    runtime.open(ONE, GREEDY, [])
-    runtime.prefill(ONE, prompt)
     block = blocks_of(runtime, prompt)[0]
+    runtime.open(ONE, GREEDY, [])
+    runtime.prefill(ONE, prompt[: block.end])
     read = runtime.read(ONE, block, parts(runtime))
     assert read[Part.LASTING].nbytes == runtime.spec.lasting_bytes(len(block))
     if runtime.spec.reach:

@@ -77,7 +77,7 @@ def start(models_dir, model):
     servers = []
 
     def begin(data_dir, *options, **environ) -> Server:
-        if "--model" not in options:
+        if not {"--model", "--no-model"} & set(options):
             options = (*options, "--model", str(model))
         if data_dir.is_dir() and not (data_dir / "models").exists():
             (data_dir / "models").symlink_to(models_dir)

@@ -11,10 +11,12 @@ from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.adapters.in_memory.reembedding import InMemoryReembeddingStore
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.domain.semantic.filters import parse_filter
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
@@ -37,6 +39,7 @@ class Life:
         self.stores = memory, PostgresMemoryStore(database)
         self.archives = InMemoryMemoryArchive(memory), PostgresMemoryArchive(database)
         self.condensing = InMemoryCondensingStore(memory), PostgresCondensingStore(database)
+        self.reembedding = InMemoryReembeddingStore(memory), PostgresReembeddingStore(database)
         self.embedder = HashingEmbedder()
         self.hour = 0
         self.known: list[Memory] = []
@@ -65,6 +68,7 @@ class Life:
             frozenset(self.dice.sample(["a", "b", "c"], k=self.dice.randint(0, 2))),
             {"n": number, "odd": number % 2 == 1, "deep": {"list": [number, None]}},
             self.dice.choice([None, None, self.now + timedelta(hours=self.dice.randint(1, 40))]),
+            event_time=self.dice.choice([None, None, START + timedelta(hours=self.dice.randint(-50, 150))]),
         )  # fmt: skip
 
     def old(self) -> Memory:
@@ -81,6 +85,7 @@ class Life:
     async def step(self) -> None:
         self.hour += self.dice.randint(0, 3)
         acts = [self.add] * 6 + [self.revise, self.supersede, self.remove, self.condense, self.restore, self.purge]
+        acts += [self.fade, self.look, self.change_model]
         await self.dice.choice(acts if self.known else [self.add])()
 
     async def add(self) -> None:
@@ -124,6 +129,26 @@ class Life:
         for archive in self.archives:
             await archive.purge(self.now)
 
+    async def fade(self) -> None:
+        # As with what has expired.
+        for condensing in self.condensing:
+            await condensing.fade(timedelta(hours=60), self.now)
+
+    async def look(self) -> None:
+        memory = self.dice.choice([self.new(), replace(self.new(), content=self.old().content)])
+        found = [await archive.alike(*await self.entry(memory), self.now, thorough=True) for archive in self.archives]
+        one, other = ([(like.similarity == 1, round(like.similarity, 2)) for like in near] for near in found)
+        assert [exact for exact, _ in one] == [exact for exact, _ in other]
+        assert [similar for _, similar in one] == pytest.approx([similar for _, similar in other], abs=0.02)
+        twins = [await archive.twins(memory.scope, [memory.content], self.now) for archive in self.archives]
+        one, other = (sorted(each, key=lambda memory: memory.id) for each in twins)
+        assert one == other
+
+    async def change_model(self) -> None:
+        old = self.old()
+        [embedding] = await HashingEmbedder(64).embed([old.content])
+        await self.both(self.reembedding, "reembed", [(old, embedding)])
+
     async def compare(self) -> None:
         for scope in self.scopes:
             await self.both(self.stores, "count", scope)
@@ -138,7 +163,10 @@ class Life:
         query = self.text()
         [embedding] = await self.embedder.embed([query])
         words = frozenset(word_counts(query))
-        search = Search(scope, embedding, words, 100, self.now, selection=self.selection())
+        search = Search(
+            scope, embedding, words, 100, self.now, selection=self.selection(),
+            as_of=self.dice.choice([None, START + timedelta(hours=self.dice.randint(0, 100))]),
+        )  # fmt: skip
         one, other = [await store.shortlist(search) for store in self.stores]
         if one.candidates:  # statistics of nothing are nothing to rank by
             assert one.words.documents == other.words.documents

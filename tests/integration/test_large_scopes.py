@@ -69,6 +69,10 @@ def nearest(shortlist, number):
     return [c.memory for c in sorted(eligible, key=lambda c: -c.similarity)[:number]]
 
 
+def similarities(shortlist):
+    return sorted((c.similarity for c in shortlist.candidates if c.eligible), reverse=True)[:10]
+
+
 QUERIES = [" ".join(random.Random(n).choices(WORDS, k=3)) for n in range(20)]
 
 
@@ -76,7 +80,8 @@ async def test_finds_what_reading_all_finds(database):
     same = 0
     for query in QUERIES:
         exact, found = await ask(database, query, 10**6), await ask(database, query, 100)
-        same += len(set(nearest(exact, 10)) & set(nearest(found, 10)))
+        # Of memories that are equally near any may be among the ten.
+        same += sum(a == pytest.approx(b, abs=1e-3) for a, b in zip(*map(similarities, (exact, found)), strict=True))
     assert same >= 0.99 * 10 * len(QUERIES)
 
 

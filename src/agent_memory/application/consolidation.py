@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from agent_memory.domain.errors import NotFound
+from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.condensing import condense
-from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope, parse_memory_id
+from agent_memory.domain.semantic.memory import LONGEST_NAME, Memory, MemoryId, Scope, parse_memory_id
 from agent_memory.domain.semantic.retention import Retention, standing_for
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder
 
@@ -52,15 +53,23 @@ class Consolidation:
         if len(sources) < self._retention.batch:
             return None
         content = await self._condenser.condense(sources)
-        memory = standing_for(sources, content, MemoryId(uuid4()))
+        now = self._clock()
+        memory = standing_for(sources, content, MemoryId(uuid4()), now)
         [embedding] = await self._embedder.embed([content])
         ids = [source.id for source in sources]
-        done = await self._store.stand_for(ids, memory, embedding, self._clock())
+        done = await self._store.stand_for(ids, memory, embedding, now)
         return memory if done else None
 
+    async def fade(self) -> int:
+        """Take out of sight what nobody has called important for long; answers how many. All can be restored."""
+        if self._retention.fade_after is None:
+            return 0
+        return await self._store.fade(self._retention.fade_after, self._clock())
+
     async def restore(self, memory_id: MemoryId | str, *, agent_id: str) -> int:
-        """Bring back what a memory stands for, in its place; answers how many."""
+        """Bring back what a memory stands for, in its place, or a memory that has faded; answers how many."""
+        check_text("agent_id", agent_id, LONGEST_NAME)
         restored = await self._store.restore(parse_memory_id(memory_id), agent_id)
         if not restored:
-            raise NotFound("condensed memory", str(memory_id))
+            raise NotFound("condensed or faded memory", str(memory_id))
         return restored

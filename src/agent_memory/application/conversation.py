@@ -18,6 +18,7 @@ from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.stop_text import StopText
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
 from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.steps import Finished, Logprobs, Said, Started
 from agent_memory.domain.kv.turn import FinishReason, Sampling, Turn, TurnId
@@ -40,16 +41,19 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """`max_tokens` None is the model's default, `seconds` None as long as the server allows. With `explain`, the end of
-    the reply tells where its cached tokens came from. The answer keeps to the `grammar`.
+    the reply tells where its cached tokens came from. What is not `stored` leaves nothing behind, in no tier and not
+    in the book of its `agent`, who is of the same tenant. The answer keeps to the `grammar`.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    tenant: str = "default"
+    tenant: str = DEFAULT_TENANT
     seconds: float | None = None
     explain: bool = False
+    agent: AgentName | None = None
+    stored: bool = True
     grammar: Grammar | None = None
 
 
@@ -196,6 +200,15 @@ class Conversation:
             if answer.stop.stopped and (whole := answer.whole_tokens()) is not None:
                 self._engine.conclude(turn.id, whole)
 
+    async def foresee(self, prompt: Prompt) -> Finish:
+        """How much of the prompt would not be read, and why not more. Nothing is computed, and nothing changes."""
+        loop = asyncio.get_running_loop()
+        rendered = await loop.run_in_executor(self._scribe, self._tokenizer.render, prompt.messages)
+        turn = self._turn(prompt, rendered, None)
+        started = await self._engine.ask(lambda engine: engine.scheduler.foresee(turn))
+        reuse = await self._explain(started, turn.prompt_tokens, prompt.messages)
+        return Finish("length", turn.prompt_tokens, started.cached_tokens, 0, reuse)
+
     async def _speak(self, events: AsyncIterator[Started | Said | Finished], answer: _Answer, prompt: Prompt) -> Reply:
         async for event in events:
             match event:
@@ -265,6 +278,8 @@ class Conversation:
             marks=rendered.marks,
             answers=rendered.answers,
             deadline=self._deadline(prompt.seconds),
+            agent=prompt.agent,
+            stored=prompt.stored,
         )
 
     def _deadline(self, seconds: float | None) -> float | None:

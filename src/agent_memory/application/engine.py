@@ -8,9 +8,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from agent_memory.application.holdings import Holdings
 from agent_memory.application.tiered_blocks import TieredBlocks
-from agent_memory.application.write_behind import NotWritten, Written
-from agent_memory.domain.errors import CorruptBlock
+from agent_memory.application.whereabouts import Whereabouts
+from agent_memory.application.write_behind import NotWritten, Withheld, Written
+from agent_memory.domain.errors import CorruptBlock, Unavailable
 from agent_memory.domain.kv.block import Namespace, Part, PartKey
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.steps import (
@@ -31,6 +33,7 @@ from agent_memory.domain.kv.steps import (
     Step,
 )
 from agent_memory.domain.kv.turn import Turn, TurnId
+from agent_memory.ports.agents import AgentStore, Origin
 from agent_memory.ports.kv import ModelRuntime, Piece
 
 log = logging.getLogger(__name__)
@@ -38,7 +41,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Totals since the start, and what holds at this moment (turns, waiting, blocks, memory, pending writes)."""
+    """Totals since the start, and what holds at this moment (turns, waiting, blocks, memory, pending writes).
+
+    What was written (`bytes_written_...`) is the slower tier's own count, which a disk keeps over restarts; days are
+    UTC. Withheld is what a daily write budget kept in memory only.
+    """
 
     turns_running: int = 0
     turns_waiting: int = 0
@@ -54,7 +61,9 @@ class EngineStats:
     decode_seconds_total: float = 0.0
     restore_seconds_total: float = 0.0
     blocks_written_total: int = 0
+    bytes_written_today: int = 0
     bytes_written_total: int = 0
+    writes_withheld_total: int = 0
     write_errors_total: int = 0
     lost_blocks_total: int = 0
     evictions_total: int = 0
@@ -62,7 +71,11 @@ class EngineStats:
 
 
 class Engine:
-    def __init__(self, runtime: ModelRuntime, tiers: TieredBlocks, scheduler: Scheduler) -> None:
+    """With a place for `agents`, it keeps the book of what they hold."""
+
+    def __init__(
+        self, runtime: ModelRuntime, tiers: TieredBlocks, scheduler: Scheduler, agents: AgentStore | None = None
+    ) -> None:
         self._runtime = runtime
         self._tiers = tiers
         self.scheduler = scheduler
@@ -70,6 +83,19 @@ class Engine:
         self._totals = EngineStats()
         self.idle = False
         self._ledger.know(tiers.known())
+        self._next_up: tuple[TurnId, ...] = ()
+        self.holdings = None if agents is None else self._holdings(agents)
+
+    def _holdings(self, agents: AgentStore) -> Holdings:
+        blocks, running = Whereabouts(self._ledger, self._tiers), self.scheduler.running
+        origin = Origin(self._runtime.fingerprint, self._runtime.spec.identity)
+        return Holdings(blocks, agents, origin, running=running)
+
+    def agents(self) -> Holdings:
+        """Raises Unavailable when no book is kept."""
+        if self.holdings is None:
+            raise Unavailable("this engine keeps no book of agents")
+        return self.holdings
 
     def namespace(self, tenant: str) -> Namespace:
         return Namespace(tenant, self._runtime.fingerprint, self._runtime.spec.identity)
@@ -94,10 +120,13 @@ class Engine:
         self.idle = isinstance(step, Idle)
         try:
             events = self.scheduler.absorb(step, self._run(step))
+            if isinstance(step, Retire) and step.turn.finish and self.holdings is not None:
+                self.holdings.heard(step.turn)
         except Exception as error:  # whatever a model or a store may raise ends its turns, not the engine
             log.exception("a %s step failed", type(step).__name__)
             events = self._fail(step, error)
         self._clear()
+        self._look_ahead()
         return late + events
 
     def _run(self, step: Step) -> Outcome:
@@ -127,15 +156,18 @@ class Engine:
         if step.parked is not None:
             self._runtime.resume(step.parked, step.turn.id, step.turn.sampling, step.length)
             return self._begun(step, started, ())
-        found, cold = {}, []
+        found, cold, lost = {}, [], []
         for key in step.keys:
             payload, hot = self._tiers.get(key)
             if payload is None:
-                self._count(lost_blocks_total=1)
-                return Lost((key,))
+                lost.append(key)
+                continue
             found[key] = payload
             if not hot:
                 cold.append(key)
+        if lost:  # all of them at once: what is only known to be there is not written anew
+            self._count(lost_blocks_total=len(lost))
+            return Lost(tuple(lost))
         pieces = [
             Piece(
                 block,
@@ -151,9 +183,10 @@ class Engine:
             log.warning("%d blocks do not fit this model and are forgotten: %s", len(pieces), error)
             self._count(lost_blocks_total=len(pieces))
             return Lost(tuple(step.keys))
-        for key in cold:
+        begun = self._begun(step, started, tuple((key, found[key].nbytes) for key in cold))
+        for key in cold:  # nothing has failed: nothing is held that will not be booked
             self._tiers.hold(key, found[key])
-        return self._begun(step, started, tuple((key, found[key].nbytes) for key in cold))
+        return begun
 
     def _begun(self, step: Restore, started: float, promoted: tuple[tuple[PartKey, int], ...]) -> Restored:
         done = self._runtime.advance(step.turn.id, step.seconds)
@@ -178,16 +211,17 @@ class Engine:
         return Sampled(tuple(tokens), {turn: self._runtime.logprobs(turn) for turn in wanted})
 
     def _save(self, step: Save) -> Outcome:
-        sizes = []
-        for block in step.blocks:
-            parts = (Part.LASTING, Part.LOCAL) if block in step.local else (Part.LASTING,)
-            for part, payload in self._runtime.read(step.turn.id, block, parts).items():
-                key = PartKey(block.hash, part)
-                self._tiers.hold(key, payload)
-                if key not in self._ledger.cold:
-                    self._tiers.write(block, part, payload)
-                sizes.append((key, payload.nbytes))
-        return Kept(tuple(sizes))
+        taken = []
+        for block in step.touched:
+            within = {Part.LASTING: step.blocks, Part.LOCAL: step.local}
+            parts = [part for part, blocks in within.items() if block in blocks]
+            taken += [(block, *read) for read in self._runtime.read(step.turn.id, block, parts).items()]
+        for block, part, payload in taken:  # all of it could be taken: nothing is held that will not be booked
+            key = PartKey(block.hash, part)
+            if key not in self._ledger.cold:
+                self._tiers.write(block, part, payload, step.turn.root)
+            self._tiers.hold(key, payload)
+        return Kept(tuple((PartKey(block.hash, part), payload.nbytes) for block, part, payload in taken))
 
     def _fail(self, step: Step, error: Exception) -> list[Event]:
         match step:
@@ -201,6 +235,8 @@ class Engine:
                 assert_never(step)
         for turn in failed:
             self._close(turn.id)
+        if isinstance(step, Restore) and step.parked is not None:
+            self._close(step.parked)  # whether it was taken over or not, nobody else comes for it
         self._count(failed_turns_total=len(failed))
         return self.scheduler.fail(failed, error)
 
@@ -214,13 +250,17 @@ class Engine:
         """Enter what the writer reports into the books."""
         for report in self._tiers.reports():
             match report:
-                case Written(key, nbytes, evicted):
-                    self._count(blocks_written_total=1, bytes_written_total=nbytes)
+                case Written(key, evicted):
+                    self._count(blocks_written_total=1)
                     self._ledger.saved(key)
                     for gone in evicted:
                         self._ledger.gone(gone)
+                        self._tiers.gone(gone)
                 case NotWritten(key):
                     self._count(write_errors_total=1)
+                    self._ledger.unsaved(key)
+                case Withheld(key):
+                    self._count(writes_withheld_total=1)
                     self._ledger.unsaved(key)
 
     def _clear(self) -> None:
@@ -235,9 +275,18 @@ class Engine:
         for turn in self._ledger.towed:
             self._close(turn)
         self._ledger.towed.clear()
+        self._tiers.demote(self._ledger.passed)
         self._ledger.evicted.clear()
         self._ledger.forgotten.clear()
         self._ledger.used.clear()
+        self._ledger.passed.clear()
+
+    def _look_ahead(self) -> None:
+        """What the next turns need of the slower tier is read while others run."""
+        next_up = tuple(turn.id for turn in self.scheduler.next_up())
+        if next_up != self._next_up:
+            self._next_up = next_up
+            self._tiers.prefetch(self.scheduler.upcoming())
 
     def _count(self, **more: float) -> None:
         totals = {name: getattr(self._totals, name) + value for name, value in more.items()}
@@ -245,7 +294,7 @@ class Engine:
 
     def stats(self) -> EngineStats:
         """Safe to call from another thread: every field is one read."""
-        pool = self._ledger.pool
+        pool, written = self._ledger.pool, self._tiers.written
         return replace(
             self._totals,
             turns_running=len(self.scheduler.running),
@@ -255,6 +304,8 @@ class Engine:
             cache_bytes=pool.used,
             cache_budget_bytes=pool.capacity,
             pending_writes=self._tiers.pending,
+            bytes_written_today=written.today,
+            bytes_written_total=written.total,
             evictions_total=pool.evictions,
         )
 
@@ -264,6 +315,12 @@ class Engine:
         held, booked = self._tiers.held, frozenset(self._ledger.pool)
         assert held == booked, f"{len(held - booked)} payloads without a book entry, {len(booked - held)} without bytes"
 
-    def close(self) -> None:
-        self._tiers.close()
+    def close(self, timeout: float | None = None) -> None:
+        """Write what waits to be written, for at most `timeout` seconds."""
+        self._tiers.close(timeout)
         self._hear()
+        if self.holdings is not None:
+            self.holdings.close()
+        if self._tiers.pending:
+            told = "%d block parts were not written: the disk did not take them within %g s; they will be computed anew"
+            log.error(told, self._tiers.pending, timeout)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from agent_memory.application.engine import Engine, EngineStats
 from agent_memory.domain.errors import AgentMemoryError, GenerationFailed, Unavailable
@@ -20,6 +21,8 @@ from agent_memory.domain.kv.turn import Turn, TurnId
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+_FLUSH_SECONDS = 1.0  # what writing gets at the end, however short the grace
 Deliver = Callable[[Event], None]
 
 
@@ -41,6 +44,14 @@ class _Conclude:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ask:
+    """`put` and its answer's way back are the asker's: it never raises."""
+
+    put: Callable[[Engine], None]
+    refuse: Callable[[Exception], None]
+
+
+@dataclass(frozen=True, slots=True)
 class _Wake:
     pass
 
@@ -50,7 +61,7 @@ class _Stop:
     grace: float
 
 
-_Letter = _Submit | _Cancel | _Conclude | _Wake | _Stop
+_Letter = _Submit | _Cancel | _Conclude | _Ask | _Wake | _Stop
 
 
 class EngineThread:
@@ -63,6 +74,7 @@ class EngineThread:
         self._engine: Engine | None = None
         self._closed = False
         self._deadline: float | None = None
+        self._grace = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._life: Future[None] | None = None
 
@@ -116,8 +128,30 @@ class EngineThread:
         """The turn's answer ended with so many tokens, though the model went on: those are kept."""
         self._mailbox.put(_Conclude(turn, generated))
 
+    async def ask(self, question: Callable[[Engine], Answer]) -> Answer:
+        """What the engine answers between two steps; or raises what it raised. Questions are short: turns wait."""
+        self.check()
+        answer: Future[Answer] = Future()
+
+        def put(engine: Engine) -> None:
+            if not answer.set_running_or_notify_cancel():
+                return
+            try:
+                answer.set_result(question(engine))
+            except AgentMemoryError as error:
+                answer.set_exception(error)
+            except Exception as error:  # a question must not end the engine
+                log.exception("the engine could not answer")
+                answer.set_exception(error)
+
+        self._mailbox.put(_Ask(put, answer.set_exception))
+        self.check()  # as with turns
+        return await asyncio.wrap_future(answer)
+
     async def close(self, grace: float = 30.0) -> None:
-        """Take no more turns, let the running ones end within `grace` seconds, write every block, end the thread."""
+        """Take no more turns, let the running ones end within `grace` seconds, write every block within as many more,
+        end the thread. What is not written by then is logged, and computed anew one day.
+        """
         self._closed = True
         self._mailbox.put(_Stop(grace))
         if self._life is not None:
@@ -157,9 +191,13 @@ class EngineThread:
                 engine.cancel(turn_id)
             case _Conclude(turn_id, generated):
                 engine.conclude(turn_id, generated)
+            case _Ask(put, _):
+                put(engine)
+                engine.idle = False  # what it struck off is let go in the next step
             case _Wake():
                 pass
             case _Stop(grace):
+                self._grace = grace
                 self._deadline = time.monotonic() + grace
 
     def _submit(self, engine: Engine, turn: Turn, deliver: Deliver) -> None:
@@ -181,6 +219,8 @@ class EngineThread:
             letter = self._mailbox.get()
             if isinstance(letter, _Submit):
                 letter.deliver(Failed(letter.turn.id, error))
+            elif isinstance(letter, _Ask):
+                letter.refuse(_public(error))
         for turn_id in list(self._listeners):
             self._deliver(Failed(turn_id, error))
 
@@ -189,10 +229,11 @@ class EngineThread:
         for turn_id in list(self._listeners):
             self._deliver(Failed(turn_id, Unavailable("the server is shutting down")))
             engine.cancel(turn_id)
+        until = time.monotonic() + max(self._grace, _FLUSH_SECONDS)
         engine.step()
-        while not engine.idle:
+        while not engine.idle and time.monotonic() < until:
             engine.step()
-        engine.close()
+        engine.close(max(_FLUSH_SECONDS, until - time.monotonic()))
 
 
 def _public(error: Exception) -> AgentMemoryError:

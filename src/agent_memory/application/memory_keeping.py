@@ -1,13 +1,13 @@
-"""Looking after memories: get, list, revise, supersede, keep many, forget many, erase, count up, expire."""
+"""Looking after memories: get, list, revise, supersede, forget many, erase, count up, expire."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 from uuid import uuid4
 
-from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
-from agent_memory.domain.semantic.checks import Document, check_text
+from agent_memory.domain.errors import Conflict, NotFound
+from agent_memory.domain.semantic.checks import Document, check_count, check_text
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt
 from agent_memory.domain.semantic.memory import (
     LONGEST_NAME,
@@ -15,14 +15,16 @@ from agent_memory.domain.semantic.memory import (
     MemoryId,
     MemoryType,
     Scope,
+    check_who,
     parse_memory_id,
     parse_memory_type,
+    parse_tags,
 )
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.ports.answers import AnswerBook
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 MOST_LISTED = 200
-MOST_KEPT_AT_ONCE = 500
 
 
 class Fields(TypedDict, total=False):
@@ -34,6 +36,7 @@ class Fields(TypedDict, total=False):
     tags: Iterable[str]
     metadata: Document
     expires_at: datetime | None
+    event_time: datetime | None
 
 
 def _now() -> datetime:
@@ -43,12 +46,20 @@ def _now() -> datetime:
 class MemoryKeeping:
     """One for the whole application, over the same place as its `SemanticMemory`; holds no state of its own."""
 
-    def __init__(self, archive: MemoryArchive, embedder: Embedder, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        archive: MemoryArchive,
+        embedder: Embedder,
+        clock: Callable[[], datetime] = _now,
+        answers: AnswerBook | None = None,
+    ) -> None:
         self._archive = archive
         self._embedder = embedder
         self._clock = clock
+        self._answers = answers
 
     async def get(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> Memory:
+        check_who(agent_id, user_id)
         memory = await self._archive.get(parse_memory_id(memory_id), agent_id, user_id)
         if memory is None:
             raise NotFound("memory", str(memory_id))
@@ -64,8 +75,7 @@ class MemoryKeeping:
         limit: int = 50,
     ) -> Page:
         """What holds now, newest first, page by page."""
-        if not 1 <= limit <= MOST_LISTED:
-            raise InvalidInput("limit", f"must be 1 to {MOST_LISTED}, is {limit}")
+        check_count("limit", limit, 1, MOST_LISTED)
         after = None if cursor is None else Mark.read(cursor)
         scope = Scope(agent_id, user_id)
         # One more than asked tells whether anything follows.
@@ -80,7 +90,7 @@ class MemoryKeeping:
         present = await self.get(memory_id, agent_id=agent_id)
         if version not in {None, present.version}:
             raise Conflict(f"memory {present.id} is at version {present.version}, not {version}")
-        revised = replace(_said(present, fields), version=present.version + 1)
+        revised = replace(said(present, fields), version=present.version + 1)
         # The vector is of the content alone; a change of anything else needs none.
         embedding = None
         if revised.content != present.content:
@@ -91,6 +101,7 @@ class MemoryKeeping:
 
     async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:
         """All it ever said, the newest version first."""
+        check_who(agent_id)
         versions = await self._archive.history(parse_memory_id(memory_id), agent_id)
         if not versions:
             raise NotFound("memory", str(memory_id))
@@ -99,32 +110,14 @@ class MemoryKeeping:
     async def supersede(self, memory_id: MemoryId | str, *, agent_id: str, **fields: Unpack[Fields]) -> Memory:
         """Remember what holds now in place of what held until now; that stays, marked, and is no longer recalled."""
         former = await self.get(memory_id, agent_id=agent_id)
-        said = _said(former, fields)
+        told = said(replace(former, event_time=None), fields)
         successor = replace(
-            said, id=MemoryId(uuid4()), created_at=self._clock(), version=1, superseded_by=None, superseded_at=None
+            told, id=MemoryId(uuid4()), created_at=self._clock(), version=1, superseded_by=None, superseded_at=None
         )
         [embedding] = await self._embedder.embed([successor.content])
         if not await self._archive.supersede(former.id, successor, embedding):
             raise Conflict(f"memory {former.id} is superseded already")
         return successor
-
-    async def remember_many(
-        self, *, agent_id: str, user_id: str, memories: Sequence[Fields | InvalidInput]
-    ) -> Sequence[Memory | InvalidInput]:
-        """Keep all that can be kept, in one commit; for each of the others, in its place, what is wrong with it.
-
-        What a caller found wrong already stands for its memory, and comes back in its place.
-        """
-        if not 1 <= len(memories) <= MOST_KEPT_AT_ONCE:
-            raise InvalidInput("memories", f"must be 1 to {MOST_KEPT_AT_ONCE}, are {len(memories)}")
-        scope, now = Scope(agent_id, user_id), self._clock()
-        # A microsecond apart, they keep the order in which they were told.
-        moments = (now + timedelta(microseconds=number) for number in range(len(memories)))
-        outcomes = [_new(scope, moment, fields) for moment, fields in zip(moments, memories, strict=True)]
-        sound = [outcome for outcome in outcomes if isinstance(outcome, Memory)]
-        embeddings = await self._embedder.embed([memory.content for memory in sound])
-        await self._archive.add_many(list(zip(sound, embeddings, strict=True)))
-        return outcomes
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
         """Forget all that is selected; a dry run only counts them."""
@@ -133,10 +126,12 @@ class MemoryKeeping:
         return await verb(scope, selection, self._clock())
 
     async def erase_user(self, user_id: str, *, agent_id: str | None = None) -> Receipt:
-        """Remove everything about a user for good, of one agent or of all, and say what it was."""
+        """Remove everything about a user for good, remembered answers too, of one agent or of all, and say what."""
         check_text("user_id", user_id, LONGEST_NAME)
         if agent_id is not None:
             check_text("agent_id", agent_id, LONGEST_NAME)
+        if self._answers is not None:
+            await self._answers.erase(user_id, agent_id)
         return await self._archive.erase(user_id, agent_id, self._clock())
 
     async def inventory(self, *, agent_id: str, user_id: str) -> Inventory:
@@ -147,24 +142,15 @@ class MemoryKeeping:
         return await self._archive.purge(self._clock())
 
 
-def _said(memory: Memory, fields: Fields) -> Memory:
+def said(memory: Memory, fields: Fields) -> Memory:
+    """The memory with what is said of it; what is not said stays as it is."""
     return replace(
         memory,
         content=fields.get("content", memory.content),
         memory_type=parse_memory_type(fields.get("memory_type", memory.memory_type)),
         importance=fields.get("importance", memory.importance),
-        tags=frozenset(fields.get("tags", memory.tags)),
+        tags=parse_tags(fields.get("tags", memory.tags)),
         metadata=fields.get("metadata", memory.metadata),
         expires_at=fields.get("expires_at", memory.expires_at),
+        event_time=fields.get("event_time", memory.event_time),
     )
-
-
-def _new(scope: Scope, now: datetime, fields: Fields | InvalidInput) -> Memory | InvalidInput:
-    if isinstance(fields, InvalidInput):
-        return fields
-    try:
-        if "content" not in fields:
-            return InvalidInput("content", "is missing")
-        return _said(Memory(MemoryId(uuid4()), scope, fields["content"], now), fields)
-    except InvalidInput as error:
-        return error

@@ -6,19 +6,22 @@ It brings together a store, an embedder, a scoring policy and a clock; it knows 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Required, TypedDict, Unpack
 from uuid import uuid4
 
 from agent_memory.domain.errors import NotFound
-from agent_memory.domain.semantic.checks import Document, check_text
+from agent_memory.domain.semantic.checks import Document
 from agent_memory.domain.semantic.memory import (
-    LONGEST_NAME,
     Memory,
     MemoryId,
     MemoryType,
     Scope,
+    check_who,
     parse_memory_id,
     parse_memory_type,
+    parse_tags,
 )
+from agent_memory.domain.semantic.paging import MOST_FITTING, Progress, RecalledPage, page_of
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
 from agent_memory.domain.semantic.scoring import Blend, Fusion, ScoringPolicy
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
@@ -30,6 +33,21 @@ _DEPTH_PER_RESULT = 2
 _LEAST_DEPTH = 20
 # A blend may put first what is only the 50th by meaning and the 50th by age, so it looks further on both sides.
 _BLEND_DEPTH = 200
+
+
+class Asked(TypedDict, total=False):
+    """What can be asked, beside the cursor of a page; the limits are those of `Question`."""
+
+    agent_id: Required[str]
+    user_id: Required[str]
+    query: Required[str]
+    top_k: int
+    alpha: float | None
+    memory_type: MemoryType | str | None
+    selection: Selection
+    as_of: datetime | None
+    min_score: float | None
+    max_tokens: int | None
 
 
 def _now() -> datetime:
@@ -64,8 +82,9 @@ class SemanticMemory:
         tags: Iterable[str] = (),
         metadata: Document | None = None,
         expires_at: datetime | None = None,
+        event_time: datetime | None = None,
     ) -> Memory:
-        """Keep what was said. When it returns, the memory is committed."""
+        """Keep what was said. When it returns, the memory is committed. `event_time` is when it happened."""
         memory = Memory(
             id=MemoryId(uuid4()),
             scope=Scope(agent_id, user_id),
@@ -73,63 +92,76 @@ class SemanticMemory:
             created_at=self._clock(),
             memory_type=parse_memory_type(memory_type),
             importance=importance,
-            tags=frozenset(tags),
-            metadata=metadata or {},
+            tags=parse_tags(tags),
+            metadata={} if metadata is None else metadata,
             expires_at=expires_at,
+            event_time=event_time,
         )
         [embedding] = await self._embedder.embed([content])
         await self._store.add(memory, embedding)
         return memory
 
-    async def recall(
-        self,
-        *,
-        agent_id: str,
-        user_id: str,
-        query: str,
-        top_k: int = 10,
-        alpha: float | None = None,
-        memory_type: MemoryType | str | None = None,
-        selection: Selection = EVERYTHING,
-    ) -> list[Recollection]:
+    async def recall(self, **asked: Unpack[Asked]) -> list[Recollection]:
         """What is known that answers the query, best first; nothing known is an empty list.
 
         With `alpha`, alpha x meaning + (1 - alpha) x recency ranks instead of the policy. `selection` says which
-        memories may answer; `memory_type` is its most used part.
+        memories may answer; `memory_type` is its most used part. `as_of` asks what was valid then; `max_tokens` asks
+        for as many as fit, instead of `top_k`; `min_score` for none below it.
         """
-        if memory_type is not None:
-            selection = replace(selection, memory_type=parse_memory_type(memory_type))
-        question = Question(
-            scope=Scope(agent_id, user_id),
-            query=query,
-            top_k=top_k,
-            alpha=alpha,
-            selection=selection,
-        )
-        policy = self._policy if alpha is None else self._blend
-        now = self._clock()
-        shortlist = await self._store.shortlist(await self._search(question, now))
-        return policy.rank(question, shortlist, now)
+        return list((await self.recall_page(None, **asked)).recollections)
 
-    async def _search(self, question: Question, now: datetime) -> Search:
+    async def recall_page(self, cursor: str | None, **asked: Unpack[Asked]) -> RecalledPage:
+        """`recall`, page by page: the cursor of one page, with the same question, asks for the next."""
+        question, now = _question(asked), self._clock()
+        if cursor is None:
+            progress = Progress.begun(question, now)
+        else:
+            progress = Progress.read(cursor, question)
+            question = replace(question, as_of=question.as_of or progress.asked_at)
+        policy = self._policy if question.alpha is None else self._blend
+        wanted = len(progress.given) + (question.top_k if question.max_tokens is None else MOST_FITTING)
+        shortlist = await self._store.shortlist(await self._search(question, now, wanted))
+        # One more than asked tells whether anything follows.
+        ranked = policy.rank(question, shortlist, question.as_of or now, wanted + 1)
+        return page_of(ranked, question, progress)
+
+    async def _search(self, question: Question, now: datetime, wanted: int) -> Search:
         [embedding] = await self._embedder.embed([question.query])
+        depth = max(_LEAST_DEPTH, _DEPTH_PER_RESULT * wanted)
+        blended = max(_BLEND_DEPTH, depth)
         return Search(
             scope=question.scope,
             embedding=embedding,
             words=frozenset(word_counts(question.query)),
-            depth=max(_LEAST_DEPTH, _DEPTH_PER_RESULT * question.top_k) if question.alpha is None else _BLEND_DEPTH,
-            newest=0 if question.alpha is None else _BLEND_DEPTH,
+            depth=depth if question.alpha is None else blended,
+            newest=0 if question.alpha is None else blended,
             now=now,
             selection=question.selection,
+            as_of=question.as_of,
         )
 
     async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
         """Remove a memory of this agent; another agent's, or user's, is as absent as one that never was."""
-        check_text("agent_id", agent_id, LONGEST_NAME)
-        if user_id is not None:
-            check_text("user_id", user_id, LONGEST_NAME)
+        check_who(agent_id, user_id)
         if not await self._store.remove(parse_memory_id(memory_id), agent_id, user_id):
             raise NotFound("memory", str(memory_id))
 
     async def count(self, *, agent_id: str, user_id: str) -> int:
         return await self._store.count(Scope(agent_id, user_id))
+
+
+def _question(asked: Asked) -> Question:
+    selection = asked.get("selection", EVERYTHING)
+    memory_type = asked.get("memory_type")
+    if memory_type is not None:
+        selection = replace(selection, memory_type=parse_memory_type(memory_type))
+    return Question(
+        scope=Scope(asked["agent_id"], asked["user_id"]),
+        query=asked["query"],
+        top_k=asked.get("top_k", 10),
+        alpha=asked.get("alpha"),
+        selection=selection,
+        as_of=asked.get("as_of"),
+        min_score=asked.get("min_score"),
+        max_tokens=asked.get("max_tokens"),
+    )

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.pool import PoolExhausted
+from agent_memory.domain.kv.wear import WritesSpent
 from agent_memory.ports.kv import BlockPayload, BlockStore
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,6 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Written:
     key: PartKey
-    nbytes: int
     evicted: tuple[PartKey, ...]
 
 
@@ -28,7 +28,14 @@ class NotWritten:
     key: PartKey
 
 
-Report = Written | NotWritten
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """No more may be written today."""
+
+    key: PartKey
+
+
+Report = Written | NotWritten | Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ class _Write:
     block: CacheBlock
     part: Part
     payload: BlockPayload
+    root: BlockHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,12 @@ class _Touch:
     key: PartKey
 
 
-_Job = _Write | _Touch | PartKey | None  # write it · it was used · delete it · end
+@dataclass(frozen=True, slots=True)
+class _Demote:
+    key: PartKey
+
+
+_Job = _Write | _Touch | _Demote | PartKey | None  # write it · it was used · it goes first · delete it · end
 
 
 class WriteBehind:
@@ -55,6 +68,7 @@ class WriteBehind:
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._in_flight: dict[PartKey, BlockPayload] = {}
+        self._failing = False
         self._thread = threading.Thread(target=self._work, name="block-writer", daemon=True)
 
     def start(self) -> None:
@@ -64,10 +78,10 @@ class WriteBehind:
     def pending(self) -> int:
         return len(self._in_flight)
 
-    def put(self, block: CacheBlock, part: Part, payload: BlockPayload) -> None:
+    def put(self, block: CacheBlock, part: Part, payload: BlockPayload, root: BlockHash) -> None:
         """`payload` must be plain bytes: the writer's thread must not touch a tensor."""
         self._in_flight[PartKey(block.hash, part)] = payload
-        self._jobs.put(_Write(block, part, payload))
+        self._jobs.put(_Write(block, part, payload, root))
 
     def get(self, key: PartKey) -> BlockPayload | None:
         return self._in_flight.get(key)
@@ -79,6 +93,10 @@ class WriteBehind:
     def touch(self, key: PartKey) -> None:
         """After everything that was put before it."""
         self._jobs.put(_Touch(key))
+
+    def demote(self, key: PartKey) -> None:
+        """After everything that was put before it."""
+        self._jobs.put(_Demote(key))
 
     def reports(self) -> list[Report]:
         """What happened since the last call."""
@@ -94,11 +112,11 @@ class WriteBehind:
         while not self._jobs.empty():
             self._do(self._jobs.get())
 
-    def close(self) -> None:
-        """Write everything that is queued, then end."""
+    def close(self, timeout: float | None = None) -> None:
+        """Write everything that is queued, then end; a disk that hangs is waited for only `timeout` seconds."""
         if self._thread.is_alive():
             self._jobs.put(None)
-            self._thread.join()
+            self._thread.join(timeout)
         else:
             self.drain()
 
@@ -111,26 +129,36 @@ class WriteBehind:
         if isinstance(job, _Write):
             self._reports.put(self._write(job))
             self._wake()
-        elif isinstance(job, _Touch):
-            self._store.touch(job.key)
         elif job is not None:
-            self._delete(job)
+            self._tend(job)
         return job is not None
 
     def _write(self, job: _Write) -> Report:
         key = PartKey(job.block.hash, job.part)
         try:
-            evicted = self._store.put(job.block, job.part, job.payload)
+            evicted = self._store.put(job.block, job.part, job.payload, job.root)
+        except WritesSpent:
+            return Withheld(key)
         except (OSError, PoolExhausted) as error:
-            log.warning("block %s was not saved: %s", key.hash[:16], error)
+            if not self._failing:
+                log.warning("block %s was not saved: %s; until one is, more are only counted", key.hash[:16], error)
+            self._failing = True
             return NotWritten(key)
         except Exception:  # the writer lives on: whatever was promised after this must still be written
             log.exception("block %s was not saved", key.hash[:16])
             return NotWritten(key)
-        return Written(key, job.payload.nbytes, tuple(evicted))
+        self._failing = False
+        return Written(key, tuple(evicted))
 
-    def _delete(self, key: PartKey) -> None:
+    def _tend(self, job: _Touch | _Demote | PartKey) -> None:
         try:
-            self._store.delete(key)
+            if isinstance(job, _Touch):
+                self._store.touch(job.key)
+            elif isinstance(job, _Demote):
+                self._store.demote(job.key)
+            else:
+                self._store.delete(job)
         except OSError as error:
-            log.warning("block %s was not deleted: %s", key.hash[:16], error)
+            log.warning("a block was not touched or deleted: %s", error)
+        except Exception:  # as above
+            log.exception("a block was not touched or deleted")

@@ -49,7 +49,11 @@ class Overloaded(AgentMemoryError):
 
 
 class Unavailable(AgentMemoryError):
-    pass
+    """`retry_after` is in seconds, where it can be told."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class GenerationFailed(AgentMemoryError):

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from agent_memory.domain.errors import Misconfigured
 
+MOST_CALLS = 10_000  # each call in the window is remembered: to count more costs more than it protects
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

@@ -11,11 +11,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from agent_memory.application.semantic_memory import Asked
 from agent_memory.bootstrap import Application, Parts, bootstrap
 from agent_memory.domain.semantic.checks import Document
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType
 from agent_memory.domain.semantic.recall import Recollection
-from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.settings import Settings
 
 Result = TypeVar("Result")
@@ -60,6 +60,7 @@ class BlockingMemory:
         tags: Iterable[str] = (),
         metadata: Document | None = None,
         expires_at: datetime | None = None,
+        event_time: datetime | None = None,
     ) -> Memory:
         return self._done(
             self._opened.memory.remember(
@@ -71,30 +72,27 @@ class BlockingMemory:
                 tags=tags,
                 metadata=metadata,
                 expires_at=expires_at,
+                event_time=event_time,
             )
         )
 
-    def recall(
-        self,
-        *,
-        agent_id: str,
-        user_id: str,
-        query: str,
-        top_k: int = 10,
-        alpha: float | None = None,
-        selection: Selection = EVERYTHING,
-    ) -> list[Recollection]:
-        return self._done(
-            self._opened.memory.recall(
-                agent_id=agent_id, user_id=user_id, query=query, top_k=top_k, alpha=alpha, selection=selection
-            )
-        )
+    def recall(self, **asked: Unpack[Asked]) -> list[Recollection]:
+        return self._done(self._opened.memory.recall(**asked))
 
     def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
         self._done(self._opened.memory.forget(memory_id, agent_id=agent_id, user_id=user_id))
 
     def count(self, *, agent_id: str, user_id: str) -> int:
         return self._done(self._opened.memory.count(agent_id=agent_id, user_id=user_id))
+
+    @property
+    def application(self) -> Application:
+        """For those who build on it: everything that was opened. It is used on `loop`."""
+        return self._opened
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
 
     @property
     def _opened(self) -> Application:

@@ -8,19 +8,24 @@ from typing import Annotated
 import typer
 
 from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import AgentMemoryError
+from agent_memory.domain.errors import AgentMemoryError, Misconfigured
+from agent_memory.entrypoints.cache_cli import cache
 from agent_memory.entrypoints.http.routes.system import VERSION
 from agent_memory.entrypoints.logs import configure_logs
 from agent_memory.entrypoints.serving import serve as serve_forever
+from agent_memory.entrypoints.workers import serve as serve_with_workers
 from agent_memory.settings import load_settings
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
+
+cli.add_typer(cache)
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPTION_KEYS = {
     "host": "server.host",
     "port": "server.port",
     "model": "model.id",
+    "workers": "server.workers",
     "data_dir": "data_dir",
     "log_level": "server.log_level",
 }
@@ -40,19 +45,30 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on [8000]")] = None,
     model: Annotated[str | None, typer.Option(help="Language model: a hub id or a local folder")] = None,
+    no_model: Annotated[bool, typer.Option("--no-model", help="Memories alone, without a language model")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve memories; needs --no-model [1]")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where everything is kept [~/.agent_memory]")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR [INFO]")] = None,
     settings: Annotated[Path | None, typer.Option(help="A settings file (TOML)")] = None,
 ) -> None:
     """Start the server. Everything else is set by environment variables or the settings file."""
-    given = {"host": host, "port": port, "model": model, "data_dir": data_dir, "log_level": log_level}
-    options = {
+    given = {
+        "host": host, "port": port, "model": model, "workers": workers, "data_dir": data_dir, "log_level": log_level,
+    }  # fmt: skip
+    options: dict[str, tuple[str, object]] = {
         _OPTION_KEYS[name]: (f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None
     }
+    if no_model:
+        options["model.enabled"] = ("--no-model", False)
     try:
+        if no_model and model is not None:
+            raise Misconfigured(f"--model={model}: cannot be given with --no-model")
         loaded = load_settings(os.environ, options, settings)
         configure_logs(loaded.server.log_level)
-        serve_forever(loaded, announce)
+        if loaded.server.workers > 1:
+            serve_with_workers(loaded, tell)
+        else:
+            serve_forever(loaded, announce)
     except AgentMemoryError as error:
         typer.echo(f"agent-memory: {error}", err=True)
         raise typer.Exit(2) from None
@@ -75,7 +91,11 @@ def announce(application: Application, url: str) -> None:
     if application.settings.server.host not in _LOOPBACK:
         lines += ["", "Whoever reaches this address can read and change everything: there are no keys yet."]
     lines += ["", "Try it:", "", *_commands(application, url), ""]
-    sys.stdout.write("\n".join(lines) + "\n")
+    tell("\n".join(lines) + "\n")
+
+
+def tell(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

@@ -8,15 +8,18 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import Unpack
 
 import uvicorn
 import uvloop
 
-from agent_memory.bootstrap import Application, bootstrap
+from agent_memory.bootstrap import Application, Parts, bootstrap
 from agent_memory.domain.errors import Misconfigured
+from agent_memory.entrypoints import address
 from agent_memory.entrypoints.http.app import create_app
 from agent_memory.settings import ServerSettings, Settings
 
@@ -24,7 +27,15 @@ from agent_memory.settings import ServerSettings, Settings
 def serve(settings: Settings, announce: Callable[[Application, str], None]) -> None:
     """Until a signal ends it. `announce` is called with the address once the server listens."""
     with bound(settings.server) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, sock, announce))
+        runner.run(_serve(settings, sock, announce, _Ending.watching_signals))
+
+
+def serve_as_worker(
+    settings: Settings, conninfo: str | None, sock: socket.socket, announce: Callable[[Application, str], None]
+) -> None:
+    """Until the standard input closes; on a socket and with a database that others serve from as well."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, sock, announce, _Ending.watching_input, conninfo=conninfo))
 
 
 @contextmanager
@@ -46,13 +57,20 @@ def bound(server: ServerSettings) -> Iterator[socket.socket]:
         yield sock
 
 
-async def _serve(settings: Settings, sock: socket.socket, announce: Callable[[Application, str], None]) -> None:
+async def _serve(
+    settings: Settings,
+    sock: socket.socket,
+    announce: Callable[[Application, str], None],
+    watching: "Callable[[_Ending], AbstractContextManager[None]]",
+    **parts: Unpack[Parts],
+) -> None:
     ending = _Ending()
-    with ending.watching_signals():
+    with watching(ending):
         try:
-            async with bootstrap(settings) as application:
+            async with bootstrap(settings, **parts) as application:
                 app = create_app(application)
-                await ending.run(Server(app, settings.server, lambda: announce(application, _url(sock))), sock)
+                with address.left_in(settings.data_folder, _url(sock)):
+                    await ending.run(Server(app, settings.server, lambda: announce(application, _url(sock))), sock)
         except asyncio.CancelledError:
             if not ending.asked:
                 raise
@@ -109,6 +127,25 @@ class _Ending:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    @contextmanager
+    def watching_input(self) -> Iterator[None]:
+        """A worker ends when its standard input closes; signals are for the process that started it."""
+        loop, task, orders = asyncio.get_running_loop(), asyncio.current_task(), sys.stdin.fileno()
+        assert task is not None
+
+        def on_closed() -> None:
+            loop.remove_reader(orders)
+            self.asked = True
+            self._end(task)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        loop.add_reader(orders, on_closed)
+        try:
+            yield
+        finally:
+            loop.remove_reader(orders)
 
     async def run(self, server: Server, sock: socket.socket) -> None:
         self._server = server

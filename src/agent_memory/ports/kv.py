@@ -1,14 +1,14 @@
 """What the engine needs of a model, of a place for blocks, and of a tokenizer.
 
-All synchronous. A ModelRuntime belongs to one thread. Of a BlockStore, `get` may run beside `put` and `delete`.
+All synchronous. A ModelRuntime belongs to one thread. Of a BlockStore, `get` may run beside everything, itself too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from agent_memory.domain.chat import Message
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.steps import Logprobs
@@ -51,7 +51,10 @@ class BytesPayload:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What a restore brings of one block: its first `length` tokens; `local` where the end is within reach."""
+    """What a restore brings of one block: its first `length` tokens; `local` where the end is within reach.
+
+    Of a spec that is `exact`, the last piece has its block's whole length.
+    """
 
     block: CacheBlock
     length: int
@@ -123,7 +126,8 @@ class ModelRuntime(Protocol):
 
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
         """The turn's cache over the block's tokens. Only what was restored or prefilled can be read, since the last
-        block that was read or restored whole; what lies before the block is let go.
+        block that was read or restored whole; what lies before the block is let go. A state can be read only of the
+        block that ends where the turn stands.
         """
         ...
 
@@ -191,8 +195,23 @@ class ChatTokenizer(Protocol):
     def stream(self) -> TextStream: ...
 
 
+class BytesWritten(NamedTuple):
+    today: int
+    total: int
+
+
 class BlockStore(Protocol):
     """A place for block parts. What it holds survives as long as the place does."""
+
+    @property
+    def budget(self) -> int:
+        """How many bytes it may hold."""
+        ...
+
+    @property
+    def used(self) -> int:
+        """How many bytes it holds."""
+        ...
 
     def known(self) -> Iterable[tuple[CacheBlock, Part]]:
         """What is held now, least recently used first."""
@@ -202,9 +221,20 @@ class BlockStore(Protocol):
         """None when absent, or found damaged: such a part is put out of the way, counted, and absent from then on."""
         ...
 
-    def put(self, block: CacheBlock, part: Part, payload: BlockPayload) -> list[PartKey]:
-        """Hold a part; returns what had to be evicted for it. May be repeated. Raises OSError when the place fails,
-        and then holds what it held before.
+    def put(self, block: CacheBlock, part: Part, payload: BlockPayload, root: BlockHash) -> list[PartKey]:
+        """Hold a part of the namespace `root`; returns what had to be evicted for it. May be repeated. Raises OSError
+        when the place fails, PoolExhausted when it is too small, WritesSpent when no more may be written today, and
+        then holds what it held before.
+        """
+        ...
+
+    def size(self, key: PartKey) -> int | None:
+        """How many bytes it takes up here; None when absent."""
+        ...
+
+    def pin(self, blocks: Iterable[BlockHash]) -> None:
+        """From now on no part of these blocks is evicted, and of no others. May name what is not there. At most half
+        of the budget is ever pinned: that is the caller's part.
         """
         ...
 
@@ -212,6 +242,15 @@ class BlockStore(Protocol):
         """It was used: make it the most recent. May name what is not there."""
         ...
 
+    def demote(self, key: PartKey) -> None:
+        """Make it the least recent, until it is used again. May name what is not there."""
+        ...
+
     def delete(self, key: PartKey) -> None:
         """May be repeated, and may name what is not there."""
+        ...
+
+    @property
+    def written(self) -> BytesWritten:
+        """What was written to a place that wears out, today and ever. May be read from any thread."""
         ...

@@ -5,9 +5,10 @@ What cannot be reached raises `Unavailable`.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from agent_memory.domain.semantic.duplicates import Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
@@ -17,10 +18,10 @@ from agent_memory.domain.semantic.selection import Selection
 class MemoryStore(Protocol):
     """Keeps memories. Many callers, on many event loops and processes, may use one store at once."""
 
-    async def add(self, memory: Memory, embedding: Embedding) -> None:
+    async def add(self, memory: Memory, embedding: Embedding) -> bool:
         """Keep a memory. When it returns, the memory survives a crash and every later search sees it.
 
-        May be repeated: an id that is known already is left as it is.
+        May be repeated: an id that is known already is left as it is, and the answer is False.
         """
         ...
 
@@ -50,6 +51,18 @@ class MemoryArchive(Protocol):
         """Keep many; True for each that is new, False for each whose id was known and is left as it was."""
         ...
 
+    async def alike(
+        self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool = False
+    ) -> list[Likeness]:
+        """Up to `MOST_REPORTED` others of its scope that hold now and are `NEAR` it, the most similar first; of the
+        very same content, they have similarity 1, whatever their vector. In a large scope only these, unless thorough.
+        """
+        ...
+
+    async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
+        """The memories that hold now and have one of these contents."""
+        ...
+
     async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
         """One memory of this agent, superseded or expired though it may be; None if there is none."""
         ...
@@ -57,7 +70,7 @@ class MemoryArchive(Protocol):
     async def page(
         self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
     ) -> list[Memory]:
-        """The next memories that hold now and are selected, newest first, by (created_at, id)."""
+        """The next memories that hold now and are selected, newest first, by (moment, id)."""
         ...
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
@@ -72,7 +85,7 @@ class MemoryArchive(Protocol):
         ...
 
     async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
-        """Add the successor and mark the other as superseded by it when it was created; it stays, but is no longer
+        """Add the successor and mark the other as superseded by it since it begins; it stays, but is no longer
         found. False: the successor's scope has no such memory, or it is superseded already; nothing changed.
         """
         ...
@@ -102,11 +115,11 @@ class CondensingStore(Protocol):
     """Finds what is due to be condensed, and puts one memory in the place of many: all of it, or nothing."""
 
     async def crowded(self, more_than: int, now: datetime) -> list[Scope]:
-        """The scopes that hold more episodic memories than that."""
+        """The scopes that hold more lasting episodic memories than that; what expires by itself does not count."""
         ...
 
     async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
-        """The oldest episodic memories that the scope holds, oldest first."""
+        """The oldest lasting episodic memories that the scope holds, oldest first."""
         ...
 
     async def stand_for(
@@ -118,10 +131,32 @@ class CondensingStore(Protocol):
         """
         ...
 
-    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
-        """Undo a supersession: what the memory stands for is held again, and the memory itself is gone.
+    async def fade(self, after: timedelta, now: datetime) -> int:
+        """Mark the lasting episodic memories that have faded as superseded by nothing; answers how many."""
+        ...
 
-        Answers how many; 0: this agent has no such memory, or it stands for none, nothing changed.
+    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
+        """Undo a supersession: what the memory stands for is held again, and the memory itself is gone. One that has
+        faded is held again itself, and important enough not to fade any more.
+
+        Answers how many are held again; 0: there is nothing to undo for this agent, nothing changed.
+        """
+        ...
+
+
+class ReembeddingStore(Protocol):
+    """Finds memories whose vectors are of another model, and gives them new ones."""
+
+    async def outdated(self, model: str, limit: int) -> list[Memory]:
+        """Some memories whose vector is of another model, superseded and expired ones too; none: there are none.
+
+        Which ones differs from call to call, so that many workers seldom take the same.
+        """
+        ...
+
+    async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:
+        """Put each vector in the place of the old one, where the content is still what was embedded; answers how many.
+        May be repeated; versions and histories stay as they are.
         """
         ...
 

@@ -20,6 +20,9 @@ SETTINGS_FILE = "AGENT_MEMORY_SETTINGS"
 VARIABLES: Mapping[str, str] = {
     "AGENT_MEMORY_DATA_DIR": "data_dir",
     "AGENT_MEMORY_DISK_BUDGET_MB": "cache.disk_budget_mb",
+    "SEMANTIC_MLX_ENABLED": "model.enabled",
+    "AGENT_MEMORY_DISK_DAILY_WRITE_MB": "cache.disk_daily_write_mb",
+    "AGENT_MEMORY_ENCRYPTION_KEY": "cache.encryption_key",
     "SEMANTIC_MLX_MODEL_ID": "model.id",
     "SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "model.max_context_length",
     "SEMANTIC_MLX_MAX_BATCH_SIZE": "model.max_batch_size",
@@ -30,9 +33,12 @@ VARIABLES: Mapping[str, str] = {
     "SEMANTIC_MLX_DEFAULT_TEMPERATURE": "model.default_temperature",
     "SEMANTIC_MLX_KV_BITS": "cache.kv_bits",
     "SEMANTIC_MLX_KV_GROUP_SIZE": "cache.kv_group_size",
+    "SEMANTIC_MLX_KV_ATTENTION": "cache.kv_attention",
     "SEMANTIC_MLX_CACHE_BUDGET_MB": "cache.budget_mb",
+    "SEMANTIC_ADMIN_KEY": "server.admin_key",
     "SEMANTIC_SERVER_HOST": "server.host",
     "SEMANTIC_SERVER_PORT": "server.port",
+    "SEMANTIC_SERVER_WORKERS": "server.workers",
     "SEMANTIC_SERVER_LOG_LEVEL": "server.log_level",
     "SEMANTIC_SERVER_CORS_ORIGINS": "server.cors_origins",
     "SEMANTIC_SERVER_MAX_BODY_MB": "server.max_body_mb",
@@ -42,10 +48,13 @@ VARIABLES: Mapping[str, str] = {
     "DB_MIN_POOL_SIZE": "database.min_pool_size",
     "DB_MAX_POOL_SIZE": "database.max_pool_size",
     "DB_COMMAND_TIMEOUT": "database.command_timeout",
+    "EMBEDDING_MODEL": "memory.embedding_model",
     "RECENCY_DECAY_DAYS": "memory.recency_decay_days",
+    "FADE_AFTER_DAYS": "memory.fade_after_days",
     "RATE_LIMIT_WRITES_PER_MINUTE": "memory.rate_limit_writes_per_minute",
     "RATE_LIMIT_SEARCHES_PER_MINUTE": "memory.rate_limit_searches_per_minute",
     "SUMMARIZATION_ENABLED": "memory.summarization_enabled",
+    "SUMMARIZATION_BY_MODEL": "memory.summarization_by_model",
     "SUMMARIZATION_THRESHOLD": "memory.summarization_threshold",
     "SUMMARIZATION_BATCH_SIZE": "memory.summarization_batch_size",
     "SUMMARIZATION_INTERVAL_SECONDS": "memory.summarization_interval_seconds",
@@ -53,7 +62,7 @@ VARIABLES: Mapping[str, str] = {
 """Environment variable -> the key it sets."""
 
 _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
-_SECRET = ("database.url",)  # may hold a password, which no message repeats
+_SECRET = ("database.url", "cache.encryption_key", "server.admin_key")  # or may hold one: no message repeats them
 
 
 def load_settings(
@@ -120,9 +129,11 @@ class _Tree:
 
 
 def _as_written(key: str, value: object) -> object:
-    """A list is written with commas, a level in any case."""
+    """A list is written with commas, a word of a few in any case."""
     if key == "server.cors_origins":
         return [part.strip() for part in str(value).split(",") if part.strip()]
+    if key in {"cache.kv_bits", "cache.kv_attention"}:
+        return str(value).lower()
     return str(value).upper() if key == "server.log_level" else value
 
 
@@ -155,6 +166,12 @@ def _checked(settings: Settings) -> Settings:
     if memory.summarization_batch_size > memory.summarization_threshold:
         batch, threshold = memory.summarization_batch_size, memory.summarization_threshold
         raise Misconfigured(f"SUMMARIZATION_BATCH_SIZE={batch}: must not exceed SUMMARIZATION_THRESHOLD={threshold}")
+    if settings.server.workers > 1 and settings.model.enabled:
+        raise Misconfigured(
+            f"SEMANTIC_SERVER_WORKERS={settings.server.workers}: a language model and its KV cache belong to one "
+            "process: give --no-model as well, or leave it at 1"
+        )
+    _ = settings.cache.encryption  # its form is checked when it is read
     if not settings.data_dir.strip():
         raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")
     return settings

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent_memory.domain.errors import Misconfigured
-from agent_memory.settings.sections import Settings
+from agent_memory.settings.sections import KvAttention, KvBits, Settings
 
 SMALL_MODEL = "agent-memory-small"
 LARGE_MODEL = "mlx-community/gemma-3-12b-it-4bit"
@@ -29,8 +29,9 @@ class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CacheProfile(_Table, frozen=True):
-    bits: Literal[4, 8, 16] = 4
+    bits: KvBits = 4
     group_size: Literal[32, 64, 128] = 64
+    attention: KvAttention = "auto"
 
 
 class SamplingProfile(_Table, frozen=True):
@@ -72,8 +73,9 @@ class ModelPlan:
 
     id: str
     source: str
-    kv_bits: int
+    kv_bits: KvBits
     kv_group_size: int
+    kv_attention: KvAttention
     prefill_chunk: int
     max_context_length: int | None
     temperature: float
@@ -96,6 +98,7 @@ def plan_model(settings: Settings, profiles: Sequence[Profile], machine: Machine
         source=source,
         kv_bits=cache.kv_bits or profile.cache.bits,
         kv_group_size=cache.kv_group_size or profile.cache.group_size,
+        kv_attention=cache.kv_attention or profile.cache.attention,
         prefill_chunk=model.prefill_step_size or profile.prefill.chunk,
         max_context_length=model.max_context_length,
         temperature=_first(model.default_temperature, profile.sampling.temperature),

@@ -3,11 +3,17 @@
 Where a default is None, something better informed decides: the model's profile, or the machine.
 """
 
+import base64
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from agent_memory.domain.errors import Misconfigured
+
+KvBits = Literal[4, 8, 16, "k4v8", "k4v16", "k8v4", "k8v16", "k16v4", "k16v8"]
+"""Of keys and values alike, or of each."""
+KvAttention = Literal["auto", "packed", "expanded"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -18,6 +24,7 @@ class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ModelSettings(_Section, frozen=True):
     """Which language model, and how it is asked when a request leaves it open."""
 
+    enabled: bool = True
     id: Annotated[str, Meta(min_length=1)] | None = None
     max_context_length: Annotated[int, Meta(ge=256, le=1_048_576)] | None = None
     max_batch_size: Annotated[int, Meta(ge=1, le=64)] = 2
@@ -29,12 +36,31 @@ class ModelSettings(_Section, frozen=True):
 
 
 class CacheSettings(_Section, frozen=True):
-    """KV cache blocks: their precision, and how much of memory and disk they may fill."""
+    """KV cache blocks: their precision, how much of memory and disk they may fill, how much may be written to the disk
+    in a day (0 is no limit), and the key that seals them there.
+    """
 
-    kv_bits: Literal[4, 8, 16] | None = None
+    kv_bits: KvBits | None = None
     kv_group_size: Literal[32, 64, 128] | None = None
+    kv_attention: KvAttention | None = None
     budget_mb: Annotated[int, Meta(ge=64, le=1_048_576)] = 8192
     disk_budget_mb: Annotated[int, Meta(ge=64, le=16_777_216)] = 20_480
+    disk_daily_write_mb: Annotated[int, Meta(ge=0, le=16_777_216)] = 0
+    encryption_key: str | None = None
+
+    @property
+    def encryption(self) -> bytes | None:
+        """The key's 32 bytes. Raises Misconfigured, which never repeats it, when it has another form."""
+        if self.encryption_key is None:
+            return None
+        form = "AGENT_MEMORY_ENCRYPTION_KEY: must be 32 bytes in base64, as `openssl rand -base64 32` prints them"
+        try:
+            key = base64.b64decode(self.encryption_key, validate=True)
+        except ValueError as error:
+            raise Misconfigured(f"{form}: {error}") from None
+        if len(key) != 32:
+            raise Misconfigured(f"{form}; these are {len(key)} bytes")
+        return key
 
 
 class ServerSettings(_Section, frozen=True):
@@ -42,8 +68,10 @@ class ServerSettings(_Section, frozen=True):
 
     host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
     log_level: LogLevel = "INFO"
     cors_origins: tuple[str, ...] = ()
+    admin_key: Annotated[str, Meta(min_length=1)] | None = None
     max_body_mb: Annotated[int, Meta(ge=1, le=1024)] = 4
     request_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     shutdown_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
@@ -59,19 +87,22 @@ class DatabaseSettings(_Section, frozen=True):
 
 
 class MemorySettings(_Section, frozen=True):
-    """How memories are ranked, whether the oldest of too many are condensed, and how often one may ask.
+    """How memories are ranked, whether the oldest of too many are condensed or fade, and how often one may ask.
 
-    Condensing is off unless it is asked for: what was said stays found word by word. So are the limits, of which
-    0 is none.
+    Condensing and fading are off unless they are asked for: what was said stays found word by word. The limits are
+    those of the HTTP server; 0 is none, and so is what is too much to count.
     """
 
+    embedding_model: Annotated[str, Meta(min_length=1)] | None = None
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     summarization_enabled: bool = False
+    summarization_by_model: bool = False
     summarization_threshold: Annotated[int, Meta(ge=2, le=1_000_000)] = 100
     summarization_batch_size: Annotated[int, Meta(ge=2, le=1000)] = 50
     summarization_interval_seconds: Annotated[float, Meta(gt=0, le=864_000)] = 300.0
-    rate_limit_writes_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 0
-    rate_limit_searches_per_minute: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    fade_after_days: Annotated[float, Meta(ge=0, le=36_500)] = 0.0
+    rate_limit_writes_per_minute: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 60
+    rate_limit_searches_per_minute: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 120
 
 
 class Settings(_Section, frozen=True):

@@ -24,7 +24,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def file(store, tmp_path):
-    store.put(BLOCK, Part.LASTING, PAYLOAD)
+    store.put(BLOCK, Part.LASTING, PAYLOAD, ROOT)
     return next(tmp_path.glob("??/*.safetensors"))
 
 
@@ -68,7 +68,7 @@ def test_another_models_blocks_are_not_known_but_share_the_budget(store, file, t
     assert list(reopened(tmp_path).known()) == [(BLOCK, Part.LASTING)]
     assert list(reopened(tmp_path, model="other").known()) == []
     assert list(reopened(tmp_path, spec="other").known()) == []
-    DiskBlockStore(tmp_path, 1_500, "other", "spec").put(BLOCK, Part.LOCAL, PAYLOAD)
+    DiskBlockStore(tmp_path, 1_500, "other", "spec").put(BLOCK, Part.LOCAL, PAYLOAD, ROOT)
     assert not file.exists()
 
 
@@ -85,6 +85,18 @@ def test_a_newer_format_is_left_alone(file, tmp_path):
     assert file.exists()
 
 
+@pytest.mark.parametrize("suffix", [".v2.safetensors", ".v2.sealed", ""])
+def test_what_bears_another_versions_name_is_not_even_opened(file, tmp_path, suffix, caplog):
+    newer = file.parent / f"{BLOCK.hash}.lasting{suffix}"
+    newer.write_bytes(b"in a form of its own")
+    size = file.stat().st_size
+    store = DiskBlockStore(tmp_path, size + 10, "model", "spec")
+    assert store.left_alone.nbytes == newer.stat().st_size
+    assert "left alone, counted as used" in caplog.text
+    assert newer.read_bytes() == b"in a form of its own"
+    assert list(store.known()) == []  # what is left of the budget does not hold it
+
+
 def test_what_was_not_finished_is_swept_away(file, tmp_path):
     file.with_suffix(".tmp").write_bytes(b"half")
     reopened(tmp_path)
@@ -95,7 +107,7 @@ def test_a_removed_folder_is_a_miss(store, file):
     file.unlink()
     file.parent.rmdir()
     assert store.get(KEY) is None
-    store.put(BLOCK, Part.LASTING, PAYLOAD)
+    store.put(BLOCK, Part.LASTING, PAYLOAD, ROOT)
     assert store.get(KEY) is not None
 
 
@@ -103,7 +115,7 @@ def test_a_folder_that_cannot_be_written_fails_the_write_and_keeps_the_rest(stor
     blocked = CacheBlock.after(ROOT, 0, pack([77]))
     (tmp_path / blocked.hash[:2]).write_text("a file where a folder should be")
     with pytest.raises(OSError, match=r"Not a directory|File exists"):
-        store.put(blocked, Part.LASTING, PAYLOAD)
+        store.put(blocked, Part.LASTING, PAYLOAD, ROOT)
     assert store.get(KEY) is not None
 
 

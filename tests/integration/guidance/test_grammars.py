@@ -9,7 +9,7 @@ from models import make_model
 from agent_memory.adapters.guidance.grammars import GuidanceCompiler
 from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.ports.kv import Grammar
 
 pytestmark = pytest.mark.integration

@@ -8,12 +8,13 @@ import httpx
 import pytest
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.conversation import Delta, Finish, Prompt
 from agent_memory.bootstrap import bootstrap
 from agent_memory.entrypoints.http.app import create_app
-from agent_memory.settings import ModelSettings, ServerSettings, Settings
+from agent_memory.settings import MemorySettings, ModelSettings, ServerSettings, Settings
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def settings():
     return Settings(
         model=ModelSettings(id="maker/model"),
         server=ServerSettings(cors_origins=("https://app.example",), max_body_mb=1),
+        memory=MemorySettings(rate_limit_writes_per_minute=0, rate_limit_searches_per_minute=0),
     )
 
 
@@ -80,6 +82,7 @@ async def application(settings, memory_store, conversation):
         settings,
         memory_store=memory_store,
         memory_archive=InMemoryMemoryArchive(memory_store),
+        condensing_store=InMemoryCondensingStore(memory_store),
         embedder=HashingEmbedder(),
         conversation=conversation,
     ) as application:

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from agent_memory.bootstrap import limits
 from agent_memory.entrypoints.http.app import create_app
 from agent_memory.settings import MemorySettings, Settings
 
@@ -35,6 +36,7 @@ async def test_what_is_too_much_has_to_wait(client):
     refused = await write(client)
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert refused.headers["RateLimit"].startswith('"writes";r=0;t=')
     assert refused.json()["type"].endswith("rate-limited")
     assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 2
 
@@ -73,3 +75,15 @@ async def test_without_limits_there_are_no_headers(application):
             answer = await write(client)
     assert answer.status_code == 201
     assert "RateLimit" not in answer.headers
+
+
+def test_by_default_there_are_limits_and_a_great_one_is_none():
+    assert {kind: limit.calls for kind, limit in limits(Settings()).items()} == {"writes": 60, "searches": 120}
+    great = MemorySettings(rate_limit_writes_per_minute=999_999, rate_limit_searches_per_minute=0)
+    assert limits(Settings(memory=great)) == {}
+
+
+async def test_a_batch_is_one_write(client):
+    many = [{"content": f"fact {number}"} for number in range(100)]
+    assert (await client.post("/v1/memories/batch", json=ADA | {"memories": many})).status_code == 200
+    assert (await write(client)).status_code == 201

@@ -193,6 +193,6 @@ async def test_an_answer_is_told_when_the_server_ends(app, conversation, stream)
 
 
 async def test_without_a_model_the_doors_say_so(app, client, application):
-    object.__setattr__(application, "conversation", None)
+    await application.models.offload(grace=0)
     assert (await client.post(CHAT, json=HELLO)).status_code == 503
     assert (await client.get("/v1/models")).json()["data"] == []

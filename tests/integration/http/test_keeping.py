@@ -163,3 +163,16 @@ async def test_takes_what_others_have_exported(client):
     assert sorted(await listed_contents(client)) == ["Ada likes tea", "Ada: plays the cello"]
     for params in ({"source": "odd"}, {"source": "mem0"}):
         assert (await client.post("/v1/memories/import", params=params, content="x")).status_code in {400, 422}
+
+
+async def test_condensed_memories_come_back(client, application):
+    memories = [{"content": f"The code of door {number} is {number * 77}."} for number in range(60)]
+    await client.post("/v1/memories/batch", json=ADA | {"memories": memories})
+    made = (await client.post("/v1/memories/condense", json=ADA)).json()["memory"]
+    assert made["metadata"]["condensed"]["memories"] == 50
+    path = f"/v1/memories/{made['id']}/restore"
+    assert (await client.post(path, params={"agent_id": "another"})).status_code == 404
+    assert (await client.post(path, params=GUIDE)).json() == {"restored": 50}
+    assert (await client.post(path, params=GUIDE)).status_code == 404
+    few = {"agent_id": "guide", "user_id": "bob"}
+    assert (await client.post("/v1/memories/condense", json=few)).json() == {"memory": None}

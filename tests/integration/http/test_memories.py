@@ -161,3 +161,111 @@ async def test_metadata_of_ten_thousand_levels_is_refused(client):
     answer = await remember(client, metadata=shallow)
     assert answer.status_code == 422
     assert "metadata" in answer.text
+
+
+async def test_when_it_happened_decides_what_since_lets_through(client):
+    await remember(client, content="They met in Rome.", event_time="2020-05-01T12:00:00+02:00")
+    asked = ADA | {"query": "met", "until": "2021-01-01T00:00:00Z"}
+    assert (await client.post("/v1/memories/search", json=asked)).json()["total"] == 1
+    asked = ADA | {"query": "met", "as_of": "2020-05-01T09:00:00Z"}
+    assert (await client.post("/v1/memories/search", json=asked)).json()["total"] == 0
+
+
+async def test_a_memory_may_end_after_so_many_seconds(client):
+    name = (await remember(client, ttl_seconds=60)).json()["id"]
+    whole = (await client.get(f"/v1/memories/{name}", params={"agent_id": "guide"})).json()
+    assert whole["valid_until"] == whole["expires_at"] > whole["valid_from"]
+    both = await remember(client, ttl_seconds=60, expires_at="2100-01-01T00:00:00Z")
+    assert (both.status_code, both.json()["errors"][0]["pointer"]) == (422, "#/ttl_seconds")
+
+
+async def test_what_follows_is_asked_for_by_cursor(client):
+    for number in range(7):
+        await remember(client, content=f"Fact {number}")
+    asked, seen = ADA | {"query": "fact", "top_k": 3}, []
+    while True:
+        page = (await client.post("/v1/memories/search", json=asked)).json()
+        seen += [each["content"] for each in page["results"]]
+        if "next_cursor" not in page:
+            break
+        asked["cursor"] = page["next_cursor"]
+    assert sorted(seen) == [f"Fact {number}" for number in range(7)]
+    other = await client.post("/v1/memories/search", json=asked | {"query": "other"})
+    assert (other.status_code, other.json()["errors"][0]["pointer"]) == (422, "#/cursor")
+
+
+async def test_a_search_may_have_a_budget_and_a_bar(client):
+    for number in range(7):
+        await remember(client, content=f"Fact {number} " + "x" * 80)
+    asked = ADA | {"query": "fact", "max_tokens": 50}
+    assert (await client.post("/v1/memories/search", json=asked)).json()["total"] == 2
+    asked = ADA | {"query": "fact", "min_score": 5}
+    assert (await client.post("/v1/memories/search", json=asked)).json()["total"] == 0
+
+
+async def test_what_is_known_is_told(client):
+    first = (await remember(client)).json()
+    again = await remember(client)
+    assert again.status_code == 201
+    assert again.json()["near_duplicates"] == [{"id": first["id"], "similarity": 1.0}]
+    reinforced = await remember(client, user_id="bob")
+    assert "near_duplicates" not in reinforced.json()
+    reinforced = await remember(client, user_id="bob", on_near_duplicate="reinforce")
+    assert (reinforced.status_code, reinforced.json()["importance"]) == (200, 1.25)
+    assert "near_duplicates" not in reinforced.json()
+
+
+async def test_a_search_shows_what_a_memory_carries(client):
+    carried = {"tags": ["home"], "metadata": {"sure": True}, "event_time": "2020-05-01T10:00:00Z"}
+    await remember(client, **carried)
+    [found] = (await client.post("/v1/memories/search", json=ADA | {"query": "Lisbon"})).json()["results"]
+    assert {name: found[name] for name in carried} == carried
+    assert "expires_at" not in found
+
+
+async def test_an_id_may_be_given(client):
+    name = "6f1f1d9e-0000-4000-8000-000000000000"
+    assert (await remember(client, id=name)).status_code == 201
+    again = await remember(client, id=name)
+    assert (again.status_code, again.json()["id"]) == (200, name)
+    assert (await remember(client, id=name, content="other")).status_code == 409
+    wrong = await remember(client, id="x")
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "#/id")
+
+
+async def test_a_request_sent_again_with_its_key_has_the_same_answer(client):
+    key = {"Idempotency-Key": "k 1"}
+    body = ADA | {"content": "Ada lives in Lisbon."}
+    first, again = [await client.post("/v1/memories", json=body, headers=key) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json()
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 1
+    other = await client.post("/v1/memories", json=body | {"content": "other"}, headers=key)
+    assert other.status_code == 422
+    assert "Idempotency-Key" in other.text
+    stranger = body | {"agent_id": "another"}
+    assert (await client.post("/v1/memories", json=stranger, headers=key)).status_code == 201
+
+
+async def test_a_batch_sent_again_with_its_key_has_the_same_answer(client):
+    body = ADA | {"memories": [{"content": "one"}, {"content": ""}, {"content": "two"}]}
+    key = {"Idempotency-Key": "k"}
+    first, again = [await client.post("/v1/memories/batch", json=body, headers=key) for _ in range(2)]
+    assert first.json() == again.json()
+    assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 2
+
+
+async def test_what_was_answered_about_a_user_goes_with_the_user(client):
+    key = {"Idempotency-Key": "k 2"}
+    body = ADA | {"content": "a secret"}
+    await client.post("/v1/memories", json=body, headers=key)
+    await client.delete("/v1/users/ada")
+    assert "Idempotency-Replayed" not in (await client.post("/v1/memories", json=body, headers=key)).headers
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_a_key_out_of_bounds_is_refused(client, key):
+    answer = await client.post("/v1/memories", json=ADA | {"content": "x"}, headers={"Idempotency-Key": key})
+    assert answer.status_code == 422

@@ -6,8 +6,14 @@ import random
 import pytest
 
 FIELDS = {
-    "/v1/memories": ["agent_id", "user_id", "content", "memory_type", "importance", "other"],
-    "/v1/memories/search": ["agent_id", "user_id", "query", "top_k", "alpha", "memory_type", "other"],
+    "/v1/memories": [
+        *("agent_id", "user_id", "content", "memory_type", "importance", "other", "id", "tags", "metadata"),
+        *("event_time", "expires_at", "ttl_seconds", "on_near_duplicate"),
+    ],
+    "/v1/memories/search": [
+        *("agent_id", "user_id", "query", "top_k", "alpha", "memory_type", "other", "tags", "filter", "since"),
+        *("as_of", "min_score", "max_tokens", "cursor", "explain"),
+    ],
     "/v1/chat/completions": [
         *("messages", "model", "max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stop"),
         *("stream", "stream_options", "n", "tools", "tool_choice", "response_format", "logprobs", "logit_bias"),
@@ -78,3 +84,57 @@ async def test_no_damage_to_a_body_makes_a_server_error(client, path):
 async def test_no_path_makes_a_server_error(client, method, path):
     answer = await client.request(method, path)
     assert answer.status_code < 500
+
+
+INJECTION = "'; DROP TABLE memories; --"
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        ("/v1/memories", "importance", "NaN"),
+        ("/v1/memories", "importance", "-Infinity"),
+        ("/v1/memories", "content", '"half \\ud800 of a pair"'),
+        ("/v1/memories", "user_id", '"\\udfff"'),
+        ("/v1/memories", "tags", '["\\ud800"]'),
+        ("/v1/memories", "metadata", '{"a": [1, {"b": NaN}]}'),
+        ("/v1/memories", "metadata", '{"a":' * 10_000 + "1" + "}" * 10_000),
+        ("/v1/memories", "metadata", "[" * 10_000 + "]" * 10_000),
+        ("/v1/memories", "metadata", '{"a":' * 40 + "1" + "}" * 40),
+        ("/v1/memories", "metadata", '{"\\u0000": 1}'),
+        ("/v1/memories", "metadata", f'{{"a": 1{"0" * 400}}}'),
+        ("/v1/memories", "content", json.dumps("x" * 8001)),
+        ("/v1/memories", "content", '"nul \\u0000"'),
+        ("/v1/memories", "event_time", '"0001-01-01T00:00:00+14:00"'),
+        ("/v1/memories", "id", json.dumps(INJECTION)),
+        ("/v1/memories/search", "alpha", "NaN"),
+        ("/v1/memories/search", "query", '"\\udc00"'),
+        ("/v1/memories/search", "filter", '{"not":' * 10_000 + "{}" + "}" * 10_000),
+        ("/v1/memories/search", "cursor", json.dumps(INJECTION)),
+        ("/v1/memories/search", "memory_type", json.dumps(INJECTION)),
+    ],
+)
+async def test_a_hostile_value_is_answered_by_the_name_of_its_field(client, path, field, value):
+    """What Python's own encoder writes for NaN and for half a character is no JSON, and is named all the same."""
+    rest = json.dumps(
+        {name: GOOD[name] for name in ("agent_id", "user_id", "content", "query") if name in FIELDS[path]}
+    )
+    body = f'{rest[:-1]}, "{field}": {value}}}'
+    answer = await client.post(path, content=body.encode())
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["errors"][0]["pointer"].startswith(f"#/{field}"), answer.text
+
+
+async def test_bytes_that_are_no_text_are_named(client):
+    body = b'{"agent_id": "guide", "user_id": "ada", "content": "\xed\xa0\x80"}'
+    answer = await client.post("/v1/memories", content=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/content")
+
+
+async def test_sql_in_every_text_is_text(client):
+    fields = {"agent_id": INJECTION, "user_id": INJECTION}
+    told = fields | {"content": INJECTION, "tags": [INJECTION], "metadata": {INJECTION: INJECTION}}
+    assert (await client.post("/v1/memories", json=told)).status_code == 201
+    asked = fields | {"query": INJECTION, "tags": [INJECTION], "filter": {INJECTION: {"eq": INJECTION}}}
+    found = (await client.post("/v1/memories/search", json=asked)).json()
+    assert [each["content"] for each in found["results"]] == [INJECTION]

@@ -3,14 +3,19 @@ import itertools
 import pytest
 from models import CONFIGS, make_model
 
+from agent_memory.adapters.disk.agents import DiskAgentStore
 from agent_memory.adapters.disk.blocks import DiskBlockStore
+from agent_memory.adapters.disk.bundle import TarBundleFormat
 from agent_memory.adapters.mlx.loading import load_model
+from agent_memory.application.agents import Agents
 from agent_memory.application.engine import Engine
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
+from agent_memory.domain.kv.agents import AgentName
+from agent_memory.domain.kv.attention import AttentionChoice
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.kv.steps import Failed, Finished, Said, Started
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
 
@@ -25,12 +30,21 @@ class Bench:
         self.writer = WriteBehind(self.store, lambda: None)
         spec = runtime.spec
         scheduler = Scheduler(spec, Ledger(spec, pool), **settings)
-        self.engine = Engine(runtime, TieredBlocks(self.store, self.writer), scheduler)
+        agents = DiskAgentStore(folder)
+        self.engine = Engine(runtime, TieredBlocks(self.store, self.writer), scheduler, agents)
+        self.agents = Agents(self.ask_holdings, TarBundleFormat())
 
-    def submit(self, tokens, count=16, *, tenant="tenant", sampling=None, marks=(), answers=()):
+    async def ask_holdings(self, question):
+        answer = question(self.engine.holdings)
+        self.writer.drain()
+        self.engine.step()
+        return answer
+
+    def submit(self, tokens, count=16, *, tenant="tenant", sampling=None, marks=(), answers=(), agent=None):
         root = self.engine.namespace(tenant).root
         name, sampling = TurnId(f"t{next(NAMES)}"), sampling or Sampling(0)
         turn = Turn(name, root, list(tokens), count, sampling, marks=marks, answers=answers)
+        turn.agent = None if agent is None else AgentName(tenant, agent)
         self.engine.submit(turn)
         return turn.id
 
@@ -70,13 +84,15 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def load(folders, tmp_path_factory):
-    """Load each kind at each precision once."""
+    """Load each kind at each precision once; "llama, packed" is a llama that attends over packed blocks."""
     loaded = {}
     memory = tmp_path_factory.mktemp("memory")
 
     def get(kind, bits=4):
         if (kind, bits) not in loaded:
-            loaded[kind, bits] = load_model(folders[kind], Precision(bits), memory)
+            folder, _, attention = kind.partition(", ")
+            choice = AttentionChoice(attention or "expanded")
+            loaded[kind, bits] = load_model(folders[folder], Precision.of(bits), memory, choice)
         return loaded[kind, bits]
 
     return get

@@ -8,7 +8,7 @@ from models import make_model
 from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput, Misconfigured
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Precision
 
 TALK = [Message("user", "Hello."), Message("assistant", "Hi there!"), Message("user", "Bye.")]
 INST = "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }}</s>"

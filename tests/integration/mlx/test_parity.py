@@ -3,13 +3,22 @@
 import random
 
 import pytest
-from models import CONFIGS
+from models import CONFIGS, make_model
 
+from agent_memory.adapters.mlx.loading import load_model
+from agent_memory.domain.kv.attention import AttentionChoice
 from agent_memory.domain.kv.block import Part, PartKey
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.turn import Sampling
 
-KINDS = pytest.mark.parametrize("kind", CONFIGS)
-BITS = pytest.mark.parametrize("bits", [4, 8, 16])
+RECURRENT = ["qwen3_next", "mamba2", "falcon_h1", "recurrent_gemma"]
+PACKED = [f"{kind}, packed" for kind in CONFIGS]
+KINDS = pytest.mark.parametrize("kind", [*CONFIGS, *PACKED])
+ODD = ["llama", "gemma3_text", "gemma3_wide", "deepseek_v3", "deepseek_v32", "llama, packed", "gemma3_text, packed"]
+ODD += [*RECURRENT, "qwen3_next, packed"]
+EDGES = pytest.mark.parametrize("kind", ODD)
+ROUNDED = [(kind, bits) for kind in (*CONFIGS, *PACKED) for bits in (4, "k8v4")]
+FINER = [(kind, bits) for kind in (*CONFIGS, "gemma3_text, packed") for bits in (8, 16)]
 
 
 def text(length, seed=0):
@@ -17,8 +26,7 @@ def text(length, seed=0):
     return [dice.randrange(250) for _ in range(length)]
 
 
-@KINDS
-@BITS
+@pytest.mark.parametrize(("kind", "bits"), [*ROUNDED, *FINER])
 def test_a_conversation_goes_on_as_if_it_were_read_anew(kind, bits, load, bench):
     runtime = load(kind, bits).runtime
     hot, warm, said, answers = bench(runtime, "hot"), bench(runtime, "warm"), text(700), ()
@@ -56,7 +64,7 @@ def assert_same_blocks(one, other):
         assert mine == theirs
 
 
-@KINDS
+@EDGES
 @pytest.mark.parametrize("length", [1, 2, 255, 256, 257, 511, 512, 513, 600])
 def test_every_length_around_a_block_edge_restores(kind, length, load, bench):
     runtime = load(kind).runtime
@@ -66,14 +74,17 @@ def test_every_length_around_a_block_edge_restores(kind, length, load, bench):
     assert cached == length - 1
 
 
-@pytest.mark.parametrize(("kind", "length"), [("gemma3_text", 352), ("gemma3_text", 608), ("gemma3_wide", 856)])
+@pytest.mark.parametrize(
+    ("kind", "length"),
+    [("gemma3_text", 352), ("gemma3_text", 608), ("gemma3_wide", 856), ("gemma3_wide, packed", 856)],
+)
 def test_a_prompt_whose_window_begins_at_a_block_edge_restores(kind, length, load, bench):
     runtime = load(kind).runtime
     bench(runtime).ask(text(length), count=3)
     assert bench(runtime).ask(text(length), count=3)[1] == length - 1
 
 
-@KINDS
+@EDGES
 @pytest.mark.parametrize("at", [5, 250, 256, 300, 511, 690])
 def test_a_conversation_that_diverges_reuses_what_is_common(kind, at, load, bench):
     runtime = load(kind).runtime
@@ -85,8 +96,9 @@ def test_a_conversation_that_diverges_reuses_what_is_common(kind, at, load, benc
     assert bench(runtime, "fresh").ask(new)[1] == 0
 
 
-def test_a_windowed_model_comes_back_to_the_end_of_the_system_prompt(load, bench):
-    runtime = load("gemma3_text").runtime
+@pytest.mark.parametrize("kind", ["gemma3_text", *RECURRENT])
+def test_a_model_with_local_parts_comes_back_to_the_end_of_the_system_prompt(kind, load, bench):
+    runtime = load(kind).runtime
     system = text(400)
     bench(runtime).ask(system + text(500, seed=1), marks=(400,))
     _, cached = bench(runtime).ask(system + text(500, seed=2))
@@ -149,11 +161,6 @@ def test_the_same_seed_draws_the_same_answer_cached_or_not(kind, load, bench):
 
 
 def test_other_weights_of_equal_geometry_find_nothing(load, bench, tmp_path):
-    from models import make_model
-
-    from agent_memory.adapters.mlx.loading import load_model
-    from agent_memory.domain.kv.spec import Precision
-
     twin = load_model(make_model(tmp_path / "twin", "llama", seed=1), Precision(4), tmp_path).runtime
     bench(load("llama").runtime).ask(text(300))
     assert bench(twin).ask(text(300))[1] == 0
@@ -188,7 +195,90 @@ def test_a_rotten_block_costs_its_tokens_and_no_more(kind, load, bench, tmp_path
 @KINDS
 def test_a_pool_too_small_for_all_still_answers_from_disk(kind, load, bench):
     runtime = load(kind).runtime
-    small = bench(runtime, pool=runtime.spec.working_bytes(700, 1024) + 3 * runtime.spec.lasting_bytes(700))
+    spec = runtime.spec
+    room = spec.working_bytes(700, 1024) + 3 * spec.lasting_bytes(700) + 5 * spec.state_bytes
+    small = bench(runtime, pool=room)
     prompts = [text(500, seed=n) for n in range(4)]
     first = [small.ask(prompt, count=4)[0] for prompt in prompts]
     assert [small.ask(prompt, count=4) for prompt in prompts] == [(answer, 499) for answer in first]
+
+
+@pytest.mark.parametrize("attention", ["expanded", "packed"])
+def test_a_head_that_no_group_divides_is_kept_in_16_bits_and_told_of(attention, bench, tmp_path, caplog):
+    folder = make_model(tmp_path / "odd", "deepseek_v2", v_head_dim=80)
+    runtime = load_model(folder, Precision(4), tmp_path, AttentionChoice(attention)).runtime
+    assert "16-bit where a head has 80 numbers" in caplog.text
+    assert [str(encoding) for encoding in runtime.spec.encodings(runtime.spec.layers[0])] == ["q4g32", "16"]
+    first, _ = bench(runtime).ask(text(300))
+    assert bench(runtime).ask(text(300)) == (first, 299)
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+@pytest.mark.parametrize("together", [2, 4])
+def test_states_join_and_leave_a_batch_as_they_are(kind, together, load, bench):
+    runtime = load(kind).runtime
+    asked = [(text(length, seed=length), count) for length, count in [(300, 14), (1, 6), (512, 9), (40, 3), (7, 5)]]
+    alone = [bench(runtime, f"alone{n}").ask(prompt, count)[0] for n, (prompt, count) in enumerate(asked)]
+    desk = bench(runtime, "together", max_turns=together)
+    turns = [desk.submit(prompt, count) for prompt, count in asked]
+    assert [answer for answer, _ in desk.finish(*turns)] == alone
+    # What they left behind restores them, hot and from disk.
+    for prompt, count in asked:
+        assert desk.ask(prompt, count)[1] == len(prompt) - 1
+        assert bench(runtime, "together").ask(prompt, count)[1] == len(prompt) - 1
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_another_newest_question_is_asked_where_the_answer_before_it_ended(kind, load, bench):
+    runtime = load(kind).runtime
+    desk, said = bench(runtime), text(700)
+    answer, _ = desk.ask(said)
+    whole = said + answer
+    answers = ((len(said), len(whole)),)
+    desk.ask(whole + text(90, seed=1), answers=answers)
+    other = whole + text(90, seed=2)
+    expected, nothing = bench(runtime, "fresh").ask(other, answers=answers)
+    assert nothing == 0
+    assert bench(runtime).ask(other, answers=answers) == (expected, len(whole))
+    assert desk.ask(other, answers=answers) == (expected, len(whole))
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_changed_answer_is_left_where_it_was_asked_for(kind, load, bench):
+    runtime = load(kind).runtime
+    said = text(500)
+    answer, _ = bench(runtime).ask(said)
+    changed = [*said, *answer[:5], 251, *text(30, seed=3)]
+    answers = ((len(said), len(said) + 6),)
+    expected, _ = bench(runtime, "fresh").ask(changed, answers=answers)
+    assert bench(runtime).ask(changed, answers=answers) == (expected, len(said) - 1)
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+@pytest.mark.parametrize("edge", [256, 512])
+def test_a_state_at_a_block_edge_is_the_block_s_own(kind, edge, load, bench):
+    runtime = load(kind).runtime
+    system = text(edge)
+    bench(runtime).ask(system + text(50, seed=1), marks=(edge,))
+    assert bench(runtime).ask(system + text(50, seed=2), marks=(edge,))[1] == edge
+
+
+@pytest.mark.parametrize("kind", RECURRENT)
+def test_a_prefill_put_down_for_good_leaves_the_state_where_its_piece_began(kind, load, bench):
+    runtime = load(kind).runtime
+    desk, long = bench(runtime, max_stall=0.0, chunk=256), text(700)
+    other = desk.submit(text(20, seed=5), count=200)
+    turn = desk.submit(long)
+    running = desk.engine.scheduler.running
+    while turn not in running or running[turn].in_hand is None or not running[turn].position:
+        desk.engine.step()
+    position = running[turn].position
+    desk.engine.cancel(turn)
+    desk.engine.cancel(other)
+    while not desk.engine.idle:
+        desk.engine.step()
+        desk.writer.drain()
+    expected, _ = bench(runtime, "fresh", chunk=256).ask(long)
+    answer, cached = bench(runtime, chunk=256).ask(long)
+    assert answer == expected
+    assert cached == (0 if runtime.spec.windowed else position)

@@ -212,6 +212,37 @@ async def test_a_model_that_fails_fails_the_turn_and_lives_on(desk):
     await at_rest(conversation)
 
 
+async def test_a_model_that_fails_in_mid_answer_fails_the_answer_that_has_begun(desk):
+    conversation, runtime, _ = desk
+    questions = [f"{first}{second}" for first in "abcd" for second in "abcd"]
+    answers = {question: (await collect(conversation, prompt(question)))[0] for question in questions}
+    question, answer = max(answers.items(), key=lambda asked: len(asked[1]))
+    decodes = iter(range(len(answer) - 1))
+    decode = runtime.decode
+    runtime.decode = lambda feeds: decode(feeds) if next(decodes, None) is not None else 1 / 0
+    heard = ""
+    with pytest.raises(GenerationFailed, match="ZeroDivisionError"):
+        async for piece in conversation.reply(prompt(question)):
+            heard += piece.text
+    assert heard == answer[: len(heard)] != ""
+    runtime.decode = decode
+    assert (await collect(conversation, prompt(question)))[0] == answer
+    await at_rest(conversation)
+
+
+async def test_a_disk_that_hangs_does_not_hold_up_the_end(desk, monkeypatch, caplog):
+    conversation, _, thread = desk
+    free = threading.Event()
+    monkeypatch.setattr(InMemoryBlockStore, "put", lambda *_: free.wait(20) and [])
+    await collect(conversation, prompt("to be kept"))
+    await at_rest(conversation)
+    started = asyncio.get_running_loop().time()
+    await thread.close(grace=0.2)
+    assert asyncio.get_running_loop().time() - started < 10
+    assert "block parts were not written: the disk did not take them within 1 s" in caplog.text
+    free.set()
+
+
 async def test_leaving_early_ends_the_turn(desk):
     conversation, _, _ = desk
     reply = conversation.reply(prompt("never mind the rest", max_tokens=4000))

@@ -8,7 +8,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
-from agent_memory.domain.semantic.memory import Memory, MemoryType
+from agent_memory.domain.semantic.memory import Memory
 from agent_memory.domain.semantic.selection import Selection
 
 WHO = {"agent_id": "agent", "user_id": "user"}
@@ -91,21 +91,6 @@ async def test_what_is_superseded_is_kept_and_not_recalled(world):
         await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Rome")
 
 
-async def test_keeps_many_and_says_what_is_wrong_with_the_others(world):
-    one, two, three, four = await world.keeping.remember_many(
-        **WHO,
-        memories=[
-            {"content": "first", "tags": ["x"]},
-            {"content": ""},
-            {"content": "third", "memory_type": "semantic"},
-            {"importance": 1},
-        ],
-    )
-    assert (one.tags, three.memory_type) == ({"x"}, MemoryType.SEMANTIC)
-    assert (two.field, four.field) == ("content", "content")
-    assert [m.content for m in (await world.keeping.list(**WHO)).memories] == ["third", "first"]
-
-
 async def test_a_dry_run_forgets_nothing(world):
     await world.tell("a", "b", tags=["x"])
     await world.tell("c")
@@ -137,10 +122,3 @@ async def test_what_has_expired_is_gone_for_all_verbs(world):
 async def test_refuses_pages_out_of_bounds(world, limit):
     with pytest.raises(InvalidInput, match="limit"):
         await world.keeping.list(**WHO, limit=limit)
-
-
-async def test_refuses_too_many_at_once(world):
-    with pytest.raises(InvalidInput, match="memories"):
-        await world.keeping.remember_many(**WHO, memories=[])
-    with pytest.raises(InvalidInput, match="memories"):
-        await world.keeping.remember_many(**WHO, memories=[{"content": "x"}] * 501)

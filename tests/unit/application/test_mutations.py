@@ -11,6 +11,7 @@ from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.parking import Parked, Parking
 from agent_memory.domain.kv.pool import BlockPool
 from agent_memory.domain.kv.prefix import PrefixIndex, PrefixMatch
+from agent_memory.domain.kv.spec import CacheSpec
 
 
 def hash_ignores_parent(patch):
@@ -46,11 +47,25 @@ def local_parts_cover_one_token_too_few(patch):
     patch.setattr(PrefixIndex, "_restorable", lambda _self, _blocks, length: length)
 
 
+def a_state_serves_for_less_than_it_has_read(patch):
+    ended = PrefixIndex._ended
+
+    def shorter(self, blocks, tokens):
+        found = ended(self, blocks, tokens)
+        return found[:-1]
+
+    patch.setattr(PrefixIndex, "_ended", shorter)
+
+
+def a_state_is_kept_under_an_earlier_end(patch):
+    patch.setattr(CacheSpec, "exact", False)
+
+
 def saved_block_misses_its_last_token(patch):
     unsaved = turn.Turn.unsaved
 
-    def short(self, block_tokens):
-        blocks = unsaved(self, block_tokens)
+    def short(self, block_tokens, *, partial):
+        blocks = unsaved(self, block_tokens, partial=partial)
         if not blocks or len(blocks[-1]) == block_tokens or len(blocks[-1]) == 1:
             return blocks
         last = blocks[-1]
@@ -107,6 +122,8 @@ MUTATIONS = [
     blocks_are_reused_across_models,
     tenants_share_blocks,
     local_parts_cover_one_token_too_few,
+    a_state_serves_for_less_than_it_has_read,
+    a_state_is_kept_under_an_earlier_end,
     saved_block_misses_its_last_token,
     lost_block_stays_known,
     pool_forgets_what_it_evicted,

@@ -4,12 +4,15 @@ from uuid import uuid4
 
 import pytest
 
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import InvalidInput, NotFound
 from agent_memory.domain.semantic.memory import MemoryType
 from agent_memory.domain.semantic.scoring import Blend
+from agent_memory.domain.semantic.selection import Selection
 
 WHO = {"agent_id": "agent", "user_id": "user"}
 
@@ -143,3 +146,42 @@ async def test_the_half_life_counts_where_the_caller_weighs_recency_too(clock):
     clock.passes(days=1)
     [found] = await memory.recall(**WHO, query="something", alpha=0)
     assert found.score.total == pytest.approx(0.5)
+
+
+async def test_what_happened_orders_by_when_it_happened(memory, clock):
+    await memory.remember(**WHO, content="They met in Rome", event_time=clock() - timedelta(days=400))
+    await memory.remember(**WHO, content="They met in Oslo", event_time=clock() - timedelta(days=30))
+    assert await contents(memory, "met", alpha=0) == ["They met in Oslo", "They met in Rome"]
+    since = Selection(since=clock() - timedelta(days=31))
+    assert await contents(memory, "met", selection=since) == ["They met in Oslo"]
+
+
+async def test_as_of_asks_what_was_valid_then(clock):
+    store = InMemoryMemoryStore()
+    memory = SemanticMemory(store, HashingEmbedder(), clock=clock)
+    keeping = MemoryKeeping(InMemoryMemoryArchive(store), HashingEmbedder(), clock=clock)
+    before = clock()
+    clock.passes(days=1)
+    old = await memory.remember(**WHO, content="She lives in Oslo", expires_at=clock() + timedelta(days=90))
+    clock.passes(days=1)
+    then = clock()
+    clock.passes(days=1)
+    await keeping.supersede(old.id, agent_id="agent", content="She lives in Lima")
+    assert await contents(memory, "Where does she live?") == ["She lives in Lima"]
+    assert await contents(memory, "Where does she live?", as_of=then) == ["She lives in Oslo"]
+    assert await contents(memory, "Where does she live?", as_of=before) == []
+
+
+async def test_pages_go_on_while_others_write(memory, clock):
+    told = {str((await memory.remember(**WHO, content=f"fact {n}")).id) for n in range(70)}
+    seen, cursor = [], None
+    while True:
+        page = await memory.recall_page(cursor, **WHO, query="fact", top_k=30)
+        seen += [str(r.memory.id) for r in page.recollections]
+        if page.cursor is None:
+            break
+        cursor = page.cursor
+        clock.passes(days=1)
+        await memory.remember(**WHO, content="fact told later")
+    assert len(seen) == 70
+    assert set(seen) == told

@@ -1,5 +1,7 @@
 """Settings come from a file, the environment and the command line; what is wrong is named."""
 
+import base64
+
 import pytest
 
 from agent_memory.domain.errors import Misconfigured
@@ -22,6 +24,14 @@ def test_every_variable_sets_the_key_it_names():
 def test_a_variable_is_converted_to_its_type():
     settings = load_settings({"SEMANTIC_SERVER_PORT": " 9000 ", "SEMANTIC_MLX_KV_BITS": "8"})
     assert (settings.server.port, settings.cache.kv_bits) == (9000, 8)
+
+
+@pytest.mark.parametrize(("given", "bits"), [("4", 4), ("k8v4", "k8v4"), ("K8V4", "k8v4")])
+def test_bits_are_for_keys_and_values_alike_or_for_each(given, bits, tmp_path):
+    assert load_settings({"SEMANTIC_MLX_KV_BITS": given}).cache.kv_bits == bits
+    file = tmp_path / "settings.toml"
+    file.write_text(f"[cache]\nkv_bits = {bits if isinstance(bits, int) else repr(bits)}\n")
+    assert load_settings({}, file=file).cache.kv_bits == bits
 
 
 def test_origins_are_a_comma_separated_list():
@@ -47,12 +57,28 @@ def test_the_later_source_wins(tmp_path):
         ({"SEMANTIC_SERVER_PORT": "70000"}, "SEMANTIC_SERVER_PORT=70000: expected int <= 65535"),
         ({"SEMANTIC_SERVER_PORT": "http"}, "SEMANTIC_SERVER_PORT=http: expected int, got str"),
         ({"SEMANTIC_MLX_KV_BITS": "3"}, "SEMANTIC_MLX_KV_BITS=3: must be one of 4, 8, 16"),
+        ({"SEMANTIC_MLX_KV_BITS": "k8v3"}, "SEMANTIC_MLX_KV_BITS=k8v3: must be one of 4, 8, 16, k4v8, .*k8v4"),
+        (
+            {"SEMANTIC_MLX_KV_ATTENTION": "fast"},
+            "SEMANTIC_MLX_KV_ATTENTION=fast: must be one of auto, packed, expanded",
+        ),
         ({"SEMANTIC_MLX_DEFAULT_TEMPERATURE": "nan"}, "SEMANTIC_MLX_DEFAULT_TEMPERATURE=nan: expected float >="),
         ({"SEMANTIC_SERVER_LOG_LEVEL": "LOUD"}, "must be one of DEBUG, INFO, WARNING, ERROR"),
         ({"DATABASE_URL": "mysql://user:secret@host"}, "^DATABASE_URL: expected str matching regex"),
         ({"SEMANTIC_SERVER_PROT": "1"}, "unknown setting SEMANTIC_SERVER_PROT .* did you mean SEMANTIC_SERVER_PORT?"),
         ({"AGENT_MEMORY_DATADIR": "x"}, "unknown setting AGENT_MEMORY_DATADIR"),
         ({"AGENT_MEMORY_DATA_DIR": ""}, "AGENT_MEMORY_DATA_DIR: must not be empty"),
+        (
+            {"AGENT_MEMORY_ENCRYPTION_KEY": ""},
+            "ENCRYPTION_KEY: must be 32 bytes in base64, as `openssl.*; these are 0 bytes",
+        ),
+        (
+            {"AGENT_MEMORY_ENCRYPTION_KEY": "c2hvcnQ="},
+            "AGENT_MEMORY_ENCRYPTION_KEY: must be 32 bytes .* these are 5 bytes",
+        ),
+        ({"AGENT_MEMORY_ENCRYPTION_KEY": "not base64!"}, "AGENT_MEMORY_ENCRYPTION_KEY: must be 32 bytes in base64"),
+        ({"AGENT_MEMORY_ENCRYPTION_KEY": "Schlüssel"}, "AGENT_MEMORY_ENCRYPTION_KEY: must be 32 bytes in base64"),
+        ({"AGENT_MEMORY_DISK_DAILY_WRITE_MB": "-1"}, "AGENT_MEMORY_DISK_DAILY_WRITE_MB=-1: expected int >= 0"),
         ({"DB_MIN_POOL_SIZE": "30"}, "DB_MIN_POOL_SIZE=30: must not exceed DB_MAX_POOL_SIZE=20"),
         ({"AGENT_MEMORY_SETTINGS": "/no/such.toml"}, "settings file /no/such.toml: cannot be read"),
     ],
@@ -60,6 +86,16 @@ def test_the_later_source_wins(tmp_path):
 def test_what_is_wrong_is_named(environ, told):
     with pytest.raises(Misconfigured, match=told):
         load_settings(environ)
+
+
+def test_a_key_is_read_and_never_repeated():
+    key = base64.b64encode(bytes(range(32))).decode()
+    assert load_settings({"AGENT_MEMORY_ENCRYPTION_KEY": f" {key}\n"}).cache.encryption == bytes(range(32))
+    assert load_settings({}).cache.encryption is None
+    for wrong in (key[:-4], f"{key}{key}", f"!{key}"):
+        with pytest.raises(Misconfigured) as told:
+            load_settings({"AGENT_MEMORY_ENCRYPTION_KEY": wrong})
+        assert wrong not in str(told.value)
 
 
 def test_an_option_is_blamed_by_its_name():

@@ -52,6 +52,12 @@ def test_a_setting_wins_over_the_profile():
     assert (plan.kv_bits, plan.temperature) == (16, 0.0)
 
 
+def test_a_profile_may_want_more_bits_for_keys_and_name_the_attention(tmp_path):
+    (tmp_path / "model.toml").write_text("id = 'a/b'\n[cache]\nbits = 'k8v4'\nattention = 'packed'\n")
+    plan = plan_model(Settings(model=ModelSettings(id="a/b")), load_profiles(tmp_path), LINUX)
+    assert (plan.kv_bits, plan.kv_attention) == ("k8v4", "packed")
+
+
 def test_a_model_nobody_described_gets_the_defaults():
     plan = plan_model(Settings(model=ModelSettings(id="maker/unheard-of")), load_profiles(), LINUX)
     assert (plan.source, plan.kv_bits, plan.temperature) == ("maker/unheard-of", 4, 1.0)

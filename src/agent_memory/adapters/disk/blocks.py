@@ -1,6 +1,6 @@
-"""Blocks as files in a folder that one process owns: written whole or not at all, under a byte budget.
+"""Blocks as files in a folder that one process owns, under a byte budget.
 
-Knows files and bytes; what the tensors mean is the runtime's.
+Knows which files there are and which of them go first; what the tensors mean is the runtime's.
 """
 
 import fcntl
@@ -11,11 +11,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from agent_memory.adapters.disk.format import MAX_HEADER, VERSION, Header, TooNew, decode, encode, read_header
+from agent_memory.adapters.disk.envelope import Envelope, Plain
+from agent_memory.adapters.disk.format import Header, TooNew, decode, encode
+from agent_memory.adapters.disk.meter import Meter
+from agent_memory.adapters.disk.shelf import Found, LeftAlone, Shelf
 from agent_memory.domain.errors import CorruptBlock, Misconfigured
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.pool import BlockPool, PoolExhausted
-from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload
+from agent_memory.ports.agents import Origin
+from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload, BytesWritten
 
 log = logging.getLogger(__name__)
 
@@ -42,81 +46,152 @@ def owned(folder: Path) -> Iterator[Path]:
 
 
 class DiskBlockStore:
-    """Blocks of every model live side by side and share the budget; only those of `model` and `spec` are known."""
+    """Blocks of every model live side by side and share the budget; only those of `model` and `spec` are known. Without
+    these all are, and nothing can be put.
 
-    def __init__(self, folder: Path, budget: int, model: str, spec: str) -> None:
+    New blocks are written in `envelope`; those that were written plain are read all the same. Files that are not ours
+    to read (sealed with another key, of a later version) count against the budget, and are never deleted.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        budget: int,
+        model: str | None,
+        spec: str | None,
+        *,
+        envelope: Envelope | None = None,
+        meter: Meter | None = None,
+        pinned: Iterable[BlockHash] = (),
+    ) -> None:
         self._folder = folder
         self._model, self._spec = model, spec
-        self._pool = BlockPool(budget)
+        self._meter = meter or Meter(folder / "written")
+        plain = Plain()
+        envelopes = [envelope, plain] if envelope else [plain]
+        self._shelves = [Shelf(folder, each, self._meter, self._put_aside) for each in envelopes]
         self._lock = threading.Lock()  # the books are read by the engine and written by the writer
         self._known: list[tuple[CacheBlock, Part]] = []
         self.corrupt = 0
-        self._scan()
+        self.left_alone = LeftAlone()
+        self._origins: dict[BlockHash, Origin] = {}
+        self._open(budget, pinned)
+
+    @property
+    def written(self) -> BytesWritten:
+        return BytesWritten(self._meter.today, self._meter.total)
+
+    @property
+    def budget(self) -> int:
+        return self._pool.capacity
+
+    @property
+    def used(self) -> int:
+        return self._pool.used
 
     def known(self) -> Iterable[tuple[CacheBlock, Part]]:
         return self._known
 
     def get(self, key: PartKey) -> BlockPayload | None:
-        path = self._path(key)
-        try:
-            content = self._decode(key, path.read_bytes())
-        except FileNotFoundError:
+        for shelf in self._shelves:
+            content = self._content(shelf, key)
+            if content is not None:
+                self.touch(key)
+                return BytesPayload(content)
+        if not any(shelf.path(key).exists() for shelf in self._shelves):
             self._forget(key)
+        return None
+
+    def _content(self, shelf: Shelf, key: PartKey) -> dict[str, Buffer] | None:
+        path = shelf.path(key)
+        try:
+            return self._decode(key, shelf.read(key))
+        except (FileNotFoundError, TooNew):
             return None
         except OSError as error:
             log.warning("block file %s cannot be read: %s", path.name, error)
             return None
-        except TooNew:
-            self._forget(key)
-            return None
         except CorruptBlock as error:
-            self._quarantine(path, error)
-            self._forget(key)
+            self._put_aside(path, error)
             return None
-        self.touch(key)
-        return BytesPayload(content)
+
+    def _decode(self, key: PartKey, data: bytes) -> dict[str, Buffer]:
+        header, content = decode(data)
+        if header.key != key or not self._is_ours(header):
+            raise CorruptBlock("it is another block under this name")
+        return content
+
+    def size(self, key: PartKey) -> int | None:
+        with self._lock:
+            return self._pool.size(key)
+
+    def pin(self, blocks: Iterable[BlockHash]) -> None:
+        with self._lock:
+            self._pool.pin(blocks)
 
     def touch(self, key: PartKey) -> None:
         with self._lock:
             if key not in self._pool:
                 return
             self._pool.touch(key)
-        with suppress(OSError):
-            os.utime(self._path(key))  # recency survives a restart
+        for shelf in self._shelves:
+            with suppress(OSError):
+                os.utime(shelf.path(key))  # recency survives a restart
 
-    def _decode(self, key: PartKey, data: bytes) -> dict[str, Buffer]:
-        header, content = decode(data)
-        if (header.block.hash, header.part) != key or (header.model, header.spec) != (self._model, self._spec):
-            raise CorruptBlock("it is another block under this name")
-        return content
-
-    def put(self, block: CacheBlock, part: Part, payload: BlockPayload) -> list[PartKey]:
-        key = PartKey(block.hash, part)
-        data = encode(block, part, self._model, self._spec, payload.buffers())
-        if len(data) > self._pool.capacity:
-            raise PoolExhausted(len(data), self._pool.free, self._pool.used)
-        _write_durably(self._path(key), data)
+    def demote(self, key: PartKey) -> None:
         with self._lock:
-            evicted = self._pool.admit(key, len(data))
+            self._pool.demote(key)
+        for shelf in self._shelves:
+            with suppress(OSError):
+                os.utime(shelf.path(key), (0, 0))
+
+    def put(self, block: CacheBlock, part: Part, payload: BlockPayload, root: BlockHash) -> list[PartKey]:
+        assert self._model is not None, "it was opened to look after what is there"
+        assert self._spec is not None, "as above"
+        header = Header(block, part, self._model, self._spec, digest="")
+        shelf, *others = self._shelves
+        wrapped = shelf.wrap(header.key, root, encode(block, part, self._model, self._spec, payload.buffers()))
+        if len(wrapped) > self._pool.capacity:
+            raise PoolExhausted(len(wrapped), self._pool.free, self._pool.used)
+        shelf.write(header, wrapped)
+        for other in others:
+            with suppress(OSError):
+                other.path(header.key).unlink(missing_ok=True)
+        evicted = self._enter(header.key, len(wrapped))
+        shelf.index.compact(self._pool)
+        return evicted
+
+    def _enter(self, key: PartKey, size: int) -> list[PartKey]:
+        with self._lock:
+            self._pool.discard(key)  # it may be there with another size
+            evicted = self._pool.admit(key, size)
         for gone in evicted:
             with suppress(OSError):  # what cannot be deleted is deleted when it is next found
-                self._path(gone).unlink(missing_ok=True)
+                self._remove(gone)
         return evicted
+
+    def _is_ours(self, header: Header) -> bool:
+        return self._model is None or (header.model, header.spec) == (self._model, self._spec)
+
+    def origin_of(self, block: BlockHash) -> Origin | None:
+        """What computed it, or None when it is not here. Known to a store that knows all."""
+        return self._origins.get(block)
 
     def delete(self, key: PartKey) -> None:
         self._forget(key)
-        self._path(key).unlink(missing_ok=True)
+        self._remove(key)
+
+    def _remove(self, key: PartKey) -> None:
+        for shelf in self._shelves:
+            shelf.path(key).unlink(missing_ok=True)
 
     def _forget(self, key: PartKey) -> None:
         with self._lock:
             self._pool.discard(key)
 
-    def _path(self, key: PartKey) -> Path:
-        # The version is in the name, so that a later program's blocks and ours lie side by side.
-        return self._folder / key.hash[:2] / f"{key.hash}.{key.part.value}.v{VERSION}.safetensors"
-
-    def _quarantine(self, path: Path, error: CorruptBlock) -> None:
-        self.corrupt += 1
+    def _put_aside(self, path: Path, error: CorruptBlock) -> None:
+        with self._lock:
+            self.corrupt += 1
         log.warning("block file %s is damaged and put aside: %s", path.name, error)
         place = self._folder / "quarantine"
         with suppress(OSError):
@@ -128,61 +203,33 @@ class DiskBlockStore:
 
     # --- start ---
 
-    def _scan(self) -> None:
-        """Enter what an earlier process left, oldest first; sweep away what it did not finish writing."""
-        found = []
-        for path in self._folder.glob("??/*"):
-            if path.suffix == ".tmp":
-                path.unlink(missing_ok=True)
-            elif (header := self._header(path)) is not None:
-                stat = path.stat()
-                found.append((stat.st_mtime_ns, stat.st_size, header))
-        for _, size, header in sorted(found, key=lambda entry: entry[0]):
-            self._enter(header, size)
-        self._known = [(block, part) for block, part in self._known if PartKey(block.hash, part) in self._pool]
+    def _open(self, budget: int, pinned: Iterable[BlockHash]) -> None:
+        """Enter what an earlier process left, the least recently used first."""
+        self._leave_alone()
+        found: list[Found] = []
+        for shelf in self._shelves:
+            shelf.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found += shelf.scan(self.left_alone)
+        if self.left_alone.files:
+            told = "%d block files (%d MB) in %s are of another key or a later version: left alone, counted as used"
+            log.warning(told, self.left_alone.files, self.left_alone.nbytes >> 20, self._folder)
+        self._pool = BlockPool(max(0, budget - self.left_alone.nbytes))
+        self._pool.pin(pinned)
+        found.sort(key=lambda each: each.used)
+        for each in found:
+            with suppress(PoolExhausted):  # it is larger than the budget, or what is pinned leaves no room for it
+                self._enter(each.header.key, each.size)
+        if self._model is None:
+            self._origins = {each.header.block.hash: Origin(each.header.model, each.header.spec) for each in found}
+        ours = ((each.header.block, each.header.part) for each in found if self._is_ours(each.header))
+        self._known = [(block, part) for block, part in ours if PartKey(block.hash, part) in self._pool]
+        for shelf in self._shelves:
+            shelf.index.compact(self._pool)
 
-    def _header(self, path: Path) -> Header | None:
-        try:
-            with path.open("rb") as file:
-                head = file.read(8)
-                header = read_header(head + file.read(min(int.from_bytes(head, "little"), MAX_HEADER)))
-        except OSError as error:
-            log.warning("block file %s cannot be read: %s", path.name, error)
-        except TooNew as error:
-            log.info("block file %s is left alone: %s", path.name, error)
-        except CorruptBlock as error:
-            self._quarantine(path, error)
-        else:
-            if path == self._path(PartKey(header.block.hash, header.part)):
-                return header
-            self._quarantine(path, CorruptBlock("it does not bear its own name"))
-        return None
-
-    def _enter(self, header: Header, size: int) -> None:
-        if size > self._pool.capacity:
-            return
-        for gone in self._pool.admit(PartKey(BlockHash(header.block.hash), header.part), size):
-            self._path(gone).unlink(missing_ok=True)
-        if (header.model, header.spec) == (self._model, self._spec):
-            self._known.append((header.block, header.part))
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    """The file is there whole, and survives a power cut, or it is not there."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_suffix(".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    def _leave_alone(self) -> None:
+        """Count what is sealed with another key."""
+        ours = {shelf.folder for shelf in self._shelves}
+        for folder in self._folder.glob("sealed-*/"):
+            if folder not in ours:
+                for file in folder.glob("??/*"):
+                    self.left_alone.add(file.stat().st_size)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import safetensors
 
 from agent_memory.domain.errors import AgentMemoryError, CorruptBlock
-from agent_memory.domain.kv.block import BlockHash, CacheBlock, PackedTokens, Part, chain
+from agent_memory.domain.kv.block import BlockHash, CacheBlock, PackedTokens, Part, PartKey, chain
 from agent_memory.ports.kv import Buffer
 
 FORMAT = "agent-memory-block"
@@ -38,6 +38,10 @@ class Header:
     model: str
     spec: str
     digest: str
+
+    @property
+    def key(self) -> PartKey:
+        return PartKey(self.block.hash, self.part)
 
     def fields(self) -> dict[str, str]:
         return {

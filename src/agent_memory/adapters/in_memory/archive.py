@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, similarity
+from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.selection import Selection
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 
 
 class InMemoryMemoryArchive:
@@ -23,6 +24,23 @@ class InMemoryMemoryArchive:
             self._kept.setdefault(memory.id, Kept(memory, embedding))
         return new
 
+    async def alike(
+        self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool = False
+    ) -> list[Likeness]:
+        del thorough  # a dictionary has no large scopes
+        others = [other for other in self._held(memory.scope, EVERYTHING, now) if other.id != memory.id]
+        likenesses = [Likeness(other, self._likeness(other, memory, embedding)) for other in others]
+        near = [likeness for likeness in likenesses if likeness.similarity >= NEAR]
+        return sorted(near, key=lambda likeness: likeness.similarity, reverse=True)[:MOST_REPORTED]
+
+    def _likeness(self, other: Memory, memory: Memory, embedding: Embedding) -> float:
+        # 1 is for the very same words.
+        alike = min(similarity(self._kept[other.id].embedding, embedding), NEARLY)
+        return 1.0 if other.content == memory.content else alike
+
+    async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
+        return [memory for memory in self._held(scope, EVERYTHING, now) if memory.content in set(contents)]
+
     async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
         kept = self._kept.get(memory_id)
         if kept is None or kept.memory.scope.agent_id != agent_id:
@@ -33,7 +51,7 @@ class InMemoryMemoryArchive:
         self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
     ) -> list[Memory]:
         held = sorted(self._held(scope, selection, now), key=_place, reverse=True)
-        return [memory for memory in held if after is None or _place(memory) < (after.created_at, after.id)][:limit]
+        return [memory for memory in held if after is None or _place(memory) < (after.moment, after.id)][:limit]
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
         present = self._kept.get(memory.id)
@@ -54,7 +72,7 @@ class InMemoryMemoryArchive:
         present = self._kept.get(memory_id)
         if present is None or present.memory.scope != successor.scope or present.memory.superseded_at is not None:
             return False
-        marked = replace(present.memory, superseded_by=successor.id, superseded_at=successor.created_at)
+        marked = replace(present.memory, superseded_by=successor.id, superseded_at=successor.begins)
         self._kept[memory_id] = Kept(marked, present.embedding)
         self._kept[successor.id] = Kept(successor, embedding)
         return True
@@ -83,8 +101,8 @@ class InMemoryMemoryArchive:
             by_type=Counter(memory.memory_type for memory in held),
             by_tag=Counter(tag for memory in held for tag in memory.tags),
             characters=sum(len(memory.content) for memory in held),
-            oldest=min((memory.created_at for memory in held), default=None),
-            newest=max((memory.created_at for memory in held), default=None),
+            oldest=min((memory.moment for memory in held), default=None),
+            newest=max((memory.moment for memory in held), default=None),
             superseded=superseded,
             expired=len(everything) - len(held) - superseded,
         )
@@ -94,7 +112,7 @@ class InMemoryMemoryArchive:
 
     async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
         memories = sorted((memory for memory in self._memories() if memory.scope == scope), key=_place)
-        following = [m for m in memories if after is None or _place(m) > (after.created_at, after.id)]
+        following = [m for m in memories if after is None or _place(m) > (after.moment, after.id)]
         return [(memory, self._kept[memory.id].embedding) for memory in following[:limit]]
 
     def _memories(self) -> Iterator[Memory]:
@@ -112,4 +130,4 @@ class InMemoryMemoryArchive:
 
 
 def _place(memory: Memory) -> tuple[datetime, MemoryId]:
-    return memory.created_at, memory.id
+    return memory.moment, memory.id

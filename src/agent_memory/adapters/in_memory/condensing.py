@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.retention import brought_back, is_faded, is_lasting
 
 
 class InMemoryCondensingStore:
@@ -14,12 +15,12 @@ class InMemoryCondensingStore:
         self._kept = store.kept
 
     async def crowded(self, more_than: int, now: datetime) -> list[Scope]:
-        sizes = Counter(memory.scope for memory in self._episodic(now))
+        sizes = Counter(memory.scope for memory in self._lasting(now))
         return [scope for scope, size in sizes.items() if size > more_than]
 
     async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
-        held = [memory for memory in self._episodic(now) if memory.scope == scope]
-        return sorted(held, key=lambda memory: (memory.created_at, memory.id))[:limit]
+        held = [memory for memory in self._lasting(now) if memory.scope == scope]
+        return sorted(held, key=lambda memory: (memory.moment, memory.id))[:limit]
 
     async def stand_for(
         self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
@@ -29,21 +30,37 @@ class InMemoryCondensingStore:
         if len(held) != len(sources):
             return False
         for kept in held:
-            marked = replace(kept.memory, superseded_by=successor.id, superseded_at=now)
-            self._kept[marked.id] = Kept(marked, kept.embedding)
+            self._put(replace(kept.memory, superseded_by=successor.id, superseded_at=now))
         self._kept[successor.id] = Kept(successor, embedding)
         return True
+
+    async def fade(self, after: timedelta, now: datetime) -> int:
+        faded = [memory for memory in self._lasting(now) if is_faded(memory, after, now)]
+        for memory in faded:
+            self._put(replace(memory, superseded_at=now))
+        return len(faded)
 
     async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
         sources = [kept for kept in self._kept.values() if kept.memory.superseded_by == memory_id]
         sources = [kept for kept in sources if kept.memory.scope.agent_id == agent_id]
         for kept in sources:
-            again = replace(kept.memory, superseded_by=None, superseded_at=None)
-            self._kept[again.id] = Kept(again, kept.embedding)
+            self._put(replace(kept.memory, superseded_by=None, superseded_at=None))
         if sources:
             self._kept.pop(memory_id, None)
-        return len(sources)
+            return len(sources)
+        return self._bring_back(memory_id, agent_id)
 
-    def _episodic(self, now: datetime) -> list[Memory]:
-        memories = (kept.memory for kept in self._kept.values())
-        return [m for m in memories if m.memory_type is MemoryType.EPISODIC and m.holds(now)]
+    def _bring_back(self, memory_id: MemoryId, agent_id: str) -> int:
+        kept = self._kept.get(memory_id)
+        if kept is None or kept.memory.scope.agent_id != agent_id:
+            return 0
+        if kept.memory.superseded_at is None or kept.memory.superseded_by is not None:
+            return 0
+        self._put(brought_back(kept.memory))
+        return 1
+
+    def _lasting(self, now: datetime) -> list[Memory]:
+        return [kept.memory for kept in self._kept.values() if is_lasting(kept.memory, now)]
+
+    def _put(self, memory: Memory) -> None:
+        self._kept[memory.id] = Kept(memory, self._kept[memory.id].embedding)

@@ -3,14 +3,14 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import mul
 
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-from agent_memory.domain.semantic.words import bm25, memory_words
+from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
+from agent_memory.domain.semantic.shortlisting import shortlisted
+from agent_memory.domain.semantic.words import memory_words
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Kept:
         return Candidate(
             memory=self.memory,
             position=position,
-            similarity=_similarity(self.embedding, search.embedding),
+            similarity=similarity(self.embedding, search.embedding),
             counts={word: self.words[word] for word in search.words if word in self.words},
             length=self.words.total(),
             eligible=search.selection.admits(self.memory),
@@ -39,18 +39,17 @@ class InMemoryMemoryStore:
     def __init__(self) -> None:
         self.kept: dict[MemoryId, Kept] = {}
 
-    async def add(self, memory: Memory, embedding: Embedding) -> None:
+    async def add(self, memory: Memory, embedding: Embedding) -> bool:
+        new = memory.id not in self.kept
         self.kept.setdefault(memory.id, Kept(memory, embedding))
+        return new
 
     async def shortlist(self, search: Search) -> Shortlist:
         rows = sorted(
-            (r for r in self.kept.values() if r.memory.scope == search.scope and r.memory.holds(search.now)),
-            key=lambda row: (row.memory.created_at, row.memory.id),
+            (row for row in self.kept.values() if search.admits(row.memory)),
+            key=lambda row: (row.memory.moment, row.memory.id),
         )
-        candidates = [row.candidate(position, search) for position, row in enumerate(rows)]
-        words = _statistics(candidates)
-        wanted = _with_neighbours(_best(candidates, words, search))
-        return Shortlist(tuple(c for c in candidates if c.position in wanted), words)
+        return shortlisted([row.candidate(position, search) for position, row in enumerate(rows)], search)
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
         row = self.kept.get(memory_id)
@@ -65,7 +64,7 @@ class InMemoryMemoryStore:
         return sum(row.memory.scope == scope for row in self.kept.values())
 
 
-def _similarity(one: Embedding, other: Embedding) -> float:
+def similarity(one: Embedding, other: Embedding) -> float:
     if one.model != other.model:
         return 0.0
     return _dot(one.vector, other.vector)
@@ -73,24 +72,3 @@ def _similarity(one: Embedding, other: Embedding) -> float:
 
 def _dot(one: "array[float]", other: "array[float]") -> float:
     return math.fsum(map(mul, one, other))
-
-
-def _statistics(candidates: list[Candidate]) -> WordStatistics:
-    frequencies = Counter(word for c in candidates for word in c.counts)
-    lengths = sum(c.length for c in candidates)
-    return WordStatistics(len(candidates), lengths / len(candidates) if candidates else 0.0, frequencies)
-
-
-def _best(candidates: list[Candidate], words: WordStatistics, search: Search) -> Iterable[int]:
-    eligible = [c for c in candidates if c.eligible]
-    yield from _top([(c.similarity, c.position) for c in eligible], search.depth)
-    yield from _top([(bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts], search.depth)
-    yield from (c.position for c in eligible[len(eligible) - min(search.newest, len(eligible)) :])
-
-
-def _top(scored: list[tuple[float, int]], depth: int) -> Iterable[int]:
-    return (position for _, position in sorted(scored, reverse=True)[:depth])
-
-
-def _with_neighbours(positions: Iterable[int]) -> set[int]:
-    return {position + step for position in positions for step in (-2, -1, 0, 1, 2)}

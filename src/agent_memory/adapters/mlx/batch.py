@@ -4,12 +4,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import mlx.core as mx
 
 from agent_memory.adapters.mlx.caches import LayerCache
-from agent_memory.adapters.mlx.codec import Codec
 from agent_memory.adapters.mlx.sampling import Answer
+from agent_memory.adapters.mlx.states import StateCache
 from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.kv.turn import Sampling, TurnId
 
@@ -21,7 +22,7 @@ class Running:
     """
 
     id: TurnId
-    caches: list[LayerCache]
+    caches: list[LayerCache | StateCache]
     tapes: list[Tape]
     sampling: Sampling
     position: int
@@ -53,7 +54,8 @@ class Running:
     def abandon(self) -> None:
         """Forget what is unfinished. Fit to be read and closed only: the caches count it already."""
         self.unfinished.clear()
-        for tape in self.tapes:
+        for cache, tape in zip(self.caches, self.tapes, strict=True):
+            cache.abandon()
             tape.cut(self.computed)
 
     def cut(self, length: int) -> None:
@@ -68,7 +70,7 @@ class Running:
         """What comes is read: rounded, and taped."""
         self.spoken_from = None
         for cache, tape in zip(self.caches, self.tapes, strict=True):
-            cache.tape = tape
+            cache.listen(tape)
 
     def speak(self, token: int) -> None:
         """What comes is spoken, from `token` on, until a rewind. The first that is fed is the prompt's last."""
@@ -92,12 +94,11 @@ class Running:
 class DecodeBatch:
     """Empty, or two turns and more: one alone decodes on its own caches."""
 
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
-        self._layers: list[LayerCache] = []
+    def __init__(self) -> None:
+        self._layers: list[LayerCache | StateCache] = []
         self.members: list[Running] = []
 
-    def gather(self, wanted: Sequence[Running]) -> list[LayerCache]:
+    def gather(self, wanted: Sequence[Running]) -> list[LayerCache | StateCache]:
         """Make these, two or more, the members; their order is `members`. The caches to decode them with."""
         if set(self.members) != set(wanted):
             self._regroup(wanted)
@@ -119,6 +120,8 @@ class DecodeBatch:
             self._change(rows, join)
         else:
             self._layers = [self._merged(join, number) for number in range(len(join[0].caches))] if join else []
+        for layer in self._layers:
+            layer.settle()
         self.members = [*stay, *join]
 
     def _change(self, rows: list[int], join: list[Running]) -> None:
@@ -128,6 +131,6 @@ class DecodeBatch:
             if join:
                 layer.inner.extend(self._merged(join, number).inner)
 
-    def _merged(self, members: Sequence[Running], number: int) -> LayerCache:
-        inners = [member.caches[number].inner for member in members]
-        return LayerCache(type(inners[0]).merge(inners), self._codec)
+    def _merged(self, members: Sequence[Running], number: int) -> Any:
+        caches: list[Any] = [member.caches[number] for member in members]
+        return caches[0].merged(caches)

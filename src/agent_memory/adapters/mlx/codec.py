@@ -6,10 +6,12 @@ Scales and biases are fp16 whatever the model computes in: half of fp32, and fin
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mlx.core as mx
 
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Encoding
+from agent_memory.domain.kv.spec import CacheSpec, Layer
 
 Packed = tuple[mx.array, ...]
 """One tensor [..., heads, tokens, width] as quantized codes, scales and biases, or as itself in 16 bits."""
@@ -19,36 +21,64 @@ FP16_MAX = 65504.0
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """`compute` is the type that attention computes in, `stored` the 16-bit type of what is not quantized."""
+    """Of vectors of `dim` numbers. `compute` is the type that attention computes in, `stored` the 16-bit type of what
+    is not quantized.
+    """
 
-    precision: Precision
+    encoding: Encoding
+    dim: int
     compute: mx.Dtype
     stored: mx.Dtype
 
     def pack(self, x: mx.array) -> Packed:
-        if not self.precision.quantized:
-            return (self._narrow(x, self.stored),)
-        narrow = self._narrow(x, mx.float16)
-        return tuple(mx.quantize(narrow, group_size=self.precision.group_size, bits=self.precision.bits))
-
-    def _narrow(self, x: mx.array, dtype: mx.Dtype) -> mx.array:
-        if dtype == mx.float16 and x.dtype != mx.float16:
-            x = mx.clip(x, -FP16_MAX, FP16_MAX)
-        return x.astype(dtype)
+        if not self.encoding.quantized:
+            return (_within(x, self.stored).astype(self.stored),)
+        codes, scales, biases = mx.quantize(_within(x, mx.float16).astype(self._exact), **self.groups)
+        return codes, scales.astype(mx.float16), biases.astype(mx.float16)
 
     def unpack(self, packed: Packed) -> mx.array:
-        if not self.precision.quantized:
+        if not self.encoding.quantized:
             return packed[0].astype(self.compute)
         codes, scales, biases = packed
-        p = self.precision
-        return mx.dequantize(codes, scales, biases, group_size=p.group_size, bits=p.bits).astype(self.compute)
+        exact = mx.dequantize(codes, scales.astype(self._exact), biases.astype(self._exact), **self.groups)
+        return exact.astype(self.compute)
 
-    def layout(self, dim: int) -> list[tuple[mx.Dtype, int]]:
-        """Type and last dimension of each packed array of vectors of `dim` numbers."""
-        if not self.precision.quantized:
-            return [(self.stored, dim)]
-        groups = dim // self.precision.group_size
-        return [(mx.uint32, dim * self.precision.bits // 32), (mx.float16, groups), (mx.float16, groups)]
+    @property
+    def groups(self) -> dict[str, Any]:
+        """As MLX's functions take them."""
+        return {"group_size": self.encoding.group_size, "bits": self.encoding.bits}
+
+    @property
+    def _exact(self) -> mx.Dtype:
+        """What rounding is computed in: bf16 has too few digits for it, and a CPU unpacks fp16 a twentieth as fast."""
+        return mx.float32 if self.compute == mx.float32 else mx.float16
+
+    @property
+    def layout(self) -> list[tuple[mx.Dtype, int]]:
+        """Type and last dimension of each packed array."""
+        if not self.encoding.quantized:
+            return [(self.stored, self.dim)]
+        groups = self.dim // self.encoding.group_size
+        return [(mx.uint32, self.dim * self.encoding.bits // 32), (mx.float16, groups), (mx.float16, groups)]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCodec:
+    """What packs and unpacks the keys of a layer, and what its values."""
+
+    keys: Codec
+    values: Codec
+
+    @classmethod
+    def of(cls, spec: CacheSpec, layer: Layer, compute: mx.Dtype) -> "LayerCodec":
+        stored = mx.bfloat16 if compute == mx.bfloat16 else mx.float16
+        keys, values = spec.encodings(layer)
+        return cls(Codec(keys, layer.key_dim, compute, stored), Codec(values, layer.value_dim, compute, stored))
+
+
+def _within(x: mx.array, dtype: mx.Dtype) -> mx.array:
+    """Of what fp16 cannot hold, the nearest that it can."""
+    return mx.clip(x, -FP16_MAX, FP16_MAX) if dtype == mx.float16 and x.dtype != mx.float16 else x
 
 
 def join(parts: Sequence[Packed]) -> Packed:

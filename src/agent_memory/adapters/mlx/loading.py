@@ -1,7 +1,8 @@
 """From a folder or hub id to a runtime and its tokenizer. Runs on the thread that will use the model."""
 
 import json
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,21 @@ from mlx_lm import load
 
 from agent_memory.adapters.mlx import BLAS
 from agent_memory.adapters.mlx.blas import ADVICE
+from agent_memory.adapters.mlx.caches import forms
 from agent_memory.adapters.mlx.chat import MlxChatTokenizer
-from agent_memory.adapters.mlx.codec import Codec
 from agent_memory.adapters.mlx.fingerprint import fingerprint
-from agent_memory.adapters.mlx.geometry import read_spec
+from agent_memory.adapters.mlx.geometry import hands_on_untouched, read_spec
 from agent_memory.adapters.mlx.runtime import MlxRuntime
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput, Misconfigured
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.attention import AttentionChoice
+from agent_memory.domain.kv.precision import Precision
 
 _NEEDED = ["*.json", "model*.safetensors", "*.jinja", "*.txt", "*.model", "*.tiktoken"]
+
+log = logging.getLogger(__name__)
+
+_AUTO = AttentionChoice()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def find_model(name: str) -> Path:
         ) from error
 
 
-def load_model(folder: Path, precision: Precision, memory: Path) -> LoadedModel:
+def load_model(folder: Path, precision: Precision, memory: Path, attention: AttentionChoice = _AUTO) -> LoadedModel:
     """`memory` is a folder for what is worth remembering between starts. Raises Misconfigured for what is no model."""
     try:
         model, tokenizer = load(str(folder))
@@ -63,11 +69,22 @@ def load_model(folder: Path, precision: Precision, memory: Path) -> LoadedModel:
         raise Misconfigured(f"model: {folder} cannot be loaded: {error}") from error
     _widen(model)
     compute = _compute_type(model)
+    context = _max_context(folder, model)
     spec = read_spec(model, precision, compute)
-    stored = mx.bfloat16 if compute == mx.bfloat16 else mx.float16
+    untouched = attention.wanted != "expanded" and hands_on_untouched(model, spec, compute)
+    chosen = _limited(attention, context).of(spec, on_cpu=_on_cpu(), untouched=untouched)
+    spec = replace(spec, attention=chosen)
+    if spec.unpackable:
+        log.warning("%s: %s", folder.name, spec)
     name = fingerprint(folder, memory / "fingerprints.json")
-    runtime = MlxRuntime(model, name, spec, Codec(spec.precision, compute, stored))
-    return LoadedModel(runtime, _chat(tokenizer), backend(), _max_context(folder, model))
+    runtime = MlxRuntime(model, name, spec, forms(spec, compute, untouched=untouched))
+    return LoadedModel(runtime, _chat(tokenizer), backend(), context)
+
+
+def _limited(attention: AttentionChoice, context: int | None) -> AttentionChoice:
+    """No turn is longer than the model's context, nor than the operator's limit."""
+    limits = [limit for limit in (attention.context, context) if limit]
+    return replace(attention, context=min(limits, default=0))
 
 
 def _chat(tokenizer: Any) -> MlxChatTokenizer:
@@ -79,19 +96,27 @@ def _chat(tokenizer: Any) -> MlxChatTokenizer:
     return chat
 
 
+def release_memory() -> None:
+    """Give what MLX holds for later use back to the machine."""
+    mx.clear_cache()
+
+
 def backend() -> str:
     """What computes, in words."""
-    if mx.default_device().type == mx.cpu:
+    if _on_cpu():
         return f"MLX on CPU with {BLAS or ADVICE}"
     return f"MLX on {mx.device_info().get('device_name', 'GPU')}"
 
 
+def _on_cpu() -> bool:
+    return bool(mx.default_device().type == mx.cpu)
+
+
 def _widen(model: Any) -> None:
     """On a CPU half precision is 25 times as slow as fp32: a model that fits twice over computes in fp32."""
-    on_cpu = mx.default_device().type == mx.cpu
     quantized = any(name.endswith("scales") for name, _ in _flat(model))
     size = sum(array.nbytes for _, array in _flat(model))
-    if on_cpu and not quantized and size < 4 << 30:
+    if _on_cpu() and not quantized and size < 4 << 30:
         model.update(
             tree_map(lambda a: a.astype(mx.float32) if a.dtype in (mx.float16, mx.bfloat16) else a, model.parameters())
         )

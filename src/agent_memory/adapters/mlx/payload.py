@@ -8,9 +8,10 @@ import numpy as np
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.ports.kv import BlockPayload, Buffer
 
-_NAMES = {mx.uint32: "U32", mx.float16: "F16", mx.bfloat16: "BF16"}
+_NAMES = {mx.uint32: "U32", mx.float32: "F32", mx.float16: "F16", mx.bfloat16: "BF16"}
 _BYTES_AS: dict[str, tuple[type[np.generic], mx.Dtype]] = {
     "U32": (np.uint32, mx.uint32),
+    "F32": (np.float32, mx.float32),
     "F16": (np.float16, mx.float16),
     "BF16": (np.uint16, mx.bfloat16),  # numpy has no bfloat16: its bits travel as 16-bit integers
 }
@@ -26,6 +27,11 @@ class MlxPayload:
 
     def buffers(self) -> Mapping[str, Buffer]:
         return {name: _to_bytes(array) for name, array in self.arrays.items()}
+
+
+def safetensors_type(array: mx.array) -> str | None:
+    """None for a type that no codec stores."""
+    return _NAMES.get(array.dtype)
 
 
 def arrays_of(payload: BlockPayload) -> dict[str, mx.array]:

@@ -7,10 +7,12 @@ import mlx.core as mx
 import numpy as np
 
 from agent_memory.adapters.mlx.batch import DecodeBatch, Running
-from agent_memory.adapters.mlx.caches import LayerCache, empty, restored
+from agent_memory.adapters.mlx.caches import Form, LayerCache
 from agent_memory.adapters.mlx.codec import Codec, Packed, cut, join
+from agent_memory.adapters.mlx.geometry import grouping
 from agent_memory.adapters.mlx.payload import MlxPayload, arrays_of
 from agent_memory.adapters.mlx.sampling import likelihoods, say
+from agent_memory.adapters.mlx.states import StateCache, named_state, restored_state
 from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import CacheBlock, Part
@@ -19,17 +21,18 @@ from agent_memory.domain.kv.steps import Logprobs
 from agent_memory.domain.kv.turn import Sampling, TurnId
 from agent_memory.ports.kv import BlockPayload, Piece
 
-_PART = {LayerKind.FULL: Part.LASTING, LayerKind.WINDOW: Part.LOCAL}
+_PART = {LayerKind.FULL: Part.LASTING, LayerKind.WINDOW: Part.LOCAL, LayerKind.RECURRENT: Part.LOCAL}
 
 
 class MlxRuntime:
-    def __init__(self, model: Any, fingerprint: str, spec: CacheSpec, codec: Codec) -> None:
+    def __init__(self, model: Any, fingerprint: str, spec: CacheSpec, forms: Sequence[Form]) -> None:
         self._model = model
         self._fingerprint = fingerprint
         self._spec = spec
-        self._codec = codec
+        self._forms = forms
         self._turns: dict[TurnId, Running] = {}
-        self._batch = DecodeBatch(codec)
+        self._batch = DecodeBatch()
+        self._grouped = grouping(model)
 
     @property
     def fingerprint(self) -> str:
@@ -45,7 +48,7 @@ class MlxRuntime:
         if pieces:
             caches = self._restore(pieces, length, tapes)
         else:
-            caches = [empty(layer, self._codec, tape) for layer, tape in zip(self._spec.layers, tapes, strict=True)]
+            caches = [form.empty(tape) for form, tape in zip(self._forms, tapes, strict=True)]
         self.close(turn)
         running = self._turns[turn] = Running(turn, caches, tapes, sampling, length)
         if pieces:
@@ -61,7 +64,7 @@ class MlxRuntime:
         running = self._turns[turn]
         self._batch.leave(running)
         running.listen()
-        self._model(mx.array([list(tokens)]), cache=running.caches)
+        self._run(mx.array([list(tokens)]), running.caches)
         running.begin()
         running.position += len(tokens)
 
@@ -90,8 +93,8 @@ class MlxRuntime:
         said_by = {member.id: token for member, token in zip(members, said, strict=True)}
         return [said_by[turn.id] for turn in turns]
 
-    def _step(self, turns: Sequence[Running], caches: list[LayerCache], tokens: list[int]) -> list[int]:
-        logits = self._model(mx.array(tokens)[:, None], cache=caches)[:, -1, :]
+    def _step(self, turns: Sequence[Running], caches: list[LayerCache | StateCache], tokens: list[int]) -> list[int]:
+        logits = self._run(mx.array(tokens)[:, None], caches)[:, -1, :]
         said = []
         for row, turn in enumerate(turns):
             turn.position += 1
@@ -109,16 +112,25 @@ class MlxRuntime:
         running = self._turns[turn]
         return likelihoods(running.answer, running.sampling.logprobs or 0)
 
+    def _run(self, tokens: mx.array, caches: list[LayerCache | StateCache]) -> Any:
+        return self._model(tokens, cache=self._grouped([cache.seen for cache in caches]))
+
     def read(self, turn: TurnId, block: CacheBlock, parts: Iterable[Part]) -> dict[Part, BlockPayload]:
         running, wanted = self._turns[turn], frozenset(parts)
         if running.unfinished and block.end <= running.computed:
             running.abandon()  # whoever is read in the middle of a piece will not go on with it
         arrays: dict[Part, dict[str, mx.array]] = {part: {} for part in wanted}
         for number, (layer, tape) in enumerate(zip(self._spec.layers, running.tapes, strict=True)):
-            keys, values = tape.read(block.start, block.end)
-            if (part := _PART[layer.kind]) in wanted:
-                for name, array in _named(number, keys, values):
-                    arrays[part][name] = mx.contiguous(array[0])
+            part, cache = _PART[layer.kind], running.caches[number]
+            if isinstance(cache, StateCache):
+                assert part not in wanted or block.end in (running.position, running.computed), "a state has gone on"
+                named = named_state(number, cache) if part in wanted else {}
+            elif part not in wanted and Part.LASTING not in wanted:
+                continue  # a state alone is read of a block that was let go
+            else:
+                named = _named(number, *tape.read(block.start, block.end))
+            if part in wanted:
+                arrays[part] |= {name: mx.contiguous(array) for name, array in named.items()}
         mx.eval(arrays)
         return {part: MlxPayload(named) for part, named in arrays.items()}
 
@@ -133,33 +145,36 @@ class MlxRuntime:
         """Where the last whole block ends."""
         return pieces[-1].block.start if length % self._spec.block_tokens else length
 
-    def _restore(self, pieces: Sequence[Piece], length: int, tapes: Sequence[Tape]) -> list[LayerCache]:
+    def _restore(self, pieces: Sequence[Piece], length: int, tapes: Sequence[Tape]) -> list[LayerCache | StateCache]:
         lasting = [arrays_of(piece.lasting) for piece in pieces]
         local = [None if piece.local is None else arrays_of(piece.local) for piece in pieces]
-        caches = []
-        for number, (layer, tape) in enumerate(zip(self._spec.layers, tapes, strict=True)):
-            stored = lasting if layer.kind is LayerKind.FULL else local
+        caches: list[LayerCache | StateCache] = []
+        for number, (form, tape) in enumerate(zip(self._forms, tapes, strict=True)):
+            if form.layer.kind is LayerKind.RECURRENT:
+                caches.append(restored_state(number, form.layer, local[-1] or {}))
+                continue
+            heads, codec = form.layer.kv_heads, form.codec
+            stored = lasting if form.layer.kind is LayerKind.FULL else local
             held = [(piece, arrays) for piece, arrays in zip(pieces, stored, strict=True) if arrays is not None]
-            keys = [self._take(arrays, f"{number}.k", layer.kv_heads, layer.key_dim, piece) for piece, arrays in held]
-            values = [
-                self._take(arrays, f"{number}.v", layer.kv_heads, layer.value_dim, piece) for piece, arrays in held
-            ]
+            keys = [_take(piece, arrays, f"{number}.k", heads, codec.keys) for piece, arrays in held]
+            values = [_take(piece, arrays, f"{number}.v", heads, codec.values) for piece, arrays in held]
             if length % self._spec.block_tokens:
                 tape.record(keys[-1], values[-1])
-            caches.append(restored(layer, self._codec, tape, keys=join(keys), values=join(values), length=length))
+            caches.append(form.restored(tape, keys=join(keys), values=join(values), length=length))
         return caches
 
-    def _take(self, arrays: dict[str, mx.array], name: str, heads: int, dim: int, piece: Piece) -> Packed:
-        packed = []
-        for i, (dtype, width) in enumerate(self._codec.layout(dim)):
-            array = arrays.get(f"{name}{i}")
-            shape = (heads, len(piece.block), width)
-            if array is None or array.dtype != dtype or tuple(array.shape) != shape:
-                raise CorruptBlock(f"tensor {name}{i} of block {piece.block.hash[:16]} is not {dtype}{shape}")
-            packed.append(array[None])
-        return cut(tuple(packed), 0, piece.length)
+
+def _take(piece: Piece, arrays: dict[str, mx.array], name: str, heads: int, codec: Codec) -> Packed:
+    packed = []
+    for i, (dtype, width) in enumerate(codec.layout):
+        array = arrays.get(f"{name}{i}")
+        shape = (heads, len(piece.block), width)
+        if array is None or array.dtype != dtype or tuple(array.shape) != shape:
+            raise CorruptBlock(f"tensor {name}{i} of block {piece.block.hash[:16]} is not {dtype}{shape}")
+        packed.append(array[None])
+    return cut(tuple(packed), 0, piece.length)
 
 
-def _named(layer: int, keys: Packed, values: Packed) -> list[tuple[str, mx.array]]:
-    named = [(f"{layer}.k{i}", array) for i, array in enumerate(keys)]
-    return named + [(f"{layer}.v{i}", array) for i, array in enumerate(values)]
+def _named(layer: int, keys: Packed, values: Packed) -> dict[str, mx.array]:
+    named = {f"{layer}.k{i}": array[0] for i, array in enumerate(keys)}
+    return named | {f"{layer}.v{i}": array[0] for i, array in enumerate(values)}

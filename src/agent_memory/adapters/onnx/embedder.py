@@ -1,122 +1,22 @@
-"""The default `Embedder`: all-MiniLM-L6-v2 on the CPU, batched across whoever asks at the same moment.
-
-As many runs go on as there are cores; texts that arrive meanwhile wait and share the next run.
-"""
+"""The default `Embedder`: all-MiniLM-L6-v2 on the CPU, one run for each core."""
 
 import asyncio
 import os
-from array import array
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from agent_memory.adapters.batching.embedder import BatchingEmbedder
 from agent_memory.adapters.onnx.encoder import Encoder
 from agent_memory.adapters.onnx.installation import NAME, installed
-from agent_memory.domain.errors import Unavailable
-from agent_memory.domain.semantic.memory import Embedding
-
-_BATCH = 32  # texts: larger batches gain nothing on a CPU and delay the first of them
-_CACHE_BYTES = 64_000_000
 
 
 @asynccontextmanager
-async def opened(models_dir: Path, cores: int | None = None) -> AsyncIterator["OnnxEmbedder"]:
+async def opened(models_dir: Path, cores: int | None = None) -> AsyncIterator[BatchingEmbedder]:
     """The embedder for as long as the context lasts; the first time on a machine it installs its model."""
     lanes = cores or os.cpu_count() or 1
     with ThreadPoolExecutor(lanes, thread_name_prefix="embed") as threads:
         loop = asyncio.get_running_loop()
         encoder = await loop.run_in_executor(threads, lambda: Encoder(installed(models_dir)))
-        yield OnnxEmbedder(encoder, threads, lanes)
-
-
-class OnnxEmbedder:
-    """Belongs to one event loop."""
-
-    def __init__(self, encoder: Encoder, threads: ThreadPoolExecutor, lanes: int) -> None:
-        self._encoder = encoder
-        self._threads = threads
-        self._lanes = lanes
-        self._busy: set[asyncio.Task[None]] = set()
-        self._waiting: deque[str] = deque()
-        self._promised: dict[str, asyncio.Future[Embedding]] = {}
-        self._known = _Known(_CACHE_BYTES)
-
-    @property
-    def model(self) -> str:
-        return NAME
-
-    @property
-    def dimension(self) -> int:
-        return self._encoder.dimension
-
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
-        promises = [self._promise(text) for text in texts]
-        # One caller that gives up must not cancel a text that another waits for.
-        return [await asyncio.shield(promise) for promise in promises]
-
-    def _promise(self, text: str) -> asyncio.Future[Embedding]:
-        if text in self._promised:
-            return self._promised[text]
-        promise: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
-        known = self._known.get(text)
-        if known is not None:
-            promise.set_result(known)
-            return promise
-        self._promised[text] = promise
-        self._waiting.append(text)
-        if len(self._busy) < self._lanes:
-            lane = asyncio.create_task(self._lane())
-            self._busy.add(lane)
-            lane.add_done_callback(self._busy.discard)
-        return promise
-
-    async def _lane(self) -> None:
-        """Batch after batch until nobody waits; a share for each lane, for cores gain more than batches."""
-        while self._waiting:
-            share = min(-(-len(self._waiting) // self._lanes), _BATCH)
-            batch = [self._waiting.popleft() for _ in range(share)]
-            run = asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.vectors, batch)
-            await asyncio.wait([run])
-            error = run.exception()
-            if error is None:
-                self._keep_promises(batch, run.result())
-            else:
-                self._break_promises(batch, error)
-
-    def _keep_promises(self, batch: list[str], vectors: list["array[float]"]) -> None:
-        for text, vector in zip(batch, vectors, strict=True):
-            embedding = Embedding(NAME, vector)
-            self._known.put(text, embedding)
-            self._promised.pop(text).set_result(embedding)
-
-    def _break_promises(self, batch: list[str], error: BaseException) -> None:
-        for text in batch:
-            self._promised.pop(text).set_exception(Unavailable(f"the embedding model failed: {error}"))
-
-
-class _Known:
-    """What was embedded lately, within a budget of bytes; the least recently asked for goes first."""
-
-    def __init__(self, budget: int) -> None:
-        self._budget = budget
-        self._used = 0
-        self._entries: OrderedDict[str, Embedding] = OrderedDict()
-
-    def get(self, text: str) -> Embedding | None:
-        found = self._entries.get(text)
-        if found is not None:
-            self._entries.move_to_end(text)
-        return found
-
-    def put(self, text: str, embedding: Embedding) -> None:
-        self._entries[text] = embedding
-        self._used += _weight(text, embedding)
-        while self._used > self._budget:
-            self._used -= _weight(*self._entries.popitem(last=False))
-
-
-def _weight(text: str, embedding: Embedding) -> int:
-    """Bytes, near enough: the text at its widest, the vector, and the objects around them."""
-    return 4 * len(text) + 4 * len(embedding.vector) + 500
+        yield BatchingEmbedder(NAME, encoder, threads, lanes)

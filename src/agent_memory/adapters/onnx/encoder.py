@@ -4,7 +4,7 @@ A text longer than the model's 256 tokens is read in windows, each weighing by i
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ Vectors = NDArray[np.float32]
 
 _WINDOW = 254  # tokens: the model was made for 256, two of which open and close
 _RUN_TOKENS = 4096  # tokens of one run, with padding: bounds its memory
+_ENOUGH_TOKENS = 200  # from here on a larger run is hardly faster by the token
+_LIKE = 0.9  # lengths that may share a run, by their ratio
 
 
 class Encoder:
@@ -34,7 +36,11 @@ class Encoder:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(folder / "model.onnx", options, ["CPUExecutionProvider"])
-        self.dimension = int(self._session.get_outputs()[0].shape[1])
+        self._dimension = int(self._session.get_outputs()[0].shape[1])
+
+    @property
+    def dimension(self) -> int:
+        return self._dimension
 
     def vectors(self, texts: Sequence[str]) -> list["array[float]"]:
         windows = self._windows(texts)
@@ -51,13 +57,8 @@ class Encoder:
         ]
 
     def _encoded(self, windows: list[Window]) -> Vectors:
-        """Windows of like length run together, so that little is spent on padding."""
-        result = np.empty((len(windows), self.dimension), dtype=np.float32)
-        lengths = [len(tokens) for _, tokens in windows]
-        waiting = sorted(range(len(windows)), key=lengths.__getitem__)
-        while waiting:
-            room = max(_RUN_TOKENS // lengths[waiting[-1]], 1)
-            batch, waiting = waiting[-room:], waiting[:-room]
+        result = np.empty((len(windows), self._dimension), dtype=np.float32)
+        for batch in _runs([len(tokens) for _, tokens in windows]):
             result[batch] = self._run([windows[number][1] for number in batch])
         return result
 
@@ -69,6 +70,19 @@ class Encoder:
             mask[row, : len(tokens)] = 1
         [vectors] = self._session.run(None, {"ids": ids, "mask": mask})
         return np.asarray(vectors, dtype=np.float32)
+
+
+def _runs(lengths: list[int]) -> Iterator[list[int]]:
+    """Windows of like length run together: more of them only while a run is small, or little is spent on padding."""
+    batch: list[int] = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        padded = len(batch) * lengths[batch[0]] if batch else 0
+        if (padded > _ENOUGH_TOKENS and lengths[number] < _LIKE * lengths[batch[0]]) or padded > _RUN_TOKENS:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
 
 
 def _mean(windows: list[tuple[int, Vectors]]) -> "array[float]":

@@ -9,16 +9,18 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed
 from psycopg.types.json import Jsonb
 
-from agent_memory.adapters.postgres.conditions import Conditions
+from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, WIDTH, bag, half, memory_of, row_of
+from agent_memory.domain.semantic.duplicates import Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.selection import Selection
 
 _HELD = SQL("""
 agent_id = %(agent_id)s AND user_id = %(user_id)s
-AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s) AND {selected}
+AND {valid} AND {selected}
 """)
 
 _GET = SQL("""
@@ -28,8 +30,8 @@ WHERE id = %(id)s AND agent_id = %(agent_id)s AND (%(user_id)s::text IS NULL OR 
 
 _PAGE = SQL("""
 SELECT {columns} FROM agent_memory.memories
-WHERE {held} AND (%(moment)s::timestamptz IS NULL OR (created_at, id) < (%(moment)s, %(mark)s))
-ORDER BY created_at DESC, id DESC LIMIT %(limit)s
+WHERE {held} AND (%(moment)s::timestamptz IS NULL OR (moment, id) < (%(moment)s, %(mark)s))
+ORDER BY moment DESC, id DESC LIMIT %(limit)s
 """)
 
 # The row is locked before its version is read, so of two writers who expect the same version one finds it.
@@ -38,12 +40,13 @@ WITH present AS (
     SELECT * FROM agent_memory.memories WHERE id = %(id)s AND version = %(expected)s FOR UPDATE
 ), kept AS (
     INSERT INTO agent_memory.memory_versions
-        (memory_id, version, content, memory_type, importance, tags, metadata, expires_at)
-    SELECT id, version, content, memory_type, importance, tags, metadata, expires_at FROM present
+        (memory_id, version, content, memory_type, importance, tags, metadata, expires_at, event_time)
+    SELECT id, version, content, memory_type, importance, tags, metadata, expires_at, event_time FROM present
 )
 UPDATE agent_memory.memories AS m
 SET content = %(content)s, memory_type = %(memory_type)s, importance = %(importance)s, tags = %(tags)s,
-    metadata = %(metadata)s, expires_at = %(expires_at)s, version = %(version)s, words = %(words)s,
+    metadata = %(metadata)s, expires_at = %(expires_at)s, event_time = %(event_time)s, version = %(version)s,
+    words = %(words)s,
     embedding = coalesce(%(embedding)s::halfvec, m.embedding),
     embedding_model = coalesce(%(embedding_model)s, m.embedding_model)
 FROM present WHERE m.id = present.id
@@ -51,7 +54,7 @@ FROM present WHERE m.id = present.id
 
 _HISTORY = SQL("""
 SELECT m.id, m.agent_id, m.user_id, v.content, m.created_at, v.memory_type, v.importance, v.tags, v.metadata,
-       v.expires_at, v.version, NULL::uuid, NULL::timestamptz
+       v.expires_at, v.version, NULL::uuid, NULL::timestamptz, v.event_time
 FROM agent_memory.memory_versions AS v JOIN agent_memory.memories AS m ON m.id = v.memory_id
 WHERE m.id = %(id)s AND m.agent_id = %(agent_id)s
 UNION ALL
@@ -85,7 +88,7 @@ WITH scope AS (
 ), held AS (
     SELECT * FROM scope WHERE NOT superseded AND NOT expired
 )
-SELECT count(*), coalesce(sum(char_length(content)), 0)::bigint, min(created_at), max(created_at),
+SELECT count(*), coalesce(sum(char_length(content)), 0)::bigint, min(moment), max(moment),
        (SELECT coalesce(jsonb_object_agg(memory_type, number), '{}')
         FROM (SELECT memory_type, count(*) AS number FROM held GROUP BY memory_type) AS types),
        (SELECT coalesce(jsonb_object_agg(tag, number), '{}')
@@ -97,8 +100,8 @@ FROM held
 _ENTRIES = SQL("""
 SELECT {columns}, embedding, embedding_model FROM agent_memory.memories
 WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
-  AND (%(moment)s::timestamptz IS NULL OR (created_at, id) > (%(moment)s, %(mark)s))
-ORDER BY created_at, id LIMIT %(limit)s
+  AND (%(moment)s::timestamptz IS NULL OR (moment, id) > (%(moment)s, %(mark)s))
+ORDER BY moment, id LIMIT %(limit)s
 """)
 
 _NAMED = SQL(COLUMNS)
@@ -107,6 +110,7 @@ _NAMED = SQL(COLUMNS)
 class PostgresMemoryArchive:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._alike = Likenesses(database)
 
     async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
         rows = [row_of(memory, embedding) for memory, embedding in entries]
@@ -117,6 +121,15 @@ class PostgresMemoryArchive:
                 return [bool(await results.fetchall()) async for results in cursor.results()]
 
         return await self._database.run(work)
+
+    async def alike(
+        self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool = False
+    ) -> list[Likeness]:
+        return await self._alike.find(memory, embedding, now, thorough=thorough)
+
+    async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
+        parameters = {"agent_id": scope.agent_id, "user_id": scope.user_id, "now": now, "contents": list(contents)}
+        return [memory_of(row) for row in await self._rows(TWINS, parameters)]
 
     async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
         parameters = {"id": memory_id, "agent_id": agent_id, "user_id": user_id}
@@ -134,7 +147,8 @@ class PostgresMemoryArchive:
         parameters = {
             "id": memory.id, "expected": expected, "content": memory.content, "version": memory.version,
             "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
-            "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at, "words": bag(memory),
+            "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,
+            "event_time": memory.event_time, "words": bag(memory),
             "embedding": None if embedding is None else half(embedding),
             "embedding_model": None if embedding is None else embedding.model,
         }  # fmt: skip
@@ -146,7 +160,7 @@ class PostgresMemoryArchive:
 
     async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
         scope, row = successor.scope, row_of(successor, embedding)
-        mark = [successor.id, successor.created_at, memory_id, scope.agent_id, scope.user_id]
+        mark = [successor.id, successor.begins, memory_id, scope.agent_id, scope.user_id]
 
         async def work(connection: AsyncConnection) -> bool:
             async with connection.transaction():
@@ -204,7 +218,7 @@ class PostgresMemoryArchive:
 
 def _held(scope: Scope, selection: Selection, now: datetime) -> tuple[Composed, dict[str, Any]]:
     conditions = Conditions()
-    held = _HELD.format(selected=conditions.selected(selection))
+    held = _HELD.format(valid=valid(), selected=conditions.selected(selection))
     named = {"agent_id": scope.agent_id, "user_id": scope.user_id, "now": now}
     return held, conditions.parameters | named
 
@@ -212,4 +226,4 @@ def _held(scope: Scope, selection: Selection, now: datetime) -> tuple[Composed, 
 def _place(after: Mark | None, limit: int) -> dict[str, Any]:
     if after is None:
         return {"moment": None, "mark": None, "limit": limit}
-    return {"moment": after.created_at, "mark": after.id, "limit": limit}
+    return {"moment": after.moment, "mark": after.id, "limit": limit}

@@ -1,7 +1,7 @@
 """A `CondensingStore` in PostgreSQL: sources are superseded by what stands for them, in one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import LiteralString
 
 from psycopg import AsyncConnection, Rollback
@@ -10,18 +10,19 @@ from psycopg.sql import SQL
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, memory_of, row_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.retention import RESTORED_IMPORTANCE
 
 _CROWDED: LiteralString = """
 SELECT agent_id, user_id FROM agent_memory.memories
-WHERE memory_type = 'episodic' AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %s)
+WHERE memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
 GROUP BY agent_id, user_id HAVING count(*) > %s
 """
 
 _OLDEST = SQL("""
 SELECT {columns} FROM agent_memory.memories
 WHERE agent_id = %s AND user_id = %s AND memory_type = 'episodic'
-  AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %s)
-ORDER BY created_at, id LIMIT %s
+  AND superseded_at IS NULL AND expires_at IS NULL
+ORDER BY moment, id LIMIT %s
 """)
 
 _LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%s, hashtextextended(%s, 0)))"
@@ -36,6 +37,17 @@ UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL
 WHERE superseded_by = %(id)s AND agent_id = %(agent_id)s
 """
 
+_FADE: LiteralString = """
+UPDATE agent_memory.memories SET superseded_at = %(now)s
+WHERE memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
+  AND importance <= 1 AND moment < %(now)s - %(after)s * importance::float8
+"""
+
+_BRING_BACK: LiteralString = """
+UPDATE agent_memory.memories SET superseded_at = NULL, importance = greatest(importance, %(importance)s)
+WHERE id = %(id)s AND agent_id = %(agent_id)s AND superseded_at IS NOT NULL AND superseded_by IS NULL
+"""
+
 _REMOVE: LiteralString = "DELETE FROM agent_memory.memories WHERE id = %(id)s AND agent_id = %(agent_id)s"
 
 
@@ -44,8 +56,10 @@ class PostgresCondensingStore:
         self._database = database
 
     async def crowded(self, more_than: int, now: datetime) -> list[Scope]:
+        del now  # what holds for ever holds now
+
         async def work(connection: AsyncConnection) -> list[Scope]:
-            rows = await (await connection.execute(_CROWDED, [now, more_than])).fetchall()
+            rows = await (await connection.execute(_CROWDED, [more_than])).fetchall()
             return [Scope(*row) for row in rows]
 
         return await self._database.run(work)
@@ -53,8 +67,10 @@ class PostgresCondensingStore:
     async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
         query = _OLDEST.format(columns=SQL(COLUMNS))
 
+        del now  # what holds for ever holds now
+
         async def work(connection: AsyncConnection) -> list[Memory]:
-            cursor = await connection.execute(query, [scope.agent_id, scope.user_id, now, limit])
+            cursor = await connection.execute(query, [scope.agent_id, scope.user_id, limit])
             return [memory_of(row) for row in await cursor.fetchall()]
 
         return await self._database.run(work)
@@ -76,14 +92,21 @@ class PostgresCondensingStore:
 
         return await self._database.run(work)
 
+    async def fade(self, after: timedelta, now: datetime) -> int:
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(_FADE, {"now": now, "after": after})).rowcount
+
+        return await self._database.run(work)
+
     async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
-        named = {"id": memory_id, "agent_id": agent_id}
+        named = {"id": memory_id, "agent_id": agent_id, "importance": RESTORED_IMPORTANCE}
 
         async def work(connection: AsyncConnection) -> int:
             async with connection.transaction():
                 restored = (await connection.execute(_RESTORE, named)).rowcount
-                if restored:
-                    await connection.execute(_REMOVE, named)
+                if not restored:
+                    return (await connection.execute(_BRING_BACK, named)).rowcount
+                await connection.execute(_REMOVE, named)
                 return restored
 
         return await self._database.run(work)

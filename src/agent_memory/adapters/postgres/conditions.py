@@ -1,6 +1,7 @@
 """A `Selection` as SQL that means the same as its `admits` does: every part says yes or no, never NULL."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import count
 from typing import assert_never
 
@@ -13,6 +14,18 @@ from agent_memory.domain.semantic.selection import Selection
 _SIGNS = {
     Order.LESS: SQL("<"), Order.AT_MOST: SQL("<="), Order.GREATER: SQL(">"), Order.AT_LEAST: SQL(">="),
 }  # fmt: skip
+
+
+_HOLDS = SQL("superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)")
+_HELD = SQL("""
+(created_at <= %(now)s OR moment <= %(now)s) AND (superseded_at IS NULL OR superseded_at > %(now)s)
+AND (expires_at IS NULL OR expires_at > %(now)s)
+""")
+
+
+def valid(as_of: datetime | None = None) -> SQL:
+    """What holds now, or was valid then: the parameter `now` says when that is."""
+    return _HOLDS if as_of is None else _HELD
 
 
 class Conditions:
@@ -31,9 +44,9 @@ class Conditions:
         if selection.tags:
             yield SQL("tags @> {}").format(self._value(sorted(selection.tags)))
         if selection.since is not None:
-            yield SQL("created_at >= {}").format(self._value(selection.since))
+            yield SQL("moment >= {}").format(self._value(selection.since))
         if selection.until is not None:
-            yield SQL("created_at < {}").format(self._value(selection.until))
+            yield SQL("moment < {}").format(self._value(selection.until))
         if selection.metadata is not None:
             yield self._matching(selection.metadata)
 

@@ -3,7 +3,8 @@
 Works the same for the embedded server and for any other PostgreSQL 15 or later with pgvector 0.8.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -12,6 +13,7 @@ import psycopg
 import structlog
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from tenacity import (
     AsyncRetrying,
@@ -57,6 +59,10 @@ class Database:
         except _PASSING as error:
             raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
         raise AssertionError("tenacity either returns or raises")
+
+    def pop_stats(self) -> Mapping[str, int]:
+        """The pool's figures: what is now, and what was counted since the last time."""
+        return self._pool.pop_stats()
 
     async def _heal(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -122,10 +128,19 @@ async def _configure(command_timeout: float, connection: AsyncConnection) -> Non
     await connection.execute("SET timezone = 'UTC'")
     # Under a filter the vector index looks on until it has enough.
     await connection.execute("SET hnsw.iterative_scan = relaxed_order")
-    await connection.execute("SET hnsw.ef_search = 400")
+    # All that it may hold at once: of many scopes in one index, the nearest of one are far apart.
+    await connection.execute("SET hnsw.ef_search = 1000")
+    # ... or until it is slower than comparing all that pass.
+    await connection.execute("SET hnsw.max_scan_tuples = 6000")
     await connection.execute("SET ivfflat.iterative_scan = relaxed_order")
     await connection.execute("SET ivfflat.probes = 10")
     await register_vector_async(connection)
+    set_json_loads(_document, connection)
+
+
+def _document(text: str | bytes) -> object:
+    # Most memories carry no metadata, and a search brings many.
+    return {} if text in (b"{}", "{}") else json.loads(text)
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -25,11 +25,13 @@ from agent_memory.domain.errors import Misconfigured, Unavailable
 
 _ROLE = "agent_memory"
 _PATIENCE = 120.0  # seconds: recovery after a crash under load may take its time
+_LEAST_CONNECTIONS, _SPARE_CONNECTIONS = 100, 20
 _LONGEST_LOG = 8_000_000  # bytes
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    # A hundred thousand memories and their indexes: what is not in here costs a system call for each page.
+    "shared_buffers": "512MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
     # Our queries are short and many: a core for each serves better than two cores for one.
@@ -40,20 +42,26 @@ _SETTINGS = {
 
 
 @asynccontextmanager
-async def running(data_dir: Path) -> AsyncIterator[str]:
+async def running(data_dir: Path, connections: int = 0) -> AsyncIterator[str]:
     """A database server for as long as the context lasts; yields its connection string."""
-    server = Server(Cluster(data_dir / "postgres"))
+    server = server_in(data_dir, connections)
     try:
         yield await asyncio.to_thread(server.start)
     finally:
         await asyncio.to_thread(server.stop)
 
 
+def server_in(data_dir: Path, connections: int = 0) -> "Server":
+    """For so many connections, and some for whoever wants to have a look."""
+    return Server(Cluster(data_dir / "postgres"), max(connections + _SPARE_CONNECTIONS, _LEAST_CONNECTIONS))
+
+
 class Server:
     """The server of one folder; start and stop block, and each may be called from any thread."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, connections: int = _LEAST_CONNECTIONS) -> None:
         self._cluster = cluster
+        self._connections = connections
         self._owner: int | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
         # A start that is cancelled goes on in its thread: the stop waits for it.
@@ -87,7 +95,8 @@ class Server:
                 cluster.log.unlink()
             if not cluster.data.exists():
                 self._initialise(lock)
-            settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+            wanted = _SETTINGS | {"max_connections": str(self._connections)}
+            settings = [part for name, value in wanted.items() for part in ("-c", f"{name}={value}")]
             location = ["-D", str(cluster.data), "-k", str(socket_dir), "-p", PORT]
             self._keeper = self._keep(lock, ["--restart"], "postgres", *location, *settings)
 

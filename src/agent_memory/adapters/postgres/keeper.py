@@ -24,7 +24,8 @@ _CAPABILITY_VERSION = 0x20080522
 _DAC_OVERRIDE = 1  # lets an ordinary user pass root's 0700 home, and nothing that root could not do before
 
 _QUICK_DEATH = 2.0  # seconds: a command that lives shorter than this ...
-_MOST_QUICK_DEATHS = 5  # ... so many times in a row is not started again
+_MOST_QUICK_DEATHS = 5  # ... so many times from the beginning is broken and not started again
+_RECOVERY = 60.0  # seconds for one that has lived, or was killed: what it left behind may be in its way for a while
 _PATIENCE = 30.0  # seconds that a command may take to stop before it is told more firmly
 
 
@@ -55,17 +56,22 @@ def _arguments() -> argparse.Namespace:
 
 def keep(command: list[str], wake: int, *, restart: bool) -> int:
     """Run the command until it ends by itself or the parent is gone; answer its exit status."""
-    quick_deaths = 0
+    quick_deaths, well_at = 0, -_RECOVERY
     while True:
         started = time.monotonic()
         child = _spawn(command)
         status = _watch(child, wake)
         if status is None:
             return _stop(child)
-        quick_deaths = quick_deaths + 1 if time.monotonic() - started < _QUICK_DEATH else 0
-        if not restart or quick_deaths >= _MOST_QUICK_DEATHS:
+        now = time.monotonic()
+        if now - started >= _QUICK_DEATH or status < 0:  # it has lived, or was killed
+            quick_deaths, well_at = 0, now
+        else:
+            quick_deaths += 1
+        hopeless = quick_deaths >= _MOST_QUICK_DEATHS and now - well_at > _RECOVERY
+        if hopeless or not restart:
             return status
-        time.sleep(0.1 * quick_deaths)
+        time.sleep(min(0.1 * quick_deaths, 1.0))
 
 
 def _spawn(command: list[str]) -> int:

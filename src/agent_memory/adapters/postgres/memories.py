@@ -1,4 +1,6 @@
-"""A `MemoryStore` in PostgreSQL: small scopes are read whole, large ones through their indexes."""
+"""A `MemoryStore` in PostgreSQL: small scopes come back whole, larger ones are measured whole, and the largest are
+asked through their indexes.
+"""
 
 from typing import LiteralString
 
@@ -8,12 +10,15 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.large_scope import read_large
 from agent_memory.adapters.postgres.rows import ADD, row_of
 from agent_memory.adapters.postgres.sizes import Commonness, Sizes
+from agent_memory.adapters.postgres.small_scope import read_small
 from agent_memory.adapters.postgres.whole_scope import read_whole
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
 
-# Memories of a scope: up to here reading all of them costs no more than asking the indexes.
-_WHOLE_UP_TO = 2000
+# Memories of a scope: up to here all of them come back, and the domain chooses ...
+_SMALL_UP_TO = 200
+# ... and up to here measuring all of them costs no more than asking the indexes.
+WHOLE_UP_TO = 2000
 
 _REMOVE: LiteralString = """
 DELETE FROM agent_memory.memories
@@ -24,27 +29,30 @@ _COUNT: LiteralString = "SELECT count(*) FROM agent_memory.memories WHERE agent_
 
 
 class PostgresMemoryStore:
-    def __init__(self, database: Database, whole_up_to: int = _WHOLE_UP_TO) -> None:
+    def __init__(self, database: Database, whole_up_to: int = WHOLE_UP_TO, small_up_to: int = _SMALL_UP_TO) -> None:
         self._database = database
+        self._small_up_to = small_up_to
         self._whole_up_to = whole_up_to
         self._sizes = Sizes(whole_up_to)
         self._commonness = Commonness()
 
-    async def add(self, memory: Memory, embedding: Embedding) -> None:
+    async def add(self, memory: Memory, embedding: Embedding) -> bool:
         row = row_of(memory, embedding)
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(ADD, row)
+        async def work(connection: AsyncConnection) -> bool:
+            return (await connection.execute(ADD, row)).rowcount > 0
 
-        await self._database.run(work)
+        return await self._database.run(work)
 
     async def shortlist(self, search: Search) -> Shortlist:
         async def work(connection: AsyncConnection) -> Shortlist:
             size = await self._sizes.of(connection, search.scope)
-            if size > self._whole_up_to:
-                found = await read_large(connection, search, size, await self._commonness.read(connection))
+            if size <= self._small_up_to:
+                found = await read_small(connection, search, 2 * self._small_up_to)
                 if found is not None:
                     return found
+            if size > self._whole_up_to:
+                return await read_large(connection, search, size, await self._commonness.read(connection))
             return await read_whole(connection, search)
 
         return await self._database.run(work)

@@ -3,34 +3,33 @@
 Words travel as 32-bit hashes, which the database compares faster than text.
 """
 
-from datetime import datetime
 from typing import Any, LiteralString
-from uuid import UUID
 from zlib import crc32
 
 import numpy as np
 from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryType, Scope
 from agent_memory.domain.semantic.words import memory_words
 
-COLUMNS: LiteralString = (
-    "id, agent_id, user_id, content, created_at, memory_type, importance, tags, metadata, expires_at, "
-    "version, superseded_by, superseded_at"
+_OWN: LiteralString = (
+    "content, created_at, memory_type, importance, tags, metadata, expires_at, version, superseded_by, superseded_at, "
+    "event_time"
 )
-WIDTH = 13
+COLUMNS: LiteralString = "id, agent_id, user_id, " + _OWN
+WIDTH = 14
+IN_SCOPE: LiteralString = "id, " + _OWN  # where one scope is asked, its names need not travel with every row
+IN_SCOPE_WIDTH = 12
 
-MemoryRow = tuple[
-    UUID, str, str, str, datetime, str, float, list[str], dict[str, Any], datetime | None,
-    int, UUID | None, datetime | None,
-]  # fmt: skip
+_TYPES = {each.value: each for each in MemoryType}
+_NO_TAGS: frozenset[str] = frozenset()
 
 ADD: LiteralString = """
 INSERT INTO agent_memory.memories
     (id, agent_id, user_id, content, created_at, memory_type, importance, tags, metadata, expires_at,
-     version, superseded_by, superseded_at, embedding, embedding_model, words)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+     version, superseded_by, superseded_at, event_time, embedding, embedding_model, words)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (id) DO NOTHING
 """
 
@@ -39,19 +38,20 @@ def row_of(memory: Memory, embedding: Embedding) -> list[object]:
     return [
         memory.id, memory.scope.agent_id, memory.scope.user_id, memory.content, memory.created_at,
         memory.memory_type.value, memory.importance, sorted(memory.tags), Jsonb(memory.metadata), memory.expires_at,
-        memory.version, memory.superseded_by, memory.superseded_at,
+        memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
         half(embedding), embedding.model, bag(memory),
     ]  # fmt: skip
 
 
-def memory_of(row: MemoryRow) -> Memory:
-    id_, agent_id, user_id, content, created_at, memory_type, importance, tags, metadata = row[:9]
-    expires_at, version, superseded_by, superseded_at = row[9:]
-    return Memory(
-        MemoryId(id_), Scope(agent_id, user_id), content, created_at, MemoryType(memory_type), importance,
-        frozenset(tags), metadata, expires_at, version,
-        None if superseded_by is None else MemoryId(superseded_by), superseded_at,
-    )  # fmt: skip
+def memory_of(row: tuple[Any, ...]) -> Memory:
+    id_, agent_id, user_id, *own = row
+    return memory_in(Scope(agent_id, user_id), (id_, *own))
+
+
+def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
+    id_, content, created_at, memory_type, importance, tags, *rest = row
+    named = frozenset(tags) if tags else _NO_TAGS
+    return Memory.stored(id_, scope, content, created_at, _TYPES[memory_type], importance, named, *rest)
 
 
 def half(embedding: Embedding) -> HalfVector:

@@ -1,29 +1,27 @@
-"""The shortlist of a scope that is small enough to be read whole: exact, in one statement."""
+"""The shortlist of a scope that is measured whole, though only the best of it come back: exact, in one statement."""
 
-from collections import Counter
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from agent_memory.adapters.postgres.conditions import Conditions
-from agent_memory.adapters.postgres.rows import COLUMNS, WIDTH, half, hashed, memory_of
-from agent_memory.domain.semantic.memory import Memory
+from agent_memory.adapters.postgres.conditions import Conditions, valid
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, half, hashed, memory_in
+from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
 _SHORTLIST = SQL("""
 WITH scope AS MATERIALIZED (
     SELECT {columns},
-           row_number() OVER (ORDER BY created_at, id) AS position,
+           row_number() OVER (ORDER BY moment, id) AS position,
            CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
            CASE WHEN words && %(words)s
                 THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END AS matched,
            cardinality(words) AS length,
            {selected} AS eligible
     FROM agent_memory.memories
-    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
-      AND superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
+    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}
 ), totals AS (
     SELECT count(*) AS documents, avg(length)::float8 AS mean_length FROM scope
 ), counts AS (
@@ -47,35 +45,35 @@ WITH scope AS MATERIALIZED (
 )
 SELECT {columns}, position, similarity, matched, length, eligible,
        documents, mean_length,
-       ARRAY(SELECT word FROM frequencies ORDER BY word), ARRAY(SELECT frequency FROM frequencies ORDER BY word)
+       -- what is the same for all stands in the first row
+       CASE WHEN row_number() OVER (ORDER BY position) = 1 THEN ARRAY(SELECT word FROM frequencies ORDER BY word) END,
+       CASE WHEN row_number() OVER (ORDER BY position) = 1
+            THEN ARRAY(SELECT frequency FROM frequencies ORDER BY word) END
 FROM scope, totals
 WHERE position IN (SELECT position + step FROM chosen, generate_series(-2, 2) AS step)
 ORDER BY position
 """)
 
-# position, similarity, matched, length, eligible; then of the whole scope: documents, mean length, words, frequencies
-Signals = tuple[int, float, list[int] | None, int, bool, int, float, list[int], list[float]]
-
 
 async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
     words = {hashed(word): word for word in search.words}
     conditions = Conditions()
-    query = _SHORTLIST.format(columns=SQL(COLUMNS), selected=conditions.selected(search.selection))
+    query = _SHORTLIST.format(
+        columns=SQL(IN_SCOPE), selected=conditions.selected(search.selection), valid=valid(search.as_of)
+    )
     parameters = conditions.parameters | parameters_of(search)
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, parameters)
         rows: list[tuple[Any, ...]] = await cursor.fetchall()
-    signals: list[Signals] = [row[WIDTH:] for row in rows]
-    memories = [memory_of(row[:WIDTH]) for row in rows]
-    candidates = tuple(_candidate(*pair, words) for pair in zip(memories, signals, strict=True))
-    return Shortlist(candidates, _statistics(signals, words))
+    candidates = tuple(_candidate(search.scope, row, words) for row in rows)
+    return Shortlist(candidates, _statistics(rows, words))
 
 
 def parameters_of(search: Search) -> dict[str, object]:
     return {
         "agent_id": search.scope.agent_id,
         "user_id": search.scope.user_id,
-        "now": search.now,
+        "now": search.as_of or search.now,
         "model": search.embedding.model,
         "vector": half(search.embedding),
         "words": [hashed(word) for word in search.words],
@@ -84,15 +82,23 @@ def parameters_of(search: Search) -> dict[str, object]:
     }
 
 
-def _candidate(memory: Memory, signals: Signals, words: dict[int, str]) -> Candidate:
-    position, similarity, matched, length, eligible, *_ = signals
-    counts = Counter([words[word] for word in matched]) if matched else {}
-    return Candidate(memory, position, similarity, counts, length, eligible)
+def counted(matched: list[int] | None, words: dict[int, str]) -> dict[str, int]:
+    """How often each of the searched words occurs, of the hashes that matched."""
+    counts: dict[str, int] = {}
+    for word in matched or ():
+        counts[words[word]] = counts.get(words[word], 0) + 1
+    return counts
 
 
-def _statistics(signals: list[Signals], words: dict[int, str]) -> WordStatistics:
-    if not signals:
+def _candidate(scope: Scope, row: tuple[Any, ...], words: dict[int, str]) -> Candidate:
+    position, similarity, matched, length, eligible = row[IN_SCOPE_WIDTH : IN_SCOPE_WIDTH + 5]
+    memory = memory_in(scope, row[:IN_SCOPE_WIDTH])
+    return Candidate(memory, position, similarity, counted(matched, words), length, eligible)
+
+
+def _statistics(rows: list[tuple[Any, ...]], words: dict[int, str]) -> WordStatistics:
+    if not rows:
         return WordStatistics(0, 0.0, {})
-    *_, documents, mean_length, found, frequencies = signals[0]
+    *_, documents, mean_length, found, frequencies = rows[0]
     known = zip(found, frequencies, strict=True)
     return WordStatistics(documents, mean_length, {words[word]: int(frequency) for word, frequency in known})

@@ -51,10 +51,10 @@ class MeasuredMemoryStore:
             self._operations.labels(operation)
             self._errors.labels(operation)
 
-    async def add(self, memory: Memory, embedding: Embedding) -> None:
+    async def add(self, memory: Memory, embedding: Embedding) -> bool:
         self._operations.labels("remember").inc()
         with self._errors.labels("remember").count_exceptions():
-            await self._store.add(memory, embedding)
+            return await self._store.add(memory, embedding)
 
     async def shortlist(self, search: Search) -> Shortlist:
         self._operations.labels("recall").inc()

@@ -20,7 +20,7 @@ TOKEN_BYTES = 4
 
 class Part(Enum):
     """Lasting: full-attention layers, valid for the block's tokens for ever.
-    Local: windowed layers, needed only where a restored prefix ends.
+    Local: windowed and recurrent layers, needed only where a restored prefix ends.
     """
 
     LASTING = "lasting"

@@ -1,7 +1,7 @@
 """Where every part of every block lives: in memory, in the slower tier, in both; and what is to be let go.
 
-Holds no bytes and does no I/O. The engine clears `evicted`, `forgotten`, `used` and `towed` once it has done what they
-say.
+Holds no bytes and does no I/O. The engine clears `evicted`, `forgotten`, `used`, `passed` and `towed` once it has done
+what they say.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +21,12 @@ class Ledger:
 
     def __init__(self, spec: CacheSpec, capacity: int) -> None:
         self.pool = BlockPool(capacity)
-        self.index = PrefixIndex(spec.block_tokens, spec.reach)
+        self.index = PrefixIndex(spec.block_tokens, spec.reach, exact=spec.exact)
         self.cold: set[PartKey] = set()
         self.evicted: list[PartKey] = []  # no longer in memory
         self.forgotten: list[PartKey] = []  # no longer anywhere
-        self.used: list[PartKey] = []  # by a turn that has ended, the most recent last
+        self.used: list[PartKey] = []  # by a turn that has begun or ended, the most recent last
+        self.passed: list[PartKey] = []  # a conversation has left this place behind: the first to be let go
         self.parking = Parking(only_whole=spec.reach > 0)
         self.towed: list[TurnId] = []  # no longer parked: their caches are to be closed
 
@@ -43,6 +44,11 @@ class Ledger:
                 self.index.add(block, local=True)
 
     # --- memory ---
+
+    @property
+    def room(self) -> int:
+        """Bytes that could be had: free, evictable, or only parked on."""
+        return self.pool.evictable + sum(self.pool.reserved(_parked(turn)) for turn in self.parking)
 
     def reserve(self, turn: TurnId, nbytes: int, *, instead_of: TurnId | None = None) -> None:
         """Set memory aside for a turn, and take over the cache of one that is parked. Raises PoolExhausted."""
@@ -117,6 +123,24 @@ class Ledger:
         self.touch(chain)
         self.used += [key for key in _from_the_end(chain) if key in self.cold]
 
+    def cool(self, key: PartKey) -> None:
+        """Out of memory, if the slower tier has it."""
+        if key in self.cold and self.pool.discard(key):
+            self.evicted.append(key)
+
+    def come_back(self, chain: Sequence[CacheBlock], local: Sequence[CacheBlock]) -> None:
+        """A turn was restored from these; what only its beginning needs is not touched again when it ends."""
+        self.touch(chain)
+        ends = [*chain[-1:], *local]
+        self.used += [key for key in _from_the_end(ends) if key in self.cold and self.index.has(key)]
+
+    def leave_behind(self, keys: Sequence[PartKey]) -> None:
+        """These are the first to be let go, in every tier and in this order."""
+        for key in reversed(keys):
+            self.pool.demote(key)
+            if key in self.cold:
+                self.passed.append(key)
+
     # --- the slower tier reports ---
 
     def saved(self, key: PartKey) -> None:
@@ -131,8 +155,8 @@ class Ledger:
                 self.forget(PartKey(shorter.hash, Part.LASTING))
 
     def _safe(self, block: CacheBlock) -> bool:
-        """Whether every part that a prefix ending in this block may need has reached the slower tier."""
-        parts = (Part.LASTING, Part.LOCAL) if self.index.reach else (Part.LASTING,)
+        """Whether every part that a prefix ending inside this block may need has reached the slower tier."""
+        parts = (Part.LASTING, Part.LOCAL) if self.index.reach and not self.index.exact else (Part.LASTING,)
         return all(PartKey(block.hash, part) in self.cold for part in parts)
 
     def unsaved(self, key: PartKey) -> None:

@@ -4,11 +4,11 @@ Holds no bytes and does no I/O: it answers with the keys that have to go.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from agent_memory.domain.errors import AgentMemoryError
-from agent_memory.domain.kv.block import PartKey
+from agent_memory.domain.kv.block import BlockHash, Part, PartKey
 
 
 class PoolExhausted(AgentMemoryError):
@@ -24,7 +24,8 @@ class _Entry:
 
 
 class BlockPool:
-    """Entries in use, or promised to a slower tier and not yet saved there, are never evicted.
+    """Entries in use, pinned, or promised to a slower tier and not yet saved there, are never evicted. A block may be
+    pinned before it is there.
 
     Memory that is not blocks (a running turn's own) is reserved under its owner's name.
     """
@@ -33,6 +34,7 @@ class BlockPool:
         self.capacity = capacity
         self._entries: OrderedDict[PartKey, _Entry] = OrderedDict()  # least recently used first
         self._reserved: dict[str, int] = {}
+        self._pins: frozenset[BlockHash] = frozenset()
         self._used = 0
         self.evictions = 0
 
@@ -59,6 +61,26 @@ class BlockPool:
         """Parts that are promised to a slower tier and not yet saved."""
         return sum(entry.promised for entry in self._entries.values())
 
+    def size(self, key: PartKey) -> int | None:
+        """In bytes; None when it is not there."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.nbytes
+
+    @property
+    def pinned(self) -> int:
+        """Bytes that nothing will evict until they are unpinned."""
+        return sum(self.size(PartKey(block, part)) or 0 for block in self._pins for part in Part)
+
+    @property
+    def evictable(self) -> int:
+        """How many bytes could be had: what is free, and what may be evicted."""
+        entries = ((key, entry) for key, entry in self._entries.items() if key.hash not in self._pins)
+        return self.free + sum(entry.nbytes for _, entry in entries if not entry.users and not entry.promised)
+
+    def pin(self, blocks: Iterable[BlockHash]) -> None:
+        """From now on these blocks stay, and no others have to."""
+        self._pins = frozenset(blocks)
+
     def admit(self, key: PartKey, nbytes: int, *, promised: bool = False) -> list[PartKey]:
         """Enter a part as the most recently used; returns what had to be evicted for it.
 
@@ -80,6 +102,9 @@ class BlockPool:
         self._reserved[owner] = nbytes
         self._used += nbytes
         return evicted
+
+    def reserved(self, owner: str) -> int:
+        return self._reserved.get(owner, 0)
 
     def unreserve(self, owner: str, nbytes: int | None = None) -> int:
         """Give back a part of the reservation, as the blocks it was meant for are admitted, or all of it. How much."""
@@ -123,12 +148,17 @@ class BlockPool:
     def _make_room(self, nbytes: int) -> list[PartKey]:
         shortage = nbytes - self.free
         victims: list[PartKey] = []
+        spared: list[PartKey] = []
         for key, entry in self._entries.items():
             if shortage <= 0:
                 break
-            if not entry.users and not entry.promised:
+            if key.hash in self._pins:
+                spared.append(key)
+            elif not entry.users and not entry.promised:
                 victims.append(key)
                 shortage -= entry.nbytes
+        for key in spared:  # so that the next search does not meet them first
+            self._entries.move_to_end(key)
         if shortage > 0:
             evictable = sum(self._entries[key].nbytes for key in victims)
             raise PoolExhausted(nbytes, self.free, evictable)

@@ -34,11 +34,14 @@ class PrefixMatch:
 
 
 class PrefixIndex:
-    """`reach` is how many tokens before its end a prefix needs local parts for (CacheSpec.reach)."""
+    """`reach` is how many tokens before its end a prefix needs local parts for, `exact` whether it can end only where
+    a block with such a part does (CacheSpec).
+    """
 
-    def __init__(self, block_tokens: int, reach: int) -> None:
+    def __init__(self, block_tokens: int, reach: int, *, exact: bool = False) -> None:
         self._block_tokens = block_tokens
         self.reach = reach
+        self.exact = exact
         self._blocks: dict[BlockHash, CacheBlock] = {}
         self._local: set[BlockHash] = set()
         # Children of one parent, sorted: the longest common prefix with any text is beside its insertion point.
@@ -52,6 +55,10 @@ class PrefixIndex:
 
     def get(self, block: BlockHash) -> CacheBlock | None:
         return self._blocks.get(block)
+
+    def leads_on(self, block: BlockHash) -> bool:
+        """Whether a known block follows it."""
+        return block in self._children
 
     def has(self, key: PartKey) -> bool:
         return key.hash in (self._local if key.part is Part.LOCAL else self._blocks)
@@ -77,22 +84,27 @@ class PrefixIndex:
                 del self._children[block.parent]
 
     def superseded_by(self, block: CacheBlock) -> list[CacheBlock]:
-        """The siblings whose tokens are a strict prefix of `block`'s: it can be cut to serve for each of them."""
-        siblings = self._children.get(block.parent, [])
-        found = []
-        longest = len(block) - 1
+        """The siblings whose tokens are a strict prefix of `block`'s: it can be cut to serve for each of them, but
+        for a state, which cannot be cut.
+        """
+        shorter = self._heads(block.parent, cut(block.tokens, 0, len(block) - 1))
+        return [head for head in shorter if not (self.exact and head.hash in self._local)]
+
+    def _heads(self, parent: BlockHash, tokens: PackedTokens) -> Iterator[CacheBlock]:
+        """The children of `parent` that `tokens` begin with, the longest first."""
+        siblings = self._children.get(parent, [])
+        longest = len(tokens) // TOKEN_BYTES
         while longest > 0:
-            head = cut(block.tokens, 0, longest)
+            head = cut(tokens, 0, longest)
             place = bisect_right(siblings, (head, BlockHash("~"))) - 1  # "~" sorts after every hash
             if place < 0:
                 break
-            tokens, sibling = siblings[place]
-            shared = common_prefix(tokens, head)
-            if shared * TOKEN_BYTES == len(tokens):
-                found.append(self._blocks[sibling])
+            begins, sibling = siblings[place]
+            shared = common_prefix(begins, head)
+            if shared * TOKEN_BYTES == len(begins):
+                yield self._blocks[sibling]
                 shared -= 1
             longest = shared
-        return found
 
     def match(self, root: BlockHash, tokens: PackedTokens, limit: int) -> PrefixMatch:
         """The longest restorable prefix of at most `limit` tokens under the namespace `root`."""
@@ -107,6 +119,9 @@ class PrefixIndex:
             if shared < self._block_tokens:
                 break
             parent = block.hash
+        if self.exact:
+            blocks = self._ended(blocks, cut(tokens, 0, position))
+            return PrefixMatch(tuple(blocks), blocks[-1].end if blocks else 0, position)
         length = self._restorable(blocks, position)
         return PrefixMatch(tuple(b for b in blocks if b.start < length), length, position)
 
@@ -128,13 +143,23 @@ class PrefixIndex:
 
     def _restorable(self, blocks: list[CacheBlock], length: int) -> int:
         """Step back until every block within reach of the end has its local part."""
-        while self.reach and length:
-            needed = (b for b in blocks if b.start < length and b.end > length - self.reach)
-            missing = [b for b in needed if b.hash not in self._local]
-            if not missing:
-                break
+        while self.reach and length and (missing := self._missing(blocks, length)):
             length = missing[-1].start
         return length
+
+    def _ended(self, blocks: list[CacheBlock], tokens: PackedTokens) -> list[CacheBlock]:
+        """Step back to where a block ends that has its local part, be it a shorter one than was followed."""
+        for number in reversed(range(len(blocks))):
+            here = blocks[number]
+            for head in self._heads(here.parent, cut(tokens, here.start, here.end)):
+                ended = [*blocks[:number], head]
+                if not self._missing(ended, head.end):
+                    return ended
+        return []
+
+    def _missing(self, blocks: list[CacheBlock], length: int) -> list[CacheBlock]:
+        needed = (b for b in blocks if b.start < length and b.end > length - self.reach)
+        return [b for b in needed if b.hash not in self._local]
 
     def check(self) -> None:
         children = sum(len(siblings) for siblings in self._children.values())

@@ -6,6 +6,7 @@ Where blocks live is the ledger's.
 
 from collections import deque
 from dataclasses import replace
+from itertools import islice
 
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, PartKey, common_prefix, pack
@@ -36,7 +37,7 @@ from agent_memory.domain.kv.steps import (
     Started,
     Step,
 )
-from agent_memory.domain.kv.tips import within_reach, worth_local
+from agent_memory.domain.kv.tips import Tips, within_reach
 from agent_memory.domain.kv.turn import Phase, Turn, TurnId
 
 
@@ -56,8 +57,10 @@ class Scheduler:
         chunk: int = 1024,
         max_stall: float = 0.5,
     ) -> None:
-        self.spec, self.ledger = spec, ledger
-        self.max_turns, self.max_waiting, self.chunk, self.max_stall = max_turns, max_waiting, chunk, max_stall
+        self.spec, self.ledger, self.tips = spec, ledger, Tips(spec)
+        # A state is there only where a piece ends; before a window's end, each block has to keep both.
+        self.chunk = spec.block_tokens if spec.exact and spec.windowed else chunk
+        self.max_turns, self.max_waiting, self.max_stall = max_turns, max_waiting, max_stall
         self.running: dict[TurnId, Turn] = {}
         self.waiting: deque[Turn] = deque()
         self._decoded_last = False
@@ -73,6 +76,12 @@ class Scheduler:
                 "messages",
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need "
                 f"{needs >> 20} MB of KV cache, the budget is {self.ledger.pool.capacity >> 20} MB",
+            )
+        if needs > self.ledger.pool.capacity - (pinned := self.ledger.pool.pinned):
+            raise Overloaded(
+                f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need {needs >> 20} MB of KV "
+                f"cache; {pinned >> 20} MB of the {self.ledger.pool.capacity >> 20} MB are pinned",
+                retry_after=60,
             )
         if len(self.waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self.waiting)} turns are waiting already", retry_after=5)
@@ -113,6 +122,12 @@ class Scheduler:
         if turn is not None and turn.finish is None:
             turn.put_away()
 
+    def foresee(self, turn: Turn) -> Started:
+        """What a turn would hear if it began now. It is not submitted, and nothing changes."""
+        step = self._restore(turn, self._match(turn))
+        slow = {key.hash for key in step.keys if key not in self.ledger.pool}
+        return Started(turn.id, step.length, step.tokens_of(slow), step.known)
+
     # --- plan ---
 
     def plan(self) -> Step:
@@ -120,20 +135,16 @@ class Scheduler:
 
     def _put_away(self) -> Step | None:
         for turn in self.running.values():
-            blocks = turn.unsaved(self.spec.block_tokens)
-            if blocks:
-                ends = self._ends(turn)
-                local = tuple(b for b in blocks if worth_local(b, ends, self.spec.reach))
+            blocks = turn.unsaved(self.spec.block_tokens, partial=self.tips.stands_at_one(turn))
+            local = self.tips.local(turn, blocks)
+            if blocks or local:
                 return Save(turn, tuple(blocks), local)
             if turn.phase is Phase.SPOKEN:
                 return Rewind(turn)
             if turn.phase is Phase.ENDING:
-                return Retire(turn, park=turn.finish in ("stop", "length"))
+                done = turn.finish in ("stop", "length") and turn.kept == turn.position
+                return Retire(turn, park=turn.stored and done)
         return None
-
-    def _ends(self, turn: Turn) -> tuple[int, ...]:
-        """Where this conversation is likely to be taken up again, as far as one can tell now."""
-        return (turn.prompt_tokens, *turn.marks, *((turn.rereads,) if turn.finish else ()))
 
     def _admit(self) -> Step | None:
         for turn in self.running.values():
@@ -160,20 +171,30 @@ class Scheduler:
         """Whether a running turn is about to keep a longer prefix of this prompt than is known now: the turn before it
         in its conversation, which is being put away, or another that begins alike and is being read.
         """
-        about_to = [other for other in self.running.values() if other.phase is not Phase.DECODING]
+        about_to = [o for o in self.running.values() if o.stored and o.phase is not Phase.DECODING]
         alike = [other for other in about_to if other.root == turn.root and other.tokens[0] == turn.tokens[0]]
         if not alike:
             return False
         known, prompt = self._match(turn).length, pack(turn.tokens[: turn.prompt_tokens - 1])
-        return any(
-            common_prefix(prompt, pack(other.tokens)) >= known + (1 if other.finish else self.spec.block_tokens)
-            for other in alike
-        )
+        return any(self.tips.brings(other, common_prefix(prompt, pack(other.tokens)), known) for other in alike)
 
     def _restore(self, turn: Turn, match: PrefixMatch, parked: TurnId | None = None) -> Restore:
         local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
         local = local if self.spec.reach else ()
         return Restore(turn, match.blocks, local, match.length, match.common, parked, self._patience)
+
+    def next_up(self) -> list[Turn]:
+        """The turns at the head of the queue, as many as run at once."""
+        return list(islice(self.waiting, self.max_turns))
+
+    def upcoming(self) -> list[PartKey]:
+        """The parts that they will be restored from, as far as one can tell now, and that are not in memory."""
+        keys: list[PartKey] = []
+        for turn in self.next_up():
+            match = self._match(turn)
+            if self.ledger.parking.find(turn.root, pack(turn.tokens), match.length) is None:
+                keys += self._restore(turn, match).keys
+        return [key for key in keys if key not in self.ledger.pool]
 
     def _match(self, turn: Turn) -> PrefixMatch:
         limit = turn.prompt_tokens - 1  # the model has to read one token to say the next
@@ -189,7 +210,9 @@ class Scheduler:
         reading, decoding = self._next_reader(), self._decoding()
         if reading is not None and (self._decoded_last or not decoding):
             begun = reading.in_hand is not None
-            stop = reading.next_stop(self.chunk, reading.reads_to) if reading.in_hand is None else reading.in_hand
+            stop = reading.in_hand
+            if stop is None:
+                stop = reading.next_stop(self.chunk, reading.reads_to, self.tips.halts(reading))
             return Prefill(reading, reading.position, stop, begun, self._patience)
         return Decode(decoding) if decoding else None
 
@@ -242,8 +265,9 @@ class Scheduler:
 
     def _restored(self, step: Restore, outcome: Restored) -> list[Event]:
         self.ledger.promote(outcome.promoted)
-        self.ledger.touch(step.blocks)
+        self.ledger.come_back(step.blocks, step.local)
         turn = step.turn
+        turn.stated = step.length
         turn.phase = Phase.PREFILLING
         turn.position = step.length
         if outcome.done:
@@ -255,8 +279,7 @@ class Scheduler:
             return []  # it was preempted: the client has heard already
         turn.cached_tokens = step.length
         slow = {key.hash for key, _ in outcome.promoted}
-        from_disk = sum(min(b.end, step.length) - b.start for b in step.blocks if b.hash in slow)
-        return [Started(turn.id, step.length, from_disk, step.known)]
+        return [Started(turn.id, step.length, step.tokens_of(slow), step.known)]
 
     def _whole(self, block: CacheBlock) -> bool:
         return len(block) == self.spec.block_tokens
@@ -293,8 +316,11 @@ class Scheduler:
         return [*said, Finished(turn.id, turn.finish)] if turn.finish else said
 
     def _kept(self, step: Save, sizes: dict[PartKey, int]) -> None:
-        self.ledger.keep(step.turn.id, step.blocks, sizes)
-        step.turn.chain += step.blocks
+        turn = step.turn
+        self.ledger.keep(turn.id, step.touched, sizes)
+        turn.chain += [block for block in step.blocks if self._whole(block) or turn.phase is Phase.ENDING]
+        if step.local:
+            turn.stated = step.local[-1].end
 
     def _retire(self, step: Retire) -> None:
         turn = step.turn
@@ -304,6 +330,8 @@ class Scheduler:
         if step.park:
             parked = Parked(turn.id, turn.root, pack(turn.tokens[: turn.position]), tuple(turn.chain))
             self.ledger.park(parked, self.spec.working_bytes(turn.position, self.chunk))
+        if self.spec.exact and turn.finish in ("stop", "length"):
+            self.ledger.leave_behind(self.tips.left_behind(turn))
         if turn.finish is None:
             turn.requeue()
             self.waiting.appendleft(turn)
@@ -320,8 +348,11 @@ class Scheduler:
 
     def _needs(self, turn: Turn) -> int:
         tokens = turn.prompt_tokens + turn.max_tokens
-        blocks = self.spec.lasting_bytes(tokens) + self.spec.local_bytes(min(tokens, 4 * self.spec.reach))
-        return blocks + self.spec.working_bytes(tokens, self.chunk)
+        return (
+            self.spec.lasting_bytes(tokens)
+            + self.tips.local_bytes(tokens)
+            + self.spec.working_bytes(tokens, self.chunk)
+        )
 
     def check(self) -> None:
         self.ledger.check()

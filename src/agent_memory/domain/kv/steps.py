@@ -1,9 +1,9 @@
 """The words between the scheduler and the engine: a step to run, what came of it, and what clients learn of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.turn import FinishReason, Turn, TurnId
 
 
@@ -30,6 +30,10 @@ class Restore:
         lasting = [PartKey(block.hash, Part.LASTING) for block in self.blocks]
         return lasting + [PartKey(block.hash, Part.LOCAL) for block in self.local]
 
+    def tokens_of(self, blocks: Collection[BlockHash]) -> int:
+        """How many of its tokens these blocks bring."""
+        return sum(min(block.end, self.length) - block.start for block in self.blocks if block.hash in blocks)
+
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
@@ -53,11 +57,17 @@ class Decode:
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Take `blocks` out of the runtime into the tiers, with local parts of those in `local`."""
+    """Take `blocks` out of the runtime into the tiers, and local parts of those in `local`: some of these, or one that
+    was kept without.
+    """
 
     turn: Turn
     blocks: tuple[CacheBlock, ...]
     local: tuple[CacheBlock, ...]
+
+    @property
+    def touched(self) -> tuple[CacheBlock, ...]:
+        return tuple(dict.fromkeys((*self.blocks, *self.local)))
 
 
 @dataclass(frozen=True, slots=True)

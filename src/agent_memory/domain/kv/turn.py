@@ -3,10 +3,12 @@
 Knows token ids only: text, stop strings and the wire are the conversation's.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, NewType
 
+from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, pack
 from agent_memory.domain.kv.constraint import Constraint
 
@@ -49,7 +51,7 @@ class Phase(Enum):
 class Turn:
     """`tokens` is prompt and answer so far; the first `position` of them are in the runtime's cache, the first
     `kept` of them in the blocks of `chain`. `marks` are further positions worth coming back to, such as the end of a
-    system prompt.
+    system prompt; `stated` is where a state was last kept or restored.
 
     Rounding to few bits turns the last digit of a float into a step, and that digit depends on how many tokens are
     computed together. So that a prefix has the same blocks whoever computes them, the pieces are always the same:
@@ -57,7 +59,8 @@ class Turn:
     once spoken token by token, is read again in one piece before it is kept. A preempted turn speaks its answer so far
     again: the runtime is fed what is known, until `position` has caught up with `tokens`.
 
-    `deadline` is a time on the engine's clock. A piece that was begun and put down, so that others may speak, is
+    `deadline` is a time on the engine's clock. A turn that is not `stored` leaves nothing behind: no block, no open
+    cache, no word in the book of its `agent`. A piece that was begun and put down, so that others may speak, is
     `in_hand` up to that position.
     """
 
@@ -76,7 +79,10 @@ class Turn:
     marks: tuple[int, ...] = ()
     answers: tuple[tuple[int, int], ...] = ()
     deadline: float | None = None
+    agent: AgentName | None = None
+    stored: bool = True
     in_hand: int | None = None
+    stated: int | None = None
 
     def __post_init__(self) -> None:
         self.prompt_tokens = len(self.tokens)
@@ -114,24 +120,42 @@ class Turn:
         """Where reading ends for now: before the prompt's last token, which is fed to hear the answer, or with it."""
         return self.rereads if self.phase is Phase.REREADING else self.prompt_tokens - 1
 
-    def next_stop(self, chunk: int, end: int) -> int:
-        """Where the piece of prefill ends that begins at `position`: at a multiple of `chunk`, or where it was cut."""
+    def next_stop(self, chunk: int, end: int, halts: Iterable[int] = ()) -> int:
+        """Where the piece of prefill ends that begins at `position`: at a multiple of `chunk`, where it was cut, or at
+        one of `halts`.
+        """
         # The token before an answer is read with it: it was the first that was fed to hear it.
-        cuts = (*(cut for start, end in self.answers for cut in (start - 1, end)), self.prompt_tokens - 1)
+        cuts = (*halts, *(cut for start, end in self.answers for cut in (start - 1, end)), self.prompt_tokens - 1)
         grid = (self.position // chunk + 1) * chunk
         return min((cut for cut in (*cuts, grid, end) if cut > self.position), default=end)
 
-    def unsaved(self, block_tokens: int) -> list[CacheBlock]:
-        """The whole blocks, and once it is ending the partial last one, that are computed and not yet kept."""
+    def unsaved(self, block_tokens: int, *, partial: bool) -> list[CacheBlock]:
+        """The whole blocks, and perhaps the partial last one, that are computed and not yet kept."""
+        if not self.stored:
+            return []
         blocks, parent, start = [], self.tip, self.kept
         while start < self.read:
             stop = min(start + block_tokens, self.read)
-            if stop - start < block_tokens and self.phase is not Phase.ENDING:
+            if stop - start < block_tokens and not partial:
                 break
             block = CacheBlock.after(parent, start, pack(self.tokens[start:stop]))
             blocks.append(block)
             parent, start = block.hash, stop
         return blocks
+
+    def passed(self, block_tokens: int) -> list[CacheBlock]:
+        """The last blocks of the prefixes at which earlier turns of this conversation were taken up: all but the one
+        before the newest question, which may yet be put otherwise.
+        """
+        ends = [cut for start, end in self.answers for cut in (start - 1, end)][:-1]
+        tips = []
+        for end in ends:
+            number = (end - 1) // block_tokens
+            if 0 < end <= self.kept and end not in self.marks:
+                parent = self.chain[number - 1].hash if number else self.root
+                start = number * block_tokens
+                tips.append(CacheBlock.after(parent, start, pack(self.tokens[start:end])))
+        return tips
 
     def take(self, token: int) -> None:
         """Append what the model said, and end where it ends the answer."""
@@ -152,7 +176,7 @@ class Turn:
 
     def put_away(self) -> None:
         """No more is said in this run; what was spoken has to be rewound."""
-        self.phase = Phase.SPOKEN if self.speaking else Phase.ENDING
+        self.phase = Phase.SPOKEN if self.speaking and self.stored else Phase.ENDING
 
     @property
     def repeating(self) -> bool:
@@ -164,4 +188,5 @@ class Turn:
         self.phase = Phase.WAITING
         self.position = 0
         self.in_hand = None
+        self.stated = None
         self.chain.clear()

@@ -1,7 +1,8 @@
-"""What no store can hold, said early: texts and documents out of bounds, named by their field."""
+"""What no store can hold, said early: texts, moments and documents out of bounds, named by their field."""
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from agent_memory.domain.errors import InvalidInput
 
@@ -10,12 +11,42 @@ Document = Mapping[str, Json]
 
 DEEPEST_DOCUMENT = 16
 LARGEST_DOCUMENT = 16_384  # characters of all its keys and texts, and eight for everything else
+GREATEST_NUMBER = 10**308  # as far as a float reaches
 
 
 def check_text(name: str, text: str, longest: int) -> None:
+    if not isinstance(text, str):
+        raise InvalidInput(name, "must be a text")
     if not 1 <= len(text) <= longest:
         raise InvalidInput(name, f"must have 1 to {longest} characters, has {len(text)}")
     _check_characters(name, text)
+
+
+def check_count(name: str, value: int, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput(name, "must be a whole number")
+    if not least <= value <= most:
+        raise InvalidInput(name, f"must be {least} to {most}, is {value}")
+
+
+def check_number(name: str, value: float, least: float = -math.inf, most: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(name, "must be a number")
+    # An integer may be too large to be a float, so it is compared as it is.
+    if (isinstance(value, float) and not math.isfinite(value)) or not least <= value <= most:
+        bounds = f" from {least:g} to {most:g}" if math.isfinite(most) else ""
+        raise InvalidInput(name, f"must be a number{bounds}, is {str(value)[:40]}")
+
+
+def check_moment(name: str, moment: datetime) -> None:
+    if not isinstance(moment, datetime):
+        raise InvalidInput(name, "must be a moment")
+    if moment.tzinfo is None:
+        raise InvalidInput(name, "needs a time zone")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(name, "is before the year 1 or after the year 9999") from None
 
 
 def _check_characters(name: str, text: str) -> None:
@@ -50,6 +81,8 @@ def _size(name: str, value: Json) -> int:
         return len(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidInput(name, f"has a number that is none: {value}")
+    if isinstance(value, int) and abs(value) >= GREATEST_NUMBER:
+        raise InvalidInput(name, "has a number of more than 308 digits")
     return 8
 
 

@@ -38,7 +38,7 @@ def condense(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> str:
 def _distinct(memories: Sequence[Memory]) -> Iterator[_Sentence]:
     seen: set[frozenset[str]] = set()
     place = 0
-    for source, memory in enumerate(sorted(memories, key=lambda m: (m.created_at, m.id))):
+    for source, memory in enumerate(sorted(memories, key=lambda m: (m.moment, m.id))):
         for text in _sentences(memory.content):
             # Two sentences of the same words are one fact; numbers and names are words.
             words = frozenset(word_counts(text)) or frozenset([text])

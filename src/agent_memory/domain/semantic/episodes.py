@@ -41,11 +41,14 @@ def _episodes(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
 
 
 def _pause(one: Candidate, next_one: Candidate) -> timedelta:
-    return next_one.memory.created_at - one.memory.created_at
+    return next_one.memory.moment - one.memory.moment
 
 
 def _lent(by_position: dict[int, float], position: int) -> float:
-    lenders = [(share, position + step) for step, share in _LENDERS.items() if position + step in by_position]
-    if not lenders:
-        return by_position[position]
-    return sum(share * by_position[place] for share, place in lenders) / sum(share for share, _ in lenders)
+    lent = shares = 0.0
+    for step, share in _LENDERS.items():
+        relevance = by_position.get(position + step)
+        if relevance is not None:
+            lent += share * relevance
+            shares += share
+    return lent / shares if shares else by_position[position]

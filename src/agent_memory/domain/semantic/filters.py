@@ -6,8 +6,10 @@
 Numbers compare with numbers and texts with texts, by code point; what cannot be compared does not match.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from operator import ge, gt, le, lt
 from typing import Any
@@ -62,6 +64,7 @@ _ORDERS: Mapping[Order, Callable[[Any, Any], bool]] = {
     Order.LESS: lt, Order.AT_MOST: le, Order.GREATER: gt, Order.AT_LEAST: ge,
 }  # fmt: skip
 _ABSENT = object()
+_PLACE = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]{1,9}")
 
 
 def parse_filter(document: Document) -> Filter:
@@ -75,7 +78,7 @@ def matches(condition: Filter, document: Document) -> bool:
             return _same(_found(document, path), value)
         case Compares(path, order, value):
             found = _found(document, path)
-            return _comparable(found, value) and _ORDERS[order](found, value)
+            return _comparable(found, value) and _ORDERS[order](_exact(found), _exact(value))
         case Exists(path):
             return _found(document, path) is not _ABSENT
         case Every(parts):
@@ -136,11 +139,24 @@ def _found(document: Json, path: tuple[str, ...]) -> object:
     for step in path:
         if isinstance(found, Mapping) and step in found:
             found = found[step]
-        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
-            found = found[int(step)]
+        elif isinstance(found, list | tuple) and (place := _place(step, len(found))) is not None:
+            found = found[place]
         else:
             return _ABSENT
     return found
+
+
+def _place(step: str, size: int) -> int | None:
+    """A place in a list, from its end if negative, as PostgreSQL reads it."""
+    if not _PLACE.fullmatch(step):
+        return None
+    place = int(step)
+    return place % size if -size <= place < size else None
+
+
+def _exact(value: Any) -> Any:
+    """A float as the decimal number that it is written as: so a database has it, and so it was meant."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
 
 
 def _comparable(one: object, other: object) -> bool:
@@ -157,4 +173,4 @@ def _same(one: object, other: object) -> bool:
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
-    return one == other
+    return isinstance(one, str) == isinstance(other, str) and _exact(one) == _exact(other)

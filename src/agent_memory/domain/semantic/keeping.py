@@ -15,26 +15,26 @@ from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType
 class Mark:
     """Where a list was left: just after this memory. It stays good while others come and go."""
 
-    created_at: datetime
+    moment: datetime
     id: MemoryId
 
     @classmethod
     def after(cls, memory: Memory) -> "Mark":
-        return cls(memory.created_at, memory.id)
+        return cls(memory.moment, memory.id)
 
     @classmethod
     def read(cls, cursor: str) -> "Mark":
         try:
             moment, _, name = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
             mark = cls(datetime.fromisoformat(moment), MemoryId(UUID(name)))
-        except (ValueError, binascii.Error):
+        except (ValueError, AttributeError, binascii.Error):
             raise InvalidInput("cursor", "is none that we gave") from None
-        if mark.created_at.tzinfo is None:
+        if mark.moment.tzinfo is None:
             raise InvalidInput("cursor", "is none that we gave")
         return mark
 
     def cursor(self) -> str:
-        return base64.urlsafe_b64encode(f"{self.created_at.isoformat()} {self.id}".encode()).decode()
+        return base64.urlsafe_b64encode(f"{self.moment.isoformat()} {self.id}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,16 @@
 It knows nothing of how memories are found: that is `scoring` and `words`.
 """
 
-import math
 from array import array
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 from uuid import UUID
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.checks import Document, check_document, check_text
+from agent_memory.domain.semantic.checks import Document, check_document, check_moment, check_number, check_text
 
 MemoryId = NewType("MemoryId", UUID)
 
@@ -47,6 +47,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
+    """`created_at` is when it was kept, `event_time` when it happened, if that is known to be another time.
+
+    It is valid until it expires or is superseded; what is superseded by nothing has faded.
+    """
+
     id: MemoryId
     scope: Scope
     content: str
@@ -59,19 +64,49 @@ class Memory:
     version: int = 1
     superseded_by: MemoryId | None = None
     superseded_at: datetime | None = None
+    event_time: datetime | None = None
 
     def __post_init__(self) -> None:
         check_text("content", self.content, LONGEST_CONTENT)
         check_importance(self.importance)
         check_tags(self.tags)
         check_document("metadata", self.metadata)
-        for name, moment in (("created_at", self.created_at), ("expires_at", self.expires_at)):
-            if moment is not None and moment.tzinfo is None:
-                raise InvalidInput(name, "needs a time zone")
+        for name in ("created_at", "expires_at", "superseded_at", "event_time"):
+            moment: datetime | None = getattr(self, name)
+            if moment is not None:
+                check_moment(name, moment)
+
+    @property
+    def moment(self) -> datetime:
+        """What orders memories by time: when it happened, or else when it was kept."""
+        return self.event_time or self.created_at
+
+    @property
+    def begins(self) -> datetime:
+        """Since when it is valid: when it happened, or when it was kept, if that was before."""
+        return min(self.created_at, self.moment)
+
+    @classmethod
+    def stored(cls, *values: object) -> "Memory":
+        """A memory as its store gives it back, all fields in their order: it was checked when it came in, and a
+        search brings many.
+        """
+        memory = object.__new__(cls)
+        for put, value in zip(_PUT, values, strict=True):
+            put(memory, value)
+        return memory
 
     def holds(self, now: datetime) -> bool:
         """Neither expired nor superseded."""
         return self.superseded_at is None and (self.expires_at is None or self.expires_at > now)
+
+    def held(self, then: datetime) -> bool:
+        """Whether it was valid at another time: known or true by then, and not yet expired or superseded."""
+        return self.begins <= then and all(end is None or end > then for end in (self.superseded_at, self.expires_at))
+
+
+# The slots themselves: half the time of `object.__setattr__`, which a frozen class would need.
+_PUT = tuple(getattr(Memory, each.name).__set__ for each in fields(Memory))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +118,8 @@ class Embedding:
 
 
 def check_tags(tags: frozenset[str]) -> None:
+    if not isinstance(tags, frozenset):
+        raise InvalidInput("tags", "must be a frozenset of texts")
     if len(tags) > MOST_TAGS:
         raise InvalidInput("tags", f"must be at most {MOST_TAGS}, are {len(tags)}")
     for tag in tags:
@@ -90,8 +127,25 @@ def check_tags(tags: frozenset[str]) -> None:
 
 
 def check_importance(importance: float) -> None:
-    if not (math.isfinite(importance) and 0 <= importance <= GREATEST_IMPORTANCE):
-        raise InvalidInput("importance", f"must be from 0 to {GREATEST_IMPORTANCE:g}, is {importance}")
+    check_number("importance", importance, 0, GREATEST_IMPORTANCE)
+
+
+def check_who(agent_id: str, user_id: str | None = None) -> None:
+    check_text("agent_id", agent_id, LONGEST_NAME)
+    if user_id is not None:
+        check_text("user_id", user_id, LONGEST_NAME)
+
+
+def parse_tags(tags: Iterable[str]) -> frozenset[str]:
+    """A text is no list of texts, though it could be read as one of letters."""
+    if isinstance(tags, str):
+        raise InvalidInput("tags", "must be a list of texts, is one text")
+    try:
+        parsed = frozenset(tags)
+    except TypeError:
+        raise InvalidInput("tags", "must be a list of texts") from None
+    check_tags(parsed)
+    return parsed
 
 
 def parse_memory_type(name: str) -> MemoryType:
@@ -99,11 +153,11 @@ def parse_memory_type(name: str) -> MemoryType:
         return MemoryType(name)
     except ValueError:
         known = ", ".join(MemoryType)
-        raise InvalidInput("memory_type", f"must be one of {known}, is {name[:40]!r}") from None
+        raise InvalidInput("memory_type", f"must be one of {known}, is {str(name)[:40]!r}") from None
 
 
-def parse_memory_id(name: MemoryId | str) -> MemoryId:
+def parse_memory_id(name: MemoryId | str, field: str = "memory_id") -> MemoryId:
     try:
         return MemoryId(name if isinstance(name, UUID) else UUID(name))
-    except ValueError:
-        raise InvalidInput("memory_id", f"must be a UUID, is {str(name)[:40]!r}") from None
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidInput(field, f"must be a UUID, is {str(name)[:40]!r}") from None

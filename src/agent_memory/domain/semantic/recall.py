@@ -3,13 +3,11 @@
 A store fills a `Shortlist` with measured signals; `scoring` turns it into `Recollection`s.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.checks import check_text
+from agent_memory.domain.semantic.checks import check_count, check_moment, check_number, check_text
 from agent_memory.domain.semantic.memory import (
     LONGEST_QUERY,
     MOST_RESULTS,
@@ -19,28 +17,44 @@ from agent_memory.domain.semantic.memory import (
 )
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 
+MOST_TOKENS = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the caller asks. With `alpha` the caller also asks for the weighing of meaning against recency."""
+    """What the caller asks. With `alpha` the caller also asks for the weighing of meaning against recency.
+
+    `max_tokens` asks for as many as fit into so many tokens, instead of for `top_k`; `as_of` for what was valid then.
+    """
 
     scope: Scope
     query: str
     top_k: int = 10
     alpha: float | None = None
     selection: Selection = EVERYTHING
+    as_of: datetime | None = None
+    min_score: float | None = None
+    max_tokens: int | None = None
 
     def __post_init__(self) -> None:
         check_text("query", self.query, LONGEST_QUERY)
-        if not 1 <= self.top_k <= MOST_RESULTS:
-            raise InvalidInput("top_k", f"must be 1 to {MOST_RESULTS}, is {self.top_k}")
-        if self.alpha is not None and not (math.isfinite(self.alpha) and 0 <= self.alpha <= 1):
-            raise InvalidInput("alpha", f"must be a number from 0 to 1, is {self.alpha}")
+        check_count("top_k", self.top_k, 1, MOST_RESULTS)
+        if self.alpha is not None:
+            check_number("alpha", self.alpha, 0, 1)
+        if self.as_of is not None:
+            check_moment("as_of", self.as_of)
+        if self.min_score is not None:
+            check_number("min_score", self.min_score)
+        if self.max_tokens is not None:
+            check_count("max_tokens", self.max_tokens, 1, MOST_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A question as a store understands it: where, near what, with which words, how deep, how many of the newest."""
+    """A question as a store understands it: where, near what, with which words, how deep, how many of the newest.
+
+    With `as_of` it is asked of what was valid then, instead of what holds now.
+    """
 
     scope: Scope
     embedding: Embedding
@@ -49,6 +63,11 @@ class Search:
     now: datetime
     newest: int = 0
     selection: Selection = EVERYTHING
+    as_of: datetime | None = None
+
+    def admits(self, memory: Memory) -> bool:
+        """Whether it may take part at all, be it as context only."""
+        return memory.scope == self.scope and (memory.held(self.as_of) if self.as_of else memory.holds(self.now))
 
 
 @dataclass(frozen=True, slots=True)

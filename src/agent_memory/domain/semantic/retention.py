@@ -1,38 +1,67 @@
-"""When memories are due to be condensed, and what the memory that stands for them is."""
+"""When memories are due to be condensed or to fade, and what the memory that stands for them is."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from statistics import fmean
 
 from agent_memory.domain.errors import Misconfigured
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType
+from agent_memory.domain.semantic.memory import MOST_TAGS, Memory, MemoryId, MemoryType
 
 CONDENSED = "condensed"
+RESTORED_IMPORTANCE = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """More than `threshold` episodic memories of one user are too many: the oldest `batch` become one."""
+    """More than `threshold` episodic memories of one user are too many: the oldest `batch` become one.
+
+    An episodic memory fades after `fade_after` times its importance; one that is more important than 1 never does.
+    What expires by itself is neither condensed nor does it fade.
+    """
 
     threshold: int = 100
     batch: int = 50
+    fade_after: timedelta | None = None
 
     def __post_init__(self) -> None:
         if not 2 <= self.batch <= self.threshold:
             raise Misconfigured(f"a batch of {self.batch} must be 2 to the threshold, which is {self.threshold}")
 
 
-def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId) -> Memory:
-    """A semantic memory as old as the newest of its sources and as important as they are on the whole."""
-    newest = max(source.created_at for source in sources)
-    oldest = min(source.created_at for source in sources)
+def is_lasting(memory: Memory, now: datetime) -> bool:
+    """Whether it is an episodic memory that holds, and would for ever."""
+    return memory.memory_type is MemoryType.EPISODIC and memory.holds(now) and memory.expires_at is None
+
+
+def is_faded(memory: Memory, fade_after: timedelta, now: datetime) -> bool:
+    return memory.importance <= 1 and memory.moment < now - fade_after * memory.importance
+
+
+def brought_back(memory: Memory) -> Memory:
+    """A faded memory that somebody wants again does not fade a second time."""
+    return replace(memory, superseded_at=None, importance=max(memory.importance, RESTORED_IMPORTANCE))
+
+
+def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now: datetime) -> Memory:
+    """A semantic memory as old as the newest of its sources, as important as they are on the whole, with their tags."""
+    newest = max(source.moment for source in sources)
+    oldest = min(source.moment for source in sources)
     return Memory(
         id=new_id,
         scope=sources[0].scope,
         content=content,
-        created_at=newest,
+        created_at=now,
+        event_time=newest,
         memory_type=MemoryType.SEMANTIC,
         importance=fmean(source.importance for source in sources),
-        tags=frozenset([CONDENSED]),
+        tags=frozenset([CONDENSED, *_tags(sources)]),
         metadata={CONDENSED: {"memories": len(sources), "from": oldest.isoformat(), "until": newest.isoformat()}},
     )
+
+
+def _tags(sources: Sequence[Memory]) -> list[str]:
+    """The most used, as many as there is room for."""
+    used = Counter(tag for source in sources for tag in sorted(source.tags))
+    return [tag for tag, _ in used.most_common(MOST_TAGS - 1)]

@@ -18,17 +18,20 @@ from agent_memory.domain.semantic.recall import Candidate, Question, Recollectio
 from agent_memory.domain.semantic.words import bm25
 
 HALF_LIFE = timedelta(days=30)
+MOST_RANKED = 1000  # memories that one question is answered with in all, on however many pages
 
 
 class ScoringPolicy(Protocol):
-    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
-        """The eligible candidates that answer best, at most `top_k`; equal ones newest first. Changes nothing."""
+    def rank(
+        self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
+    ) -> list[Recollection]:
+        """The eligible candidates that answer best, at most so many; equal ones newest first. Changes nothing."""
         ...
 
 
-def recency(created_at: datetime, now: datetime, half_life: timedelta) -> float:
+def recency(moment: datetime, now: datetime, half_life: timedelta) -> float:
     """1 for this moment, 1/2 after one half-life, 1/4 after two; what lies in the future counts as now."""
-    age = max((now - created_at) / half_life, 0.0)
+    age = max((now - moment) / half_life, 0.0)
     return math.exp(-math.log(2) * age)
 
 
@@ -39,14 +42,16 @@ class Blend:
     alpha: float = 0.7
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+    def rank(
+        self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
+    ) -> list[Recollection]:
         alpha = self.alpha if question.alpha is None else question.alpha
         candidates = shortlist.candidates
-        fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
+        fresh = [recency(c.memory.moment, now, self.half_life) for c in candidates]
         totals = [alpha * c.similarity + (1 - alpha) * f for c, f in zip(candidates, fresh, strict=True)]
         return [
             Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.memory.importance))
-            for i, c in _best(candidates, totals, question.top_k)
+            for i, c in _best(candidates, totals, most)
         ]
 
 
@@ -69,18 +74,20 @@ class Fusion:
     present_nudge: float = 0.3
     half_life: timedelta = HALF_LIFE
 
-    def rank(self, question: Question, shortlist: Shortlist, now: datetime) -> list[Recollection]:
+    def rank(
+        self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
+    ) -> list[Recollection]:
         candidates = shortlist.candidates
         words = _scaled([bm25(c.counts, c.length, shortlist.words) for c in candidates])
         cues = Cues.of(question.query)
         own = self._own(candidates, words, cues)
         context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
         relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
-        fresh = [recency(c.memory.created_at, now, self.half_life) for c in candidates]
+        fresh = [recency(c.memory.moment, now, self.half_life) for c in candidates]
         totals = self._nudged(cues, candidates, relevance, fresh)
         return [
             Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.memory.importance))
-            for i, c in _best(candidates, totals, question.top_k)
+            for i, c in _best(candidates, totals, most)
         ]
 
     def _own(self, candidates: Sequence[Candidate], words: list[float], cues: Cues) -> list[float]:
@@ -111,11 +118,11 @@ def _scaled(values: Sequence[float]) -> list[float]:
 
 
 def _best(candidates: Sequence[Candidate], totals: Sequence[float], most: int) -> list[tuple[int, Candidate]]:
-    """The eligible candidates with the greatest totals, and their places; among equals the newest."""
+    """The eligible candidates with the greatest totals, and their places; among equals the newest first."""
 
     def merit(place: int) -> tuple[float, datetime, MemoryId]:
         memory = candidates[place].memory
-        return totals[place], memory.created_at, memory.id
+        return totals[place], memory.moment, memory.id
 
     eligible = (place for place, candidate in enumerate(candidates) if candidate.eligible)
     return [(place, candidates[place]) for place in nlargest(most, eligible, key=merit)]

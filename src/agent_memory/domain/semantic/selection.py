@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from agent_memory.domain.semantic.checks import check_moment
 from agent_memory.domain.semantic.filters import Filter, matches
-from agent_memory.domain.semantic.memory import Memory, MemoryType, check_tags
+from agent_memory.domain.semantic.memory import Memory, MemoryType, check_tags, parse_memory_type
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Everything, as long as nothing is said. `since` is included, `until` is not."""
+    """Everything, as long as nothing is said. `since` is included, `until` is not; both are of when it happened."""
 
     memory_type: MemoryType | None = None
     tags: frozenset[str] = frozenset()  # all of them
@@ -18,14 +19,19 @@ class Selection:
     until: datetime | None = None
 
     def __post_init__(self) -> None:
+        if self.memory_type is not None:
+            parse_memory_type(self.memory_type)
         check_tags(self.tags)
+        for name, moment in (("since", self.since), ("until", self.until)):
+            if moment is not None:
+                check_moment(name, moment)
 
     def admits(self, memory: Memory) -> bool:
         return (
             self.memory_type in {None, memory.memory_type}
             and self.tags <= memory.tags
-            and (self.since is None or memory.created_at >= self.since)
-            and (self.until is None or memory.created_at < self.until)
+            and (self.since is None or memory.moment >= self.since)
+            and (self.until is None or memory.moment < self.until)
             and (self.metadata is None or matches(self.metadata, memory.metadata))
         )
 

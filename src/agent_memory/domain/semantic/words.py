@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.domain.semantic.recall import WordStatistics
@@ -24,7 +25,7 @@ _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
-_STOP_WORDS = frozenset(
+STOP_WORDS = frozenset(
     _WORD.findall("""
     a about all am an and any are aren as at be because been before being but by can could couldn d
     did didn do does doesn doing don down during each few for from further had hadn has hasn have
@@ -43,7 +44,7 @@ def word_counts(text: str) -> Counter[str]:
 
 def memory_words(memory: Memory) -> Counter[str]:
     """The words a memory is found by: those of its content, and its day, as in "what happened in May 2023?"."""
-    day = memory.created_at
+    day = memory.moment
     return word_counts(memory.content) + Counter([str(day.day), stem(_MONTHS[day.month - 1]), str(day.year)])
 
 
@@ -52,7 +53,7 @@ def _searchable(text: str) -> list[str]:
     for word in _WORD.findall(text.casefold()):
         if _UNSPACED.match(word):
             found.extend(_pairs(word))
-        elif word not in _STOP_WORDS:
+        elif word not in STOP_WORDS:
             found.append(stem(word))
     return found
 
@@ -73,5 +74,6 @@ def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> 
     )
 
 
+@lru_cache(maxsize=10_000)
 def _rarity(frequency: int, documents: int) -> float:
     return math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))

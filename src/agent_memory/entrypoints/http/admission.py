@@ -11,6 +11,7 @@ from litestar.types import Message, Scope
 
 from agent_memory.application.admission import SEARCHES, WRITES
 from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import RateLimited
 from agent_memory.entrypoints.http.given import AnyRequest
 
 _STATE = "limits"
@@ -25,7 +26,7 @@ async def admit_search(request: AnyRequest, application: Application, agent_id: 
 
 
 async def tell_limits(message: Message, scope: Scope) -> None:
-    """RateLimit and RateLimit-Policy, as the IETF's draft has them, on what has passed."""
+    """RateLimit and RateLimit-Policy, as the IETF's draft has them, on what has passed and what has not."""
     told = scope.get("state", {}).get(_STATE)
     if message["type"] == "http.response.start" and told is not None:
         headers = MutableScopeHeaders.from_message(message)
@@ -34,15 +35,18 @@ async def tell_limits(message: Message, scope: Scope) -> None:
 
 
 async def _admit(request: AnyRequest, application: Application, kind: str, agent_id: str) -> None:
-    admission = await application.gate.admit(kind, *_callers(request, agent_id))
     limit = application.gate.limit_of(kind)
-    if admission is None or limit is None:
+    if limit is None:
         return
-    window = ceil(limit.window.total_seconds())
-    request.scope["state"][_STATE] = {
-        "RateLimit-Policy": f'"{kind}";q={limit.calls};w={window}',
-        "RateLimit": f'"{kind}";r={admission.remaining};t={ceil(admission.free_in)}',
-    }
+    told = {"RateLimit-Policy": f'"{kind}";q={limit.calls};w={ceil(limit.window.total_seconds())}'}
+    request.scope["state"][_STATE] = told
+    try:
+        admission = await application.gate.admit(kind, *_callers(request, agent_id))
+    except RateLimited as refusal:
+        told["RateLimit"] = f'"{kind}";r=0;t={ceil(refusal.retry_after)}'
+        raise
+    if admission is not None:
+        told["RateLimit"] = f'"{kind}";r={admission.remaining};t={ceil(admission.free_in)}'
 
 
 def _callers(request: AnyRequest, agent_id: str) -> list[str]:

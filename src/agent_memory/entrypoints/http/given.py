@@ -53,7 +53,10 @@ def openai_errors() -> dict[int, ResponseSpec]:
 
 _MEANINGS = {
     400: "The request cannot be read, or on OpenAI's routes: is not valid",
+    401: "The key is missing or wrong",
+    403: "No such key is configured; the detail says how to",
     404: "What was named does not exist",
+    409: "The current state forbids it; the detail says why",
     413: "The body is too large",
     422: "A field is not valid; it is named",
     429: "The server is busy; Retry-After says for how long",

@@ -2,6 +2,8 @@
 the answer instead of a broken pipe.
 """
 
+from collections.abc import Collection
+
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
@@ -20,12 +22,14 @@ class BodyTooLarge(HTTPException):
 class BodyLimit:
     """Sits inside the exception handling, so that its error becomes an ordinary answer."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, unlimited: Collection[str] = ()) -> None:
+        """What is sent to the `unlimited` paths is measured by their handlers."""
         self._app = app
         self._limit = limit
+        self._unlimited = unlimited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] != ScopeType.HTTP or scope["path"] in self._unlimited:
             await self._app(scope, receive, send)
             return
         if _announced(scope) > self._limit:

@@ -50,6 +50,8 @@ MODEL_NOT_FOUND = Kind(404, "not-found", "What was named does not exist", openai
 
 HTTP_KINDS: Mapping[int, Kind] = {
     400: Kind(400, "malformed-request", "The request cannot be read", openai_code="malformed_request"),
+    401: Kind(401, "unauthorized", "A key is needed", "authentication_error", "unauthorized"),
+    403: Kind(403, "forbidden", "This is not allowed", "permission_error", "forbidden"),
     404: Kind(404, "no-such-route", "There is nothing at this path", openai_code="unknown_url"),
     405: Kind(405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"),
     413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
@@ -109,7 +111,7 @@ def _our_fault(error: errors.AgentMemoryError) -> Fault:
             return Fault(_kind(error), str(error), error.field)
         case errors.NotFound(kind="model"):
             return Fault(MODEL_NOT_FOUND, f"{error}; GET /v1/models shows what is loaded", "model")
-        case errors.RateLimited() | errors.Overloaded():
+        case errors.RateLimited() | errors.Overloaded() | errors.Unavailable() if error.retry_after is not None:
             return Fault(_kind(error), str(error), headers=(("Retry-After", str(ceil(error.retry_after))),))
         case _:
             return Fault(_kind(error), str(error))

@@ -120,3 +120,31 @@ def _promiseless(admit):
         return admit(self, name, nbytes, promised=promised and False)
 
     return admit_unpromised
+
+
+def test_a_pinned_block_stays_through_a_thousand_others():
+    pool = BlockPool(100)
+    pool.pin([BlockHash("kept")])
+    pool.admit(key("kept"), 10)
+    evicted = [gone for name in range(1000) for gone in pool.admit(key(name), 10)]
+    assert key("kept") in pool
+    assert key("kept") not in evicted
+    assert pool.pinned == 10
+    pool.check()
+
+
+def test_what_is_no_longer_pinned_goes_in_its_turn():
+    pool = BlockPool(20)
+    pool.pin([BlockHash("a")])
+    pool.admit(key("a"), 10)
+    pool.admit(key("b"), 10)
+    pool.pin([])
+    assert key("a") in pool.admit(key("c"), 20)
+
+
+def test_pins_do_not_make_room_that_is_not_there():
+    pool = BlockPool(20)
+    pool.pin([BlockHash("a")])
+    pool.admit(key("a"), 20)
+    with pytest.raises(PoolExhausted):
+        pool.admit(key("b"), 10)

@@ -87,3 +87,48 @@ def test_of_blocks_that_begin_alike_one_is_found_that_can_be_restored():
         index.add(CacheBlock.after(ROOT, 0, pack([7, 7, 7, 7, last])), local=last == 5)
     for asked in range(7):
         assert found(index, [7, 7, 7, 7, asked, 9]) >= 4
+
+
+def test_a_state_restores_only_where_its_block_ends():
+    index = PrefixIndex(4, reach=1, exact=True)
+    blocks = add(index, list(range(10)), local=False)
+    assert found(index, list(range(10))) == 0
+    index.add(blocks[0], local=True)
+    index.add(blocks[2], local=True)  # ends at 10
+    assert found(index, list(range(11))) == 10
+    assert found(index, list(range(9))) == 4
+    assert found(index, list(range(3))) == 0
+
+
+def test_of_prefixes_that_begin_alike_the_longest_with_a_state_is_found():
+    dice = random.Random(11)
+    for _ in range(200):
+        index = PrefixIndex(4, reach=1, exact=True)
+        texts = [[dice.randrange(2) for _ in range(dice.randint(1, 14))] for _ in range(8)]
+        kept = []
+        for text in texts:
+            blocks = add(index, text, local=False)
+            stated = dice.choice(blocks)
+            index.add(stated, local=True)
+            kept.append(text[: stated.end])
+        ask = [dice.randrange(2) for _ in range(14)]
+        assert found(index, ask) == max((len(text) for text in kept if ask[: len(text)] == text), default=0)
+        index.check()
+
+
+def test_a_window_before_a_state_must_be_covered_too():
+    index = PrefixIndex(4, reach=6, exact=True)
+    blocks = add(index, list(range(12)), local=False)
+    index.add(blocks[2], local=True)
+    assert found(index, list(range(12))) == 0
+    index.add(blocks[1], local=True)
+    assert found(index, list(range(12))) == 12
+
+
+def test_a_longer_sibling_supersedes_no_state():
+    index = PrefixIndex(8, reach=1, exact=True)
+    for tokens in ([1], [1, 2], [1, 2, 3]):
+        index.add(CacheBlock.after(ROOT, 0, pack(tokens)), local=tokens == [1, 2])
+    long = CacheBlock.after(ROOT, 0, pack([1, 2, 3, 4]))
+    index.add(long, local=False)
+    assert {block.tokens for block in index.superseded_by(long)} == {pack([1]), pack([1, 2, 3])}

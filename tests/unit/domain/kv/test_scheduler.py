@@ -7,8 +7,9 @@ import pytest
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind
 from agent_memory.domain.kv.steps import (
     Decode,
     Failed,

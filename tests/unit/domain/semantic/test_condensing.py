@@ -68,8 +68,8 @@ def test_the_worst_that_fits_takes_less_than_a_second():
 
 def test_what_stands_for_memories_is_as_old_and_important_as_they_are():
     sources = told("a", "b", importance=0.5)
-    memory = standing_for(sources, "a b", MemoryId(uuid4()))
-    assert memory.created_at == sources[-1].created_at
+    memory = standing_for(sources, "a b", MemoryId(uuid4()), START + timedelta(days=9))
+    assert (memory.moment, memory.created_at) == (sources[-1].created_at, START + timedelta(days=9))
     assert (memory.importance, memory.memory_type) == (0.5, MemoryType.SEMANTIC)
     assert memory.metadata["condensed"]["memories"] == 2
 

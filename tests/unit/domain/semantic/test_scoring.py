@@ -117,6 +117,6 @@ def test_a_query_for_the_present_gives_age_more_to_say():
 
 
 def test_gives_no_more_than_asked():
-    question = Question(Scope("a", "u"), "anything", top_k=2)
+    question = Question(Scope("a", "u"), "anything")
     shortlist = Shortlist(tuple(candidate(n) for n in range(1, 6)), WORDS)
-    assert len(Fusion().rank(question, shortlist, NOW)) == len(Blend().rank(question, shortlist, NOW)) == 2
+    assert len(Fusion().rank(question, shortlist, NOW, 2)) == len(Blend().rank(question, shortlist, NOW, 2)) == 2

@@ -46,9 +46,15 @@ def test_an_unknown_model_has_openais_code():
     assert openai_error(fault_of(errors.NotFound("model", "gpt-9"))).error.code == "model_not_found"
 
 
-@pytest.mark.parametrize("error", [errors.Overloaded("busy", 1.2), errors.RateLimited("slow down", 1.2)])
+@pytest.mark.parametrize(
+    "error", [errors.Overloaded("busy", 1.2), errors.RateLimited("slow down", 1.2), errors.Unavailable("swapping", 1.2)]
+)
 def test_too_much_says_how_long_to_wait(error):
     assert fault_of(error).headers == (("Retry-After", "2"),)
+
+
+def test_what_is_away_for_who_knows_how_long_says_nothing_of_it():
+    assert fault_of(errors.Unavailable("no model")).headers == ()
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from msgspec import UNSET, UnsetType, json
 from agent_memory.application.choices import together
 from agent_memory.application.conversation import Conversation, Delta, Finish, Prompt, Token
 from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import GenerationFailed, NotFound, Unavailable
+from agent_memory.domain.errors import GenerationFailed, NotFound
 from agent_memory.entrypoints.http.errors import error_event
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, openai_errors, seconds_allowed
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
+from agent_memory.entrypoints.http.whole_names import AGENT_HEADER, agent_in_header
 from agent_memory.entrypoints.http.wire import openai as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
@@ -36,9 +37,15 @@ _CHAT = {200: "The answer; with `stream`, server-sent chunks of it"}
 async def create_chat_completion(
     data: JSONBody[wire.ChatRequest], request: AnyRequest, application: GivenApplication
 ) -> ASGIResponse:
-    """Answer a conversation, whole or as a stream. `"model": "default"` is the model that is loaded."""
+    """Answer a conversation, whole or as a stream. `"model": "default"` is the model that is loaded.
+
+    The header X-Agent-ID, or `agent_id`, `session_id`, `prompt_cache_key` or `user` (in this order), names the agent
+    whose turn it is; with `no_store` nothing of it is kept.
+    """
     conversation = _model_called(data.model, application)
-    prompts = wire.choices_of(wire.to_prompt(data, application.plan, seconds_allowed(request)), data.n or 1)
+    agent = agent_in_header(request.headers.get(AGENT_HEADER))
+    prompt = wire.to_prompt(data, application.plan, seconds_allowed(request), agent)
+    prompts = wire.choices_of(prompt, data.n or 1)
     if not data.stream:
         answer = await while_connected(request.receive, _complete(conversation, prompts))
         return ASGIResponse(body=json.encode(answer))
@@ -55,9 +62,7 @@ async def list_models(application: GivenApplication) -> wire.ModelList:
 
 
 def _model_called(name: str, application: Application) -> Conversation:
-    conversation = application.conversation
-    if conversation is None:
-        raise Unavailable("no language model is loaded")
+    conversation = application.models.ready()
     if name not in ("default", conversation.model_id):
         raise NotFound("model", name)
     return conversation

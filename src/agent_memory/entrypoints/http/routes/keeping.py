@@ -3,19 +3,23 @@
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 
+from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.remembering import Remembering
 from agent_memory.application.transfer import Transfer
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.foreign import lines_of_mcp, lines_of_mem0
 from agent_memory.domain.semantic.memory import Memory, Scope
 from agent_memory.entrypoints.http.admission import admit_write
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
+from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
 from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
 from agent_memory.entrypoints.http.wire import keeping as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
@@ -87,16 +91,55 @@ async def supersede_memory(
     return _tagged(successor, status=201)
 
 
-@post("/v1/memories/batch", dto=StrictJSON[wire.BatchRequest], return_dto=None, status_code=200, tags=_TAGS)
+@post(
+    "/v1/memories/batch",
+    dto=StrictJSON[wire.BatchRequest],
+    return_dto=None,
+    status_code=200,
+    responses=problems(413, 429) | answers(wire.BatchAnswer, {200: "A result for each"}),
+    tags=_TAGS,
+)
 async def remember_batch(
-    data: JSONBody[wire.BatchRequest], application: GivenApplication, request: AnyRequest
-) -> wire.BatchAnswer:
-    """Keep up to 500 memories in one commit. Each has a result of its own, in its place: kept, or what is wrong."""
+    data: JSONBody[wire.BatchRequest],
+    application: GivenApplication,
+    request: AnyRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[bytes]:
+    """Keep up to 500 memories in one commit. Each has a result of its own, in its place: kept, known already, or
+    what is wrong. The whole batch counts as one write.
+    """
+    del idempotency_key  # told to the API's description; read where it matters
     await admit_write(request, application, data.agent_id)
-    outcomes = await _keeping(application).remember_many(
-        agent_id=data.agent_id, user_id=data.user_id, memories=wire.to_batch(data.memories)
-    )
-    return wire.BatchAnswer(results=[wire.from_outcome(outcome) for outcome in outcomes])
+
+    async def work(given_id: UUID | None) -> tuple[int, wire.BatchAnswer]:
+        outcomes = await _remembering(application).remember_many(
+            wire.to_batch(data.memories, given_id),
+            data.on_near_duplicate,
+            agent_id=data.agent_id,
+            user_id=data.user_id,
+        )
+        return 200, wire.BatchAnswer(results=[wire.from_outcome(outcome) for outcome in outcomes])
+
+    return await answer_once(request, application, Scope(data.agent_id, data.user_id), work)
+
+
+@post("/v1/memories/condense", dto=StrictJSON[wire.CondenseRequest], return_dto=None, status_code=200, tags=_TAGS)
+async def condense_memories(
+    data: JSONBody[wire.CondenseRequest], application: GivenApplication, request: AnyRequest
+) -> wire.CondenseAnswer:
+    """Let one memory stand for the oldest episodic ones of this scope, now. They stay, and can be restored."""
+    await admit_write(request, application, data.agent_id)
+    made = await _consolidation(application).condense(Scope(data.agent_id, data.user_id))
+    return wire.CondenseAnswer(memory=None if made is None else wire.from_memory(made))
+
+
+@post("/v1/memories/{memory_id:str}/restore", status_code=200, tags=_TAGS)
+async def restore_memories(
+    memory_id: FromPath[str], application: GivenApplication, request: AnyRequest, agent_id: AgentName
+) -> wire.RestoreAnswer:
+    """Bring back what this memory stands for, in its place; or this memory itself, if it has faded."""
+    await admit_write(request, application, agent_id)
+    return wire.RestoreAnswer(restored=await _consolidation(application).restore(memory_id, agent_id=agent_id))
 
 
 @post("/v1/memories/forget", dto=StrictJSON[wire.ForgetRequest], return_dto=None, status_code=200, tags=_TAGS)
@@ -159,6 +202,18 @@ def _keeping(application: Application) -> MemoryKeeping:
     if application.keeping is None:
         raise Unavailable("the memories of this server cannot be looked after")
     return application.keeping
+
+
+def _remembering(application: Application) -> Remembering:
+    if application.remembering is None:
+        raise Unavailable("this server keeps memories in a place that cannot be looked after")
+    return application.remembering
+
+
+def _consolidation(application: Application) -> Consolidation:
+    if application.consolidation is None:
+        raise Unavailable("the memories of this server cannot be condensed or restored")
+    return application.consolidation
 
 
 def _transfer(application: Application) -> Transfer:

@@ -1,12 +1,19 @@
 """Semantic memory over HTTP: remember, search, forget, count."""
 
 from typing import Annotated
+from uuid import UUID
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from agent_memory.application.remembering import NewFields
+from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import Unavailable
+from agent_memory.domain.semantic.duplicates import Remembered
+from agent_memory.domain.semantic.memory import Scope
 from agent_memory.entrypoints.http.admission import admit_search, admit_write
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, problems
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
+from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
 from agent_memory.entrypoints.http.wire import memories as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
@@ -19,26 +26,36 @@ AnyUserName = Annotated[str | None, QueryParameter(name="user_id", min_length=1,
     "/v1/memories",
     dto=StrictJSON[wire.RememberRequest],
     return_dto=None,
-    responses=problems(413, 429),
+    responses=problems(409, 413, 429) | answers(wire.MemoryAnswer, {201: "Kept", 200: "Known already"}),
     tags=["memories"],
     summary="Remember",
 )
 async def remember(
-    data: JSONBody[wire.RememberRequest], application: GivenApplication, request: AnyRequest
-) -> wire.MemoryAnswer:
-    """Remember a text. When the answer arrives, the memory is on disk and every later search sees it."""
+    data: JSONBody[wire.RememberRequest],
+    application: GivenApplication,
+    request: AnyRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[bytes]:
+    """Remember a text. When the answer arrives, the memory is on disk and every later search sees it.
+
+    201: it is a new memory. 200: it was known, by its id or because it says nothing new, and that one is answered.
+    """
+    del idempotency_key  # told to the API's description; read where it matters
     await admit_write(request, application, data.agent_id)
-    memory = await application.memory.remember(
-        agent_id=data.agent_id,
-        user_id=data.user_id,
-        content=data.content,
-        memory_type=data.memory_type,
-        importance=data.importance,
-        tags=data.tags,
-        metadata=data.metadata,
-        expires_at=data.expires_at,
+
+    async def work(given_id: UUID | None) -> tuple[int, wire.MemoryAnswer]:
+        remembered = await _remembered(application, data, wire.to_new(data, given_id))
+        return 201 if remembered.added else 200, wire.from_remembered(remembered)
+
+    return await answer_once(request, application, Scope(data.agent_id, data.user_id), work)
+
+
+async def _remembered(application: Application, data: wire.RememberRequest, fields: NewFields) -> Remembered:
+    if application.remembering is None:
+        raise Unavailable("this server keeps memories in a place that cannot be looked after")
+    return await application.remembering.remember(
+        fields, data.on_near_duplicate, agent_id=data.agent_id, user_id=data.user_id
     )
-    return wire.from_memory(memory)
 
 
 @post(
@@ -55,7 +72,8 @@ async def search_memories(
 ) -> wire.SearchAnswer:
     """What one agent knows about one user that answers the query, best first."""
     await admit_search(request, application, data.agent_id)
-    found = await application.memory.recall(
+    page = await application.memory.recall_page(
+        data.cursor,
         agent_id=data.agent_id,
         user_id=data.user_id,
         query=data.query,
@@ -63,8 +81,11 @@ async def search_memories(
         alpha=data.alpha,
         memory_type=data.memory_type,
         selection=wire.to_selection(data),
+        as_of=data.as_of,
+        min_score=data.min_score,
+        max_tokens=data.max_tokens,
     )
-    return wire.from_recollections(data.query, found, explain=data.explain)
+    return wire.from_page(data.query, page, explain=data.explain)
 
 
 @delete("/v1/memories/{memory_id:str}", responses=problems(404), tags=["memories"], summary="Forget")

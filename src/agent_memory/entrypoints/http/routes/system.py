@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Response, get
 from litestar.response import Redirect
 from msgspec import Struct
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers
 
@@ -46,7 +46,7 @@ async def live() -> dict[str, str]:
 @get("/metrics", tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
 async def metrics(application: GivenApplication) -> bytes:
     """Everything counted, for Prometheus."""
-    return generate_latest(application.registry)
+    return application.scrape()
 
 
 @get("/openapi.json", include_in_schema=False)

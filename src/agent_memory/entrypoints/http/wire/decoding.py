@@ -15,6 +15,7 @@ from litestar.typing import FieldDefinition
 from msgspec import inspect
 
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.entrypoints.http.wire.diagnosis import wrong_field
 
 T = TypeVar("T")
 
@@ -25,9 +26,9 @@ def decode(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise _invalid(str(error), kind) from None
     except RecursionError:
-        raise ClientException("the body is nested too deeply") from None
+        raise wrong_field(body) or ClientException("the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ClientException(f"the body is not valid JSON: {_quiet(str(error))}") from None
+        raise wrong_field(body) or ClientException(f"the body is not valid JSON: {_quiet(str(error))}") from None
 
 
 class StrictJSON(AbstractDTO[T]):

@@ -2,17 +2,30 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
+from uuid import UUID, uuid5
 
 from msgspec import UNSET, Meta, Struct, UnsetType, json
 
 from agent_memory.application.memory_keeping import Fields
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.application.remembering import NewFields
+from agent_memory.domain.errors import Conflict, InvalidInput
+from agent_memory.domain.semantic.duplicates import Remembered
 from agent_memory.domain.semantic.filters import parse_filter
 from agent_memory.domain.semantic.keeping import Inventory, Page, Receipt
-from agent_memory.domain.semantic.memory import Memory, MemoryType
+from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.entrypoints.http.wire.decoding import decode
-from agent_memory.entrypoints.http.wire.memories import Moment, Name, Tags, TypeName
+from agent_memory.entrypoints.http.wire.memories import (
+    Moment,
+    Name,
+    NearDuplicate,
+    OnNear,
+    Seconds,
+    Tags,
+    TypeName,
+    ends,
+    near_duplicates,
+)
 
 Content = Annotated[str, Meta(min_length=1, max_length=8000)]
 Importance = Annotated[float, Meta(ge=0, le=2)]
@@ -26,22 +39,28 @@ class Change(Struct, forbid_unknown_fields=True, kw_only=True):
     importance: Importance | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
+    event_time: Moment | UnsetType | None = UNSET
     expires_at: Moment | UnsetType | None = UNSET
+    ttl_seconds: Seconds | UnsetType = UNSET
 
 
 class NewMemory(Struct, forbid_unknown_fields=True, kw_only=True):
     content: Content
+    id: str | UnsetType = UNSET
     memory_type: TypeName = "episodic"
     importance: Importance = 1.0
     tags: Tags = []
     metadata: dict[str, Any] = {}
+    event_time: Moment | None = None
     expires_at: Moment | None = None
+    ttl_seconds: Seconds | UnsetType = UNSET
 
 
 class BatchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     agent_id: Name
     user_id: Name
     memories: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=500)]
+    on_near_duplicate: OnNear = "keep"
 
 
 class SelectionFields(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -79,7 +98,10 @@ class WholeMemory(Struct, kw_only=True):
     tags: list[str]
     metadata: dict[str, Any]
     created_at: datetime
+    event_time: datetime | None
     expires_at: datetime | None
+    valid_from: datetime
+    valid_until: datetime | None
     version: int
     superseded_by: str | None
     superseded_at: datetime | None
@@ -95,16 +117,32 @@ class VersionsAnswer(Struct, kw_only=True):
 
 
 class BatchResult(Struct, kw_only=True):
-    """One of the memories sent: kept, or what is wrong with it."""
+    """One of the memories sent: kept, known already (by its id, or because it says nothing new), or what is wrong."""
 
-    status: Literal["kept", "refused"]
+    status: Literal["kept", "known", "refused"]
     memory: WholeMemory | None = None
     field: str | None = None
     detail: str | None = None
+    near_duplicates: list[NearDuplicate] = []
 
 
 class BatchAnswer(Struct, kw_only=True):
     results: list[BatchResult]
+
+
+class CondenseRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    agent_id: Name
+    user_id: Name
+
+
+class CondenseAnswer(Struct, kw_only=True):
+    """The memory that stands for those that were condensed; null: there were too few."""
+
+    memory: WholeMemory | None
+
+
+class RestoreAnswer(Struct, kw_only=True):
+    restored: int
 
 
 class ForgetAnswer(Struct, kw_only=True):
@@ -139,15 +177,20 @@ class ImportAnswer(Struct, kw_only=True):
 
 def to_fields(change: Change | NewMemory) -> Fields:
     said = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    if "ttl_seconds" in said:
+        said["expires_at"] = ends(said.get("expires_at"), said.pop("ttl_seconds"))
     return cast("Fields", said)
 
 
-def to_batch(memories: list[dict[str, Any]]) -> list[Fields | InvalidInput]:
+def to_batch(memories: list[dict[str, Any]], given_id: UUID | None) -> list[NewFields | InvalidInput]:
     """Each by itself, so that one that cannot be read does not keep the others out."""
-    read: list[Fields | InvalidInput] = []
-    for each in memories:
+    read: list[NewFields | InvalidInput] = []
+    for number, each in enumerate(memories):
         try:
-            read.append(to_fields(decode(json.encode(each), NewMemory)))
+            fields = cast("NewFields", to_fields(decode(json.encode(each), NewMemory)))
+            if given_id is not None:
+                fields.setdefault("id", MemoryId(uuid5(given_id, str(number))))
+            read.append(fields)
         except InvalidInput as error:
             read.append(error)
     return read
@@ -174,7 +217,10 @@ def from_memory(memory: Memory) -> WholeMemory:
         tags=sorted(memory.tags),
         metadata=dict(memory.metadata),
         created_at=memory.created_at,
+        event_time=memory.event_time,
         expires_at=memory.expires_at,
+        valid_from=memory.begins,
+        valid_until=min((end for end in (memory.superseded_at, memory.expires_at) if end is not None), default=None),
         version=memory.version,
         superseded_by=None if memory.superseded_by is None else str(memory.superseded_by),
         superseded_at=memory.superseded_at,
@@ -185,10 +231,15 @@ def from_page(page: Page) -> PageAnswer:
     return PageAnswer(memories=[from_memory(memory) for memory in page.memories], next_cursor=page.cursor)
 
 
-def from_outcome(outcome: Memory | InvalidInput) -> BatchResult:
-    if isinstance(outcome, Memory):
-        return BatchResult(status="kept", memory=from_memory(outcome))
-    return BatchResult(status="refused", field=outcome.field, detail=outcome.reason)
+def from_outcome(outcome: Remembered | InvalidInput | Conflict) -> BatchResult:
+    match outcome:
+        case Remembered(memory, added):
+            status: Literal["kept", "known"] = "kept" if added else "known"
+            return BatchResult(status=status, memory=from_memory(memory), near_duplicates=near_duplicates(outcome))
+        case InvalidInput():
+            return BatchResult(status="refused", field=outcome.field, detail=outcome.reason)
+        case Conflict():
+            return BatchResult(status="refused", field="id", detail=str(outcome))
 
 
 def from_inventory(inventory: Inventory) -> StatsAnswer:

@@ -1,36 +1,54 @@
 """The memory routes on the wire: memex's fields, limits and answers. An unknown field is an error."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from agent_memory.application.remembering import NewFields
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.duplicates import Remembered
 from agent_memory.domain.semantic.filters import parse_filter
-from agent_memory.domain.semantic.memory import Memory
-from agent_memory.domain.semantic.recall import Recollection, Score
+from agent_memory.domain.semantic.memory import Memory, MemoryId
+from agent_memory.domain.semantic.paging import RecalledPage
+from agent_memory.domain.semantic.recall import Score
 from agent_memory.domain.semantic.selection import Selection
 
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 Tags = Annotated[list[Tag], Meta(max_length=50)]
 Moment = Annotated[datetime, Meta(tz=True)]
+OnNear = Literal["keep", "reinforce"]
+Seconds = Annotated[float, Meta(gt=0, le=3_155_760_000)]  # up to a century
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 TypeName = Literal["episodic", "semantic", "procedural"]
 
 
 class RememberRequest(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`event_time` is when it happened, if not now. An `id` that is known already brings back what is kept under it.
+    With `on_near_duplicate` `reinforce`, a memory that says nothing new makes the one that is known more important
+    instead of being added.
+    """
+
     agent_id: Name
     user_id: Name
     content: Annotated[str, Meta(min_length=1, max_length=8000)]
+    id: str | UnsetType = UNSET
+    on_near_duplicate: OnNear = "keep"
     memory_type: TypeName = "episodic"
     importance: Annotated[float, Meta(ge=0, le=2)] = 1.0
     tags: Tags = []
     metadata: dict[str, Any] = {}
+    event_time: Moment | None = None
     expires_at: Moment | None = None
+    ttl_seconds: Seconds | None = None
 
 
 class SearchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """Without `alpha` the ranking weighs meaning, words, context, age and importance; with it,
     alpha x meaning + (1 - alpha) x recency. `filter` is a condition on metadata, as in /v1/memories/list;
+    `since` and `until` are about when it happened; `as_of` asks what was valid then. With `max_tokens` as many come
+    as fit into so many tokens, instead of `top_k`. What follows is asked for by the `next_cursor` of the answer.
     `explain` adds to each result why it stands where it stands.
     """
 
@@ -44,6 +62,10 @@ class SearchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     filter: dict[str, Any] | None = None
     since: Moment | None = None
     until: Moment | None = None
+    as_of: Moment | None = None
+    min_score: float | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    cursor: str | None = None
     explain: bool = False
 
 
@@ -59,7 +81,16 @@ class Explanation(Struct, kw_only=True):
     importance: float
 
 
+class NearDuplicate(Struct, kw_only=True):
+    """A memory that says nearly the same; its cosine, which is 1 for the very same words."""
+
+    id: str
+    similarity: float
+
+
 class MemoryAnswer(Struct, kw_only=True):
+    """What a memory does not carry is left out: tags, metadata, the time of the event, an end."""
+
     id: str
     agent_id: str
     user_id: str
@@ -68,13 +99,19 @@ class MemoryAnswer(Struct, kw_only=True):
     importance: float
     created_at: datetime
     score: float | None = None
+    tags: list[str] | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    event_time: datetime | UnsetType = UNSET
+    expires_at: datetime | UnsetType = UNSET
     explanation: Explanation | UnsetType = UNSET
+    near_duplicates: list[NearDuplicate] | UnsetType = UNSET
 
 
 class SearchAnswer(Struct, kw_only=True):
     results: list[MemoryAnswer]
     query: str
     total: int
+    next_cursor: str | UnsetType = UNSET
 
 
 class CountAnswer(Struct, kw_only=True):
@@ -93,15 +130,56 @@ def from_memory(memory: Memory, score: float | None = None) -> MemoryAnswer:
         importance=memory.importance,
         created_at=memory.created_at,
         score=score,
+        tags=sorted(memory.tags) or UNSET,
+        metadata=dict(memory.metadata) or UNSET,
+        event_time=memory.event_time or UNSET,
+        expires_at=memory.expires_at or UNSET,
     )
 
 
-def from_recollections(query: str, found: list[Recollection], *, explain: bool = False) -> SearchAnswer:
+def from_remembered(remembered: Remembered) -> MemoryAnswer:
+    answer = from_memory(remembered.memory)
+    answer.near_duplicates = near_duplicates(remembered) or UNSET
+    return answer
+
+
+def near_duplicates(remembered: Remembered) -> list[NearDuplicate]:
+    return [NearDuplicate(id=str(n.memory.id), similarity=round(n.similarity, 4)) for n in remembered.near]
+
+
+def to_new(request: RememberRequest, given_id: UUID | None) -> NewFields:
+    fields: NewFields = {
+        "content": request.content,
+        "memory_type": request.memory_type,
+        "importance": request.importance,
+        "tags": request.tags,
+        "metadata": request.metadata,
+        "event_time": request.event_time,
+        "expires_at": ends(request.expires_at, request.ttl_seconds),
+    }
+    if request.id is not UNSET:
+        fields["id"] = request.id
+    elif given_id is not None:
+        fields["id"] = MemoryId(given_id)
+    return fields
+
+
+def from_page(query: str, page: RecalledPage, *, explain: bool = False) -> SearchAnswer:
+    found = page.recollections
     results = [from_memory(each.memory, round(each.score.total, 4)) for each in found]
     if explain:
         for result, each in zip(results, found, strict=True):
             result.explanation = _explanation(each.score)
-    return SearchAnswer(results=results, query=query, total=len(results))
+    return SearchAnswer(results=results, query=query, total=len(results), next_cursor=page.cursor or UNSET)
+
+
+def ends(expires_at: datetime | None, ttl_seconds: float | None) -> datetime | None:
+    """When a memory ends, however that was said."""
+    if ttl_seconds is None:
+        return expires_at
+    if expires_at is not None:
+        raise InvalidInput("ttl_seconds", "says the same as expires_at: give one of them")
+    return datetime.now(UTC) + timedelta(seconds=ttl_seconds)
 
 
 def to_selection(request: SearchRequest) -> Selection:

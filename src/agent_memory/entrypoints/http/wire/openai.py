@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field, json
 
 from agent_memory.application.conversation import Finish, Grammar, Message, Prompt, Token
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.settings import ModelPlan
 
@@ -86,8 +87,14 @@ class ChatRequest(Struct, kw_only=True):
     reasoning_effort: str | None = None
     web_search_options: dict[str, Any] | None = None
     store: bool | None = None
+    # who asks: the first of these that is given, after the header X-Agent-ID
+    agent_id: str | None = None
+    session_id: str | None = None
+    prompt_cache_key: str | None = None
+    user: str | None = None
     # ours
     x_cache: bool | None = None
+    no_store: bool | None = None
 
 
 _REFUSED: Mapping[str, Sequence[object]] = {
@@ -220,7 +227,12 @@ class ModelList(Struct, kw_only=True):
     object: Literal["list"] = "list"
 
 
-def to_prompt(request: ChatRequest, plan: ModelPlan, seconds: float | None = None) -> Prompt:
+_AGENT_FIELDS = ("agent_id", "session_id", "prompt_cache_key", "user")
+
+
+def to_prompt(
+    request: ChatRequest, plan: ModelPlan, seconds: float | None = None, agent: AgentName | None = None
+) -> Prompt:
     """What the request leaves open, the model's plan decides; how long the answer may be, the conversation."""
     _refuse_what_we_cannot(request)
     if request.top_logprobs is not None and not request.logprobs:
@@ -241,8 +253,16 @@ def to_prompt(request: ChatRequest, plan: ModelPlan, seconds: float | None = Non
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
         seconds=seconds,
         explain=request.x_cache is True,
+        agent=agent or _agent_of(request),
+        stored=request.no_store is not True,
         grammar=_grammar(request.response_format),
     )
+
+
+def _agent_of(request: ChatRequest) -> AgentName | None:
+    named = ((field, getattr(request, field)) for field in _AGENT_FIELDS)
+    field, name = next(((field, name) for field, name in named if name), ("", ""))
+    return AgentName.of(DEFAULT_TENANT, name, field) if name else None
 
 
 def choices_of(prompt: Prompt, count: int) -> list[Prompt]:

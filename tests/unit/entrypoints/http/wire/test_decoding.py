@@ -65,12 +65,44 @@ def test_our_own_routes_know_every_field(inside, told):
         b"{",
         b"nonsense",
         b"\xff\xfe",
-        b'{"messages": NaN}',
-        b'{"model": "\\ud800"}',
-        b'{"model": "\xed\xa0\x80"}',
-        b'{"messages": [{"role": "user", "tool_calls": [' + b'{"a":' * 5000,
+        b"[" * 100_000 + b"!",
     ],
 )
 def test_what_is_not_json_is_called_so(body):
-    with pytest.raises(ClientException, match="the body is"):
+    with pytest.raises((ClientException, InvalidInput), match=r"the body is|body: "):
         decode(body, ChatRequest)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"messages": NaN}', "messages: must be a number, is nan"),
+        (b'{"model": "\\ud800"}', "model: has a lone surrogate at position 0"),
+        (b'{"model": "\xed\xa0\x80"}', "model: has a lone surrogate at position 0"),
+        (b'{"x": [1, {"a": -Infinity}]}', "x[1].a: must be a number, is -inf"),
+        (b'{"\\ud800": 1}', "?: has a name that is not valid UTF-8"),
+        (b'{"a": "]", "messages" : [{"b": [' + b'{"c":' * 5000, "messages: is nested more than 64 levels deep"),
+    ],
+)
+def test_what_is_almost_json_is_named_by_its_field(body, told):
+    with pytest.raises(InvalidInput) as caught:
+        decode(body, ChatRequest)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": "' + b'\\"' * 2_000_000,
+        b'{"a": "' + b"\\" * 4_000_001,
+        b'{"a": ' + b'"' * 4_000_000,
+        b'{"a": ' + b"[1," * 1_000_000,
+        b"{" * 990 + b'"a": NaN' + b"}" * 990,
+        b'{"a": ' + b"[" * 600 + b"NaN" + b"]" * 600 + b"}",
+    ],
+    ids=["escapes", "backslashes", "quotes", "open", "braces", "deep"],
+)
+def test_what_was_made_to_take_long_does_not(body):
+    """With a step back for each byte, any of these would take hours."""
+    with pytest.raises((ClientException, InvalidInput)):
+        decode(body, RememberRequest)

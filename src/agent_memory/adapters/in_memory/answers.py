@@ -1,0 +1,46 @@
+"""An `AnswerBook` for one process."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from agent_memory.domain.answers import Claim
+from agent_memory.domain.semantic.memory import Scope
+
+
+class InMemoryAnswerBook:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._claims: dict[str, tuple[float, Claim]] = {}
+        self._scopes: dict[str, Scope] = {}
+
+    async def claim(self, key: str, request: str, scope: Scope) -> Claim:
+        self._scopes.setdefault(key, scope)
+        _, claim = self._claims.setdefault(key, (self._clock(), Claim(request)))
+        return claim
+
+    async def settle(self, key: str, answer: str) -> str:
+        if key not in self._claims:  # erased or purged meanwhile
+            return answer
+        claimed_at, claim = self._claims[key]
+        if claim.answer is None:
+            self._claims[key] = claimed_at, Claim(claim.request, answer)
+        return claim.answer or answer
+
+    async def release(self, key: str) -> None:
+        if key in self._claims and self._claims[key][1].answer is None:
+            self._drop([key])
+
+    async def erase(self, user_id: str, agent_id: str | None) -> None:
+        self._drop([k for k, s in self._scopes.items() if s.user_id == user_id and agent_id in {None, s.agent_id}])
+
+    async def purge(self, older_than: timedelta) -> int:
+        border = self._clock() - older_than.total_seconds()
+        old = [key for key, (claimed_at, _) in self._claims.items() if claimed_at <= border]
+        self._drop(old)
+        return len(old)
+
+    def _drop(self, keys: list[str]) -> None:
+        for key in keys:
+            del self._claims[key]
+            del self._scopes[key]

@@ -1,0 +1,24 @@
+"""A `ReembeddingStore` over the same dictionary as the `MemoryStore`."""
+
+from collections.abc import Sequence
+
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept
+from agent_memory.domain.semantic.memory import Embedding, Memory
+
+
+class InMemoryReembeddingStore:
+    def __init__(self, store: InMemoryMemoryStore) -> None:
+        self._kept = store.kept
+
+    async def outdated(self, model: str, limit: int) -> list[Memory]:
+        return [kept.memory for kept in self._kept.values() if kept.embedding.model != model][:limit]
+
+    async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:
+        present = [
+            (memory.id, embedding)
+            for memory, embedding in entries
+            if memory.id in self._kept and self._kept[memory.id].memory.content == memory.content
+        ]
+        for memory_id, embedding in present:
+            self._kept[memory_id] = Kept(self._kept[memory_id].memory, embedding)
+        return len(present)

@@ -1,0 +1,59 @@
+"""A `ReembeddingStore` in PostgreSQL: each worker begins somewhere else."""
+
+from collections.abc import Sequence
+from typing import LiteralString
+from uuid import uuid4
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL
+
+from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.rows import COLUMNS, half, memory_of
+from agent_memory.domain.semantic.memory import Embedding, Memory
+
+_OTHER_MODEL: LiteralString = """
+(SELECT embedding_model FROM agent_memory.memories WHERE embedding_model < %(model)s ORDER BY embedding_model LIMIT 1)
+UNION ALL
+(SELECT embedding_model FROM agent_memory.memories WHERE embedding_model > %(model)s ORDER BY embedding_model LIMIT 1)
+"""
+
+_SOME = SQL("""
+SELECT {columns} FROM agent_memory.memories WHERE embedding_model = %(other)s AND id {after} %(start)s
+ORDER BY id LIMIT %(limit)s
+""")
+
+_REEMBED: LiteralString = """
+UPDATE agent_memory.memories SET embedding = %s, embedding_model = %s WHERE id = %s AND content = %s
+"""
+
+
+class PostgresReembeddingStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def outdated(self, model: str, limit: int) -> list[Memory]:
+        async def work(connection: AsyncConnection) -> list[Memory]:
+            others = await (await connection.execute(_OTHER_MODEL, {"model": model})).fetchall()
+            if not others:
+                return []
+            parameters = {"other": others[0][0], "start": uuid4(), "limit": limit}
+            for after in (SQL(">="), SQL("<")):
+                query = _SOME.format(columns=SQL(COLUMNS), after=after)
+                rows = await (await connection.execute(query, parameters)).fetchall()
+                if rows:
+                    return [memory_of(row) for row in rows]
+            return []
+
+        return await self._database.run(work)
+
+    async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:
+        # In the order of their ids, so that no two workers wait for each other.
+        by_id = sorted(entries, key=lambda entry: entry[0].id)
+        changes = [[half(embedding), embedding.model, memory.id, memory.content] for memory, embedding in by_id]
+
+        async def work(connection: AsyncConnection) -> int:
+            async with connection.transaction(), connection.cursor() as cursor:
+                await cursor.executemany(_REEMBED, changes)
+                return cursor.rowcount
+
+        return await self._database.run(work)

@@ -1,0 +1,49 @@
+"""The shortlist of a scope that is small enough to come back whole: the plainest statement, and the domain chooses.
+
+For a hundred memories, planning and running a statement that chooses costs more than bringing them all.
+"""
+
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL
+
+from agent_memory.adapters.postgres.conditions import Conditions, valid
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, hashed, memory_in
+from agent_memory.adapters.postgres.whole_scope import counted, parameters_of
+from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
+from agent_memory.domain.semantic.shortlisting import shortlisted
+
+_SCOPE = SQL("""
+SELECT {columns},
+       CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END,
+       CASE WHEN words && %(words)s
+            THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END,
+       cardinality(words), {selected}
+FROM agent_memory.memories
+WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}
+ORDER BY moment, id LIMIT %(most)s
+""")
+
+
+async def read_small(connection: AsyncConnection, search: Search, most: int) -> Shortlist | None:
+    """None where there are more than `most`: the scope has grown."""
+    words = {hashed(word): word for word in search.words}
+    conditions = Conditions()
+    query = _SCOPE.format(
+        columns=SQL(IN_SCOPE), selected=conditions.selected(search.selection), valid=valid(search.as_of)
+    )
+    parameters = conditions.parameters | parameters_of(search) | {"most": most + 1}
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(query, parameters)
+        rows: list[tuple[Any, ...]] = await cursor.fetchall()
+    if len(rows) > most:
+        return None
+    return shortlisted([_candidate(search.scope, place, row, words) for place, row in enumerate(rows)], search)
+
+
+def _candidate(scope: Scope, position: int, row: tuple[Any, ...], words: dict[int, str]) -> Candidate:
+    similarity, matched, length, eligible = row[IN_SCOPE_WIDTH:]
+    memory = memory_in(scope, row[:IN_SCOPE_WIDTH])
+    return Candidate(memory, position, similarity, counted(matched, words), length, eligible)

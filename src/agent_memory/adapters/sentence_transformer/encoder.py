@@ -1,0 +1,78 @@
+"""Any model of sentence-transformers: texts to unit vectors, windows for texts longer than it reads.
+
+The model's own tokenizer decides where a window ends; the windows of a text weigh by their tokens. Nothing is cut.
+"""
+
+from array import array
+from collections.abc import Sequence
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+
+from agent_memory.domain.errors import Misconfigured
+
+Window = tuple[int, int, str]  # the number of its text, its length in tokens, and its text
+_LONGEST_WINDOW = 512  # tokens, for a model that names no limit
+
+
+class SentenceEncoder:
+    """Its tokenizer serves one thread at a time; PyTorch itself uses all cores."""
+
+    def __init__(self, model: str) -> None:
+        try:
+            self._model: Any = SentenceTransformer(model)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().split("\n", maxsplit=1)[0]
+            raise Misconfigured(f"EMBEDDING_MODEL={model}: cannot be loaded: {reason}") from error
+        self._model.eval()
+        specials = self._model.tokenizer.num_special_tokens_to_add()
+        self._window = max((self._model.max_seq_length or _LONGEST_WINDOW) - specials, 1)
+        [probe] = self._encoded(["a"])
+        self._dimension = len(probe)
+        self.name = f"{Path(model).name}@{self._fingerprint()}"
+
+    @property
+    def dimension(self) -> int:
+        return self._dimension
+
+    def vectors(self, texts: Sequence[str]) -> list["array[float]"]:
+        windows = [window for number, text in enumerate(texts) for window in self._windows(number, text)]
+        encoded = self._encoded([text for _, _, text in windows])
+        of_text = groupby(zip(windows, encoded, strict=True), key=lambda pair: pair[0][0])
+        return [_mean([(length, vector) for (_, length, _), vector in group]) for _, group in of_text]
+
+    def _windows(self, number: int, text: str) -> list[Window]:
+        spans = self._model.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
+        )["offset_mapping"]
+        if len(spans) <= self._window:
+            return [(number, max(len(spans), 1), text)]
+        parts = [spans[start : start + self._window] for start in range(0, len(spans), self._window)]
+        return [(number, len(part), text[part[0][0] : part[-1][1]]) for part in parts]
+
+    def _encoded(self, texts: list[str]) -> NDArray[np.float32]:
+        if not texts:
+            return np.empty((0, 0), dtype=np.float32)
+        vectors = self._model.encode(texts, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False)
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _fingerprint(self) -> str:
+        """Of all that decides a vector: weights, tokenizer, windows, prompts."""
+        digest = sha256(self._model.tokenizer.backend_tokenizer.to_str().encode())
+        digest.update(repr((self._window, self._model.prompts, self._model.default_prompt_name)).encode())
+        for name, tensor in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().float().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+
+def _mean(windows: list[tuple[int, NDArray[np.float32]]]) -> "array[float]":
+    if len(windows) == 1:
+        return array("f", windows[0][1].tobytes())
+    total: Any = sum((length * vector for length, vector in windows), start=np.float32(0))
+    return array("f", (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32).tobytes())

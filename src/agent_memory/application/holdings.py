@@ -1,0 +1,303 @@
+"""What agents hold: the book of agents, written down at every change, over the whereabouts of their blocks.
+
+On the engine's thread. Whatever is asked is answered at once, from memory.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from agent_memory.application.whereabouts import Tier, Whereabouts, mb
+from agent_memory.domain.errors import Conflict, Unavailable
+from agent_memory.domain.kv.agents import Agent, AgentBook, AgentName, Usage
+from agent_memory.domain.kv.block import BlockHash, CacheBlock, Namespace, Part
+from agent_memory.domain.kv.turn import Turn, TurnId
+from agent_memory.ports.agents import AgentStore, Origin
+
+log = logging.getLogger(__name__)
+
+_PINNABLE = 2  # one part in so many of a budget; the rest is for those who come and go
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Where an agent's blocks are. In `own_bytes` (nobody else's) and `shared_bytes` a block that lies in both tiers
+    counts once. `restorable` tokens of its last turn need no reading by the model that is loaded; None without one.
+    """
+
+    blocks: int
+    memory_blocks: int
+    disk_blocks: int
+    both_blocks: int
+    memory_bytes: int
+    disk_bytes: int
+    own_bytes: int
+    shared_bytes: int
+    restorable: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`agents` are those of one tenant; the rest is everybody's."""
+
+    origin: Origin
+    memory: Tier
+    disk: Tier
+    agents: int
+    pinned_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    agent: Agent
+    holding: Holding
+
+
+class Holdings:
+    """`origin` is the model that is loaded, and the geometry of its cache; without one, the blocks of all models can be
+    looked after, but neither restored nor exported. `running` are the engine's turns, which it moves in and out.
+    """
+
+    def __init__(
+        self,
+        blocks: Whereabouts,
+        store: AgentStore,
+        origin: Origin | None,
+        *,
+        running: Mapping[TurnId, Turn] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.blocks = blocks
+        self._store = store
+        self._origin = origin
+        self._running = running if running is not None else {}
+        self._clock = clock
+        self._book = AgentBook(store.load())
+        self._pins: dict[BlockHash, int] = {}
+        self._pin()
+
+    @property
+    def origin(self) -> Origin:
+        """Raises Unavailable when no model is loaded."""
+        if self._origin is None:
+            raise Unavailable("no language model is loaded, and this needs to know which")
+        return self._origin
+
+    def root(self, tenant: str) -> BlockHash:
+        return Namespace(tenant, *self.origin).root
+
+    # --- turns ---
+
+    def heard(self, turn: Turn) -> None:
+        """A turn has ended, and what is kept of it is kept."""
+        if turn.agent is None or not turn.stored:
+            return
+        now = self._clock()
+        agent = self._book.find(turn.agent)
+        if agent is not None and agent.expired(now):
+            self._remove(agent)
+            agent = None
+        agent = agent or Agent(turn.agent, now, now)
+        chain = tuple(block.hash for block in turn.chain)
+        usage = Usage(chain, turn.kept, turn.prompt_tokens, turn.cached_tokens or 0, turn.generated)
+        existing = {block for block in agent.blocks if self.blocks.exists(block)}
+        try:
+            self._enter(agent.used(usage, now, existing))
+        except Unavailable as error:
+            log.warning("an agent is known until the end of this process only: %s", error)
+
+    def speaking(self, name: AgentName) -> bool:
+        return any(turn.agent == name and turn.finish is None for turn in self._running.values())
+
+    def settling(self, tenant: str, agent_id: str | None = None) -> bool:
+        """Whether a turn of this agent, or of any of the tenant's, was answered and is still being put away."""
+        ending = (turn.agent for turn in self._running.values() if turn.finish is not None and turn.agent is not None)
+        return any(name.tenant == tenant and agent_id in {None, name.id} for name in ending)
+
+    # --- the book ---
+
+    def __len__(self) -> int:
+        return len(self._book)
+
+    def get(self, name: AgentName) -> Held:
+        """Raises NotFound, also for what has expired."""
+        agent = self._book.find(name)
+        if agent is not None and agent.expired(self._clock()):
+            self._remove(agent)
+        return self._held(self._book.get(name))
+
+    def overview(self, tenant: str) -> Overview:
+        self.expire()
+        return Overview(self.origin, *self.blocks.tiers(), self._book.count(tenant), self.pinned_bytes)
+
+    def page(self, tenant: str, after: str | None, limit: int) -> list[Held]:
+        self.expire()
+        return [self._held(agent) for agent in self._book.page(tenant, after, limit)]
+
+    def refuse_known(self, name: AgentName) -> None:
+        """Raises Conflict when there is one of this name."""
+        self.expire()
+        self._book.refuse_known(name)
+
+    def create(self, name: AgentName, ttl: timedelta | None = None) -> Held:
+        """Raises Conflict when there is one of this name."""
+        self.refuse_known(name)
+        now = self._clock()
+        return self._enter(Agent(name, now, now, ttl=ttl))
+
+    def fork(self, name: AgentName, into: AgentName) -> Held:
+        """Raises NotFound or Conflict."""
+        agent = self.get(name).agent
+        self.refuse_known(into)
+        return self._enter(agent.fork(into, self._clock()))
+
+    def adopt(self, name: AgentName, chain: tuple[BlockHash, ...], tokens: int) -> Held:
+        """A new agent whose blocks came from elsewhere. Raises Conflict when there is one of this name."""
+        self.refuse_known(name)
+        now = self._clock()
+        return self._enter(Agent(name, now, now, chain, tokens))
+
+    def limit(self, name: AgentName, ttl: timedelta | None) -> Held:
+        """Its time is counted from its last use, which this is."""
+        return self._enter(replace(self.get(name).agent, ttl=ttl, last_used=self._clock()))
+
+    def expire(self) -> int:
+        """Remove all whose time is over; how many that were."""
+        over = self._book.expired(self._clock())
+        for agent in over:
+            self._remove(agent)
+        return len(over)
+
+    def remove(self, name: AgentName) -> int:
+        """Raises NotFound, or Conflict while it speaks. How many blocks went with it."""
+        agent = self.get(name).agent
+        if self.speaking(name):
+            raise Conflict(f"agent {name.id!r} is in the middle of a turn; end that first")
+        return self._remove(agent)
+
+    def cool(self, name: AgentName) -> Held:
+        """Let its own blocks, unless they are pinned, out of memory; on disk they stay."""
+        for block in self.get(name).agent.blocks:
+            if self._book.users(block) == 1 and block not in self._pins:
+                self.blocks.cool(block)
+        return self.get(name)
+
+    def parts(self, name: AgentName) -> list[tuple[CacheBlock, Part]]:
+        """Every part of its blocks that can be reached, parents first."""
+        return self.blocks.parts(self.get(name).agent.blocks, self.root(name.tenant))
+
+    def _enter(self, agent: Agent) -> Held:
+        """Into the book, and on disk. Raises Unavailable when it did not get there."""
+        before = self._book.find(agent.name)
+        self._book.enter(agent)
+        if agent.pinned or (before and before.pinned):
+            self._pin()
+        try:
+            self._store.put(agent)
+            for surplus in self._book.surplus() if before is None else ():
+                self._store.delete(surplus.name)
+                self._book.strike(surplus.name)
+        except OSError as error:
+            raise Unavailable(str(error)) from error
+        return self._held(agent)
+
+    def _remove(self, agent: Agent) -> int:
+        try:
+            self._store.delete(agent.name)
+        except OSError as error:
+            raise Unavailable(str(error)) from error
+        self._book.strike(agent.name)
+        if agent.pinned:
+            self._pin()
+        return self.discard(agent.blocks)
+
+    def discard(self, blocks: Iterable[BlockHash]) -> int:
+        """Forget those that nobody needs; how many there were."""
+        discarded = 0
+        for block in self.blocks.children_first(blocks):
+            if not self._needed(block):
+                discarded += self.blocks.exists(block)
+                self.blocks.forget(block)
+        return discarded
+
+    def collect(self) -> int:
+        """Forget the blocks that no chain leads to; how many there were."""
+        lost = self.blocks.unreachable()
+        for block in lost:
+            self.blocks.forget(block)
+        return len(lost)
+
+    def clear(self) -> tuple[int, int]:
+        """Remove every agent of every tenant, and every block that no running turn stands on; how many of each."""
+        agents = list(self._book)
+        theirs = sum(self._remove(agent) for agent in agents)
+        return len(agents), theirs + self.discard(self.blocks.known())
+
+    def _needed(self, block: BlockHash) -> bool:
+        """Whether another agent has it, a running turn stands on it, or another conversation goes on from it."""
+        in_use = any(block == each.hash for turn in self._running.values() for each in turn.chain)
+        return bool(self._book.users(block)) or in_use or self.blocks.leads_on(block)
+
+    def _held(self, agent: Agent) -> Held:
+        places = [(self.blocks.memory(block), self.blocks.disk(block)) for block in agent.blocks]
+        own = [max(place) for place, block in zip(places, agent.blocks, strict=True) if self._book.users(block) == 1]
+        holding = Holding(
+            blocks=sum(any(place) for place in places),
+            memory_blocks=sum(memory > 0 for memory, _ in places),
+            disk_blocks=sum(disk > 0 for _, disk in places),
+            both_blocks=sum(all(place) for place in places),
+            memory_bytes=sum(memory for memory, _ in places),
+            disk_bytes=sum(disk for _, disk in places),
+            own_bytes=sum(own),
+            shared_bytes=sum(map(max, places)) - sum(own),
+            restorable=self._restorable(agent),
+        )
+        return Held(agent, holding)
+
+    def _restorable(self, agent: Agent) -> int | None:
+        return self.blocks.restorable(agent.blocks, self.root(agent.name.tenant)) if self._origin else None
+
+    # --- pins ---
+
+    @property
+    def pinned_bytes(self) -> int:
+        return sum(self._pins.values())
+
+    def pin(self, name: AgentName) -> Held:
+        """Raises Conflict, and pins nothing, when it is more than may be pinned."""
+        agent = self.get(name).agent
+        more = sum(self.blocks.size(block) for block in agent.blocks if not self._book.pinned(block))
+        if self.pinned_bytes + more > self._pinnable:
+            raise Conflict(
+                f"agent {name.id!r} cannot be pinned: its blocks take {mb(more)} more, {mb(self.pinned_bytes)} are "
+                f"pinned, and {mb(self._pinnable)} may be, half of the smaller of the memory and disk budgets"
+            )
+        return self._enter(replace(agent, pinned=True))
+
+    def unpin(self, name: AgentName) -> Held:
+        return self._enter(replace(self.get(name).agent, pinned=False))
+
+    @property
+    def _pinnable(self) -> int:
+        return self.blocks.budget // _PINNABLE
+
+    def _pin(self) -> None:
+        """Tell the tiers what is to stay. A pinned agent that has outgrown what may be pinned loses its ends first."""
+        sizes = {block: self._pins.get(block) or self.blocks.size(block) for block in self._book.pins}
+        if sum(sizes.values()) > self._pinnable:
+            log.warning("pinned agents take %s, %s may be pinned", mb(sum(sizes.values())), mb(self._pinnable))
+            sizes = dict(_fitting(sizes, self._pinnable))
+        self._pins = sizes
+        self.blocks.pin(sizes)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def _fitting(sizes: Mapping[BlockHash, int], room: int) -> Iterator[tuple[BlockHash, int]]:
+    for block, nbytes in sizes.items():
+        room -= nbytes
+        if room < 0:
+            return
+        yield block, nbytes

@@ -1,0 +1,40 @@
+"""Requests that may be repeated: the same key and request get the same answer, whoever asks again and whenever.
+
+The work must bear being done twice: a request that was cut off, or is asked anew while it runs, is done again.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import Scope
+from agent_memory.ports.answers import AnswerBook
+
+FIELD = "Idempotency-Key"
+LONGEST_KEY = 255
+_KEPT = timedelta(hours=24)
+
+
+class Idempotency:
+    def __init__(self, book: AnswerBook) -> None:
+        self._book = book
+
+    async def once(self, key: str, request: str, scope: Scope, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
+        """The answer, and whether it is one that was given before. Raises InvalidInput if the key is another
+        request's; what the work raises leaves the key free.
+        """
+        claim = await self._book.claim(key, request, scope)
+        if claim.request != request:
+            raise InvalidInput(FIELD, "was used for another request: a new request needs a new key")
+        if claim.answer is not None:
+            return claim.answer, True
+        try:
+            answer = await work()
+        except BaseException:
+            await self._book.release(key)
+            raise
+        return await self._book.settle(key, answer), False
+
+    async def purge(self) -> int:
+        """Forget the keys of yesterday."""
+        return await self._book.purge(_KEPT)

@@ -1,0 +1,162 @@
+"""Remembering with care: ids that clients give, and memories that say what is known already. One, or many at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict, Unpack
+from uuid import uuid4
+
+from agent_memory.application.memory_keeping import Fields, said
+from agent_memory.domain.errors import Conflict, InvalidInput
+from agent_memory.domain.semantic.duplicates import (
+    Likeness,
+    OnNearDuplicate,
+    Remembered,
+    parse_on_near_duplicate,
+    reinforced,
+    tells_nothing_new,
+)
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope, parse_memory_id
+from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
+
+MOST_KEPT_AT_ONCE = 500
+
+
+class NewFields(Fields, total=False):
+    """What is said of a new memory. An id that is known already brings back what is kept under it."""
+
+    id: MemoryId | str
+
+
+class Whose(TypedDict):
+    agent_id: str
+    user_id: str
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Remembering:
+    """One for the whole application; store and archive are the same place."""
+
+    def __init__(
+        self,
+        store: MemoryStore,
+        archive: MemoryArchive,
+        embedder: Embedder,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._store = store
+        self._archive = archive
+        self._embedder = embedder
+        self._clock = clock
+
+    async def remember(
+        self,
+        fields: NewFields,
+        on_near_duplicate: OnNearDuplicate | str = OnNearDuplicate.KEEP,
+        **whose: Unpack[Whose],
+    ) -> Remembered:
+        """Keep a memory and tell which others say nearly the same; or, if asked to, reinforce such a one instead."""
+        wish = parse_on_near_duplicate(on_near_duplicate)
+        memory = _new(Scope(**whose), self._clock(), fields)
+        [embedding] = await self._embedder.embed([memory.content])
+        return await self._keep(memory, embedding, wish)
+
+    async def remember_many(
+        self,
+        memories: Sequence[NewFields | InvalidInput],
+        on_near_duplicate: OnNearDuplicate | str = OnNearDuplicate.KEEP,
+        **whose: Unpack[Whose],
+    ) -> list[Remembered | InvalidInput | Conflict]:
+        """Keep all that can be kept, in one commit; for each of the others, in its place, what is wrong with it.
+
+        What a caller found wrong already stands for its memory, and comes back in its place. Only memories of the
+        very same words are reported, unless near ones are to be reinforced: then each is kept by itself.
+        """
+        if not 1 <= len(memories) <= MOST_KEPT_AT_ONCE:
+            raise InvalidInput("memories", f"must be 1 to {MOST_KEPT_AT_ONCE}, are {len(memories)}")
+        wish = parse_on_near_duplicate(on_near_duplicate)
+        outcomes = _read(Scope(**whose), self._clock(), memories)
+        sound = [outcome for outcome in outcomes if isinstance(outcome, Memory)]
+        entries = list(zip(sound, await self._embedder.embed([m.content for m in sound]), strict=True))
+        if wish is OnNearDuplicate.KEEP:
+            kept = await self._keep_many(entries)
+        else:
+            kept = [await self._kept(memory, embedding, wish) for memory, embedding in entries]
+        each = iter(kept)
+        return [next(each) if isinstance(outcome, Memory) else outcome for outcome in outcomes]
+
+    async def _kept(self, memory: Memory, embedding: Embedding, wish: OnNearDuplicate) -> Remembered | Conflict:
+        try:
+            return await self._keep(memory, embedding, wish)
+        except Conflict as conflict:
+            return conflict
+
+    async def _keep(self, memory: Memory, embedding: Embedding, wish: OnNearDuplicate) -> Remembered:
+        reinforcing = wish is OnNearDuplicate.REINFORCE
+        near = await self._archive.alike(memory, embedding, self._clock(), thorough=reinforcing)
+        if reinforcing:
+            for known in near:
+                if tells_nothing_new(memory, known) and (again := await self._reinforce(known, memory)):
+                    return Remembered(again, added=False, near=tuple(like for like in near if like is not known))
+        if await self._store.add(memory, embedding):
+            return Remembered(memory, added=True, near=tuple(near))
+        return await self._known(memory)
+
+    async def _reinforce(self, known: Likeness, memory: Memory) -> Memory | None:
+        """None: somebody else changed it just now."""
+        again = reinforced(known.memory, memory)
+        return again if await self._archive.replace(again, None, known.memory.version) else None
+
+    async def _keep_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[Remembered | Conflict]:
+        if not entries:
+            return []
+        scope, now = entries[0][0].scope, self._clock()
+        twins = {twin.content: twin for twin in await self._archive.twins(scope, [m.content for m, _ in entries], now)}
+        new = await self._archive.add_many(entries)
+        kept: list[Remembered | Conflict] = []
+        for (memory, _), added in zip(entries, new, strict=True):
+            if added:
+                twin = twins.setdefault(memory.content, memory)
+                near = () if twin is memory else (Likeness(twin, 1.0),)
+                kept.append(Remembered(memory, added=True, near=near))
+            else:
+                kept.append(await self._known_or_not(memory))
+        return kept
+
+    async def _known_or_not(self, memory: Memory) -> Remembered | Conflict:
+        try:
+            return await self._known(memory)
+        except Conflict as conflict:
+            return conflict
+
+    async def _known(self, memory: Memory) -> Remembered:
+        """What is kept under an id that was given before."""
+        known = await self._archive.get(memory.id, memory.scope.agent_id, memory.scope.user_id)
+        if known is None or known.content != memory.content:
+            raise Conflict(f"id: {memory.id} is that of another memory")
+        return Remembered(known, added=False)
+
+
+def _read(scope: Scope, now: datetime, memories: Sequence[NewFields | InvalidInput]) -> list[Memory | InvalidInput]:
+    # A microsecond apart, they keep the order in which they were told.
+    moments = (now + timedelta(microseconds=number) for number in range(len(memories)))
+    return [_new_or_not(scope, moment, fields) for moment, fields in zip(moments, memories, strict=True)]
+
+
+def _new_or_not(scope: Scope, now: datetime, fields: NewFields | InvalidInput) -> Memory | InvalidInput:
+    if isinstance(fields, InvalidInput):
+        return fields
+    try:
+        return _new(scope, now, fields)
+    except InvalidInput as error:
+        return error
+
+
+def _new(scope: Scope, now: datetime, fields: NewFields) -> Memory:
+    if "content" not in fields:
+        raise InvalidInput("content", "is missing")
+    memory_id = parse_memory_id(fields["id"], "id") if "id" in fields else MemoryId(uuid4())
+    return replace(said(Memory(memory_id, scope, fields["content"], now), fields), version=1)

@@ -1,0 +1,64 @@
+"""When two memories say the same, and what becomes of the older when it is told again."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.facts import says_no_more
+from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory
+
+NEAR = 0.9  # cosine from which a memory is reported as a near-duplicate
+NEARLY = 0.9999  # the most that two different texts may have
+MOST_REPORTED = 5
+_REINFORCEMENT = 0.25  # importance
+
+
+class OnNearDuplicate(StrEnum):
+    """What to do with a memory that says what is known: keep it as well, or reinforce the one that is known."""
+
+    KEEP = "keep"
+    REINFORCE = "reinforce"
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """A memory that says nearly the same; 1: the very same words."""
+
+    memory: Memory
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The memory that now tells it, whether it is a new one, and which others say nearly the same."""
+
+    memory: Memory
+    added: bool
+    near: tuple[Likeness, ...] = ()
+
+
+def parse_on_near_duplicate(name: str) -> OnNearDuplicate:
+    try:
+        return OnNearDuplicate(name)
+    except ValueError:
+        known = ", ".join(OnNearDuplicate)
+        raise InvalidInput("on_near_duplicate", f"must be one of {known}, is {str(name)[:40]!r}") from None
+
+
+def tells_nothing_new(memory: Memory, known: Likeness) -> bool:
+    """Near is not enough: "door 2" and "door 3" are near. Its facts must all be known, and of the same kind."""
+    if known.memory.memory_type is not memory.memory_type:
+        return False
+    return known.similarity == 1 or says_no_more(memory.content, known.memory.content)
+
+
+def reinforced(known: Memory, again: Memory) -> Memory:
+    """The next version of what is known: more important, with the tags of both, and no end before either's."""
+    ends = (known.expires_at, again.expires_at)
+    return replace(
+        known,
+        importance=min(max(known.importance, again.importance) + _REINFORCEMENT, GREATEST_IMPORTANCE),
+        tags=known.tags | again.tags,
+        expires_at=None if None in ends else max(end for end in ends if end is not None),
+        version=known.version + 1,
+    )

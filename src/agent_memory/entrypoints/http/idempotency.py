@@ -1,0 +1,57 @@
+"""`Idempotency-Key`: a request that is sent again with the key of the first gets the answer of the first.
+
+A key belongs to its caller: to the API key and the agent that sent it.
+"""
+
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Annotated
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from litestar import Response
+from litestar.params import HeaderParameter
+from msgspec import Struct, json
+
+from agent_memory.application.idempotency import FIELD, LONGEST_KEY
+from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import Scope
+from agent_memory.entrypoints.http.given import AnyRequest
+
+IdempotencyKey = Annotated[str | None, HeaderParameter(name=FIELD)]
+
+
+class _Answered(Struct):
+    status: int
+    body: str
+
+
+async def answer_once(
+    request: AnyRequest,
+    application: Application,
+    scope: Scope,
+    work: Callable[[UUID | None], Awaitable[tuple[int, Struct]]],
+) -> Response[bytes]:
+    """The work's status and body as an answer. With a key, the work hears a UUID that is the same for every attempt."""
+    key = request.headers.get(FIELD)
+    if key is None:
+        status, body = await work(None)
+        return _response(_Answered(status, json.encode(body).decode()))
+    if not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise InvalidInput(FIELD, f"must be 1 to {LONGEST_KEY} printable ASCII characters")
+    caller = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
+    name = sha256(json.encode([caller, scope.agent_id, key])).hexdigest()
+
+    async def written() -> str:
+        status, body = await work(uuid5(NAMESPACE_URL, name))
+        return json.encode(_Answered(status, json.encode(body).decode())).decode()
+
+    digest = sha256(request.scope["path"].encode() + b"\0" + await request.body()).hexdigest()
+    answer, replayed = await application.idempotency.once(name, digest, scope, written)
+    return _response(json.decode(answer, type=_Answered), {"Idempotency-Replayed": "true"} if replayed else {})
+
+
+def _response(answered: _Answered, headers: dict[str, str] | None = None) -> Response[bytes]:
+    return Response(
+        answered.body.encode(), status_code=answered.status, media_type="application/json", headers=headers or {}
+    )

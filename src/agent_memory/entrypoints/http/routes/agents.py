@@ -1,0 +1,196 @@
+"""Agents over HTTP: make, list, look at, pin, limit, warm, fork, export, import, speak, remove."""
+
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, BinaryIO
+from uuid import uuid4
+
+from litestar import delete, get, post, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Stream
+
+from agent_memory.application.conversation import Delta, Finish, Message, Prompt, Sampling
+from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import GenerationFailed
+from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, problems, seconds_allowed
+from agent_memory.entrypoints.http.limits import BodyTooLarge
+from agent_memory.entrypoints.http.streaming import while_connected
+from agent_memory.entrypoints.http.whole_names import IMPORT, agent_in_path
+from agent_memory.entrypoints.http.wire import agents as wire
+from agent_memory.entrypoints.http.wire.decoding import StrictJSON
+
+BUNDLE = "application/x-tar"
+
+AgentPath = FromPath[str]
+NewId = Annotated[str | None, QueryParameter(name="agent_id", min_length=1, max_length=256)]
+Cursor = Annotated[str | None, QueryParameter(name="cursor", max_length=2048)]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=200)]
+_TAGS = ["agents"]
+
+
+@post("/v1/agents", dto=StrictJSON[wire.NewAgent], return_dto=None, responses=problems(409, 413), tags=_TAGS)
+async def create_agent(data: JSONBody[wire.NewAgent], application: GivenApplication) -> wire.AgentAnswer:
+    """Make an agent before its first turn; a turn that names one makes it as well."""
+    name = AgentName.of(DEFAULT_TENANT, data.agent_id or uuid4().hex)
+    return wire.from_held(await application.agents.create(name, data.ttl_seconds, pinned=data.pinned))
+
+
+@get("/v1/agents", responses=problems(), tags=_TAGS)
+async def list_agents(application: GivenApplication, cursor: Cursor = None, limit: Limit = 50) -> wire.AgentsAnswer:
+    """The agents in the order of their ids, page by page."""
+    return wire.from_page(await application.agents.list(DEFAULT_TENANT, cursor, limit))
+
+
+@get("/v1/agents/{agent_id:str}", responses=problems(404), tags=_TAGS)
+async def get_agent(agent_id: AgentPath, application: GivenApplication) -> wire.AgentAnswer:
+    """What it did, and where its blocks are."""
+    return wire.from_held(await application.agents.get(agent_in_path(agent_id)))
+
+
+@delete("/v1/agents/{agent_id:str}", responses=problems(404, 409), tags=_TAGS)
+async def remove_agent(
+    agent_id: AgentPath, application: GivenApplication, *, evict_only: FromQuery[bool] = False
+) -> None:
+    """Remove the agent, and the blocks that nobody else needs; with `evict_only`, only let them out of memory."""
+    name = agent_in_path(agent_id)
+    if evict_only:
+        await application.agents.cool(name)
+    else:
+        await application.agents.remove(name)
+
+
+@post("/v1/agents/{agent_id:str}/pin", status_code=200, responses=problems(404, 409), tags=_TAGS)
+async def pin_agent(agent_id: AgentPath, application: GivenApplication) -> wire.AgentAnswer:
+    """Its blocks stay in every tier they are in, those of later turns too. At most half of a budget may be pinned."""
+    return wire.from_held(await application.agents.pin(agent_in_path(agent_id)))
+
+
+@post("/v1/agents/{agent_id:str}/unpin", status_code=200, responses=problems(404), tags=_TAGS)
+async def unpin_agent(agent_id: AgentPath, application: GivenApplication) -> wire.AgentAnswer:
+    """Its blocks go in their turn again."""
+    return wire.from_held(await application.agents.unpin(agent_in_path(agent_id)))
+
+
+@put(
+    "/v1/agents/{agent_id:str}/ttl",
+    dto=StrictJSON[wire.TimeToLive],
+    return_dto=None,
+    responses=problems(404, 413),
+    tags=_TAGS,
+)
+async def limit_agent(
+    agent_id: AgentPath, data: JSONBody[wire.TimeToLive], application: GivenApplication
+) -> wire.AgentAnswer:
+    """So long after its last use it goes, pinned or not, and its own blocks with it; null: it stays."""
+    return wire.from_held(await application.agents.limit(agent_in_path(agent_id), data.ttl_seconds))
+
+
+@post("/v1/agents/{agent_id:str}/warm", status_code=200, responses=problems(404, 409), tags=_TAGS)
+async def warm_agent(agent_id: AgentPath, application: GivenApplication) -> wire.WarmAnswer:
+    """Bring its blocks from disk into memory, so that its next turn begins at once."""
+    return wire.from_warmth(await application.agents.warm(agent_in_path(agent_id)))
+
+
+@post(
+    "/v1/agents/{agent_id:str}/fork",
+    dto=StrictJSON[wire.Fork],
+    return_dto=None,
+    responses=problems(404, 409, 413),
+    tags=_TAGS,
+)
+async def fork_agent(agent_id: AgentPath, data: JSONBody[wire.Fork], application: GivenApplication) -> wire.AgentAnswer:
+    """Another agent that goes on from the same blocks. Nothing is copied."""
+    into = AgentName.of(DEFAULT_TENANT, data.agent_id or uuid4().hex)
+    return wire.from_held(await application.agents.fork(agent_in_path(agent_id), into))
+
+
+@get(
+    "/v1/agents/{agent_id:str}/export",
+    responses={
+        200: ResponseSpec(bytes, description="The file", media_type=BUNDLE, generate_examples=False),
+        **problems(404, 409),
+    },
+    tags=_TAGS,
+)
+async def export_agent(agent_id: AgentPath, application: GivenApplication) -> Stream:
+    """The agent as one file, which another machine with the same model can take in. Its end proves it whole."""
+    pieces = application.agents.export(agent_in_path(agent_id))
+    first = await anext(pieces)
+    headers = {"Content-Disposition": 'attachment; filename="agent.tar"'}
+    return Stream(_rest(first, pieces), media_type=BUNDLE, headers=headers)
+
+
+@post(IMPORT, responses=problems(409, 413), tags=_TAGS)
+async def import_agent(
+    request: AnyRequest, application: GivenApplication, agent_id: NewId = None
+) -> wire.ArrivalAnswer:
+    """Take in what `export` made, under its own id or another. A file that is damaged in any way is refused whole, and
+    so is that of another model.
+    """
+    limit = application.settings.cache.disk_budget_mb << 20
+    with tempfile.TemporaryFile(dir=application.settings.data_folder) as file:
+        await _receive(request, file, limit)
+        return wire.from_arrival(await application.agents.load(file, DEFAULT_TENANT, agent_id))
+
+
+@post(
+    "/v1/agents/{agent_id:str}/generate",
+    dto=StrictJSON[wire.GenerateRequest],
+    return_dto=None,
+    status_code=200,
+    responses=problems(404, 413, 429, 504),
+    tags=_TAGS,
+)
+async def generate(
+    agent_id: AgentPath, data: JSONBody[wire.GenerateRequest], request: AnyRequest, application: GivenApplication
+) -> wire.GenerateAnswer:
+    """One question and its answer, as a turn of this agent: what chat does with one message and its id."""
+    plan, name = application.plan, agent_in_path(agent_id)
+    temperature = plan.temperature if data.temperature is None else data.temperature
+    prompt = Prompt(
+        (Message("user", data.prompt),),
+        Sampling(temperature, plan.top_p),
+        data.max_tokens,
+        seconds=seconds_allowed(request),
+        agent=name,
+        stored=not data.no_store,
+    )
+    return await while_connected(request.receive, _generate(application, prompt, name))
+
+
+async def _generate(application: Application, prompt: Prompt, name: AgentName) -> wire.GenerateAnswer:
+    parts = []
+    async with aclosing(application.models.ready().reply(prompt)) as reply:
+        async for piece in reply:
+            match piece:
+                case Delta(text):
+                    parts.append(text)
+                case Finish() as finish:
+                    tokens = (await application.agents.get(name)).agent.tokens if prompt.stored else 0
+                    return wire.GenerateAnswer(
+                        text="".join(parts),
+                        tokens_generated=finish.completion_tokens,
+                        finish_reason=finish.reason,
+                        cached_tokens=finish.cached_tokens,
+                        cache_size_tokens=tokens,
+                    )
+    raise GenerationFailed("the answer ended without a reason")
+
+
+async def _rest(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(pieces):
+        yield first
+        async for piece in pieces:
+            yield piece
+
+
+async def _receive(request: AnyRequest, file: BinaryIO, limit: int) -> None:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(limit)
+        file.write(chunk)

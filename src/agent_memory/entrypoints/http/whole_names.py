@@ -1,0 +1,66 @@
+"""Agents' names in HTTP: any text, in a header or in a segment of a path, and never mistaken for another.
+
+A segment is what was sent between two slashes, undecoded: so an id may hold slashes itself.
+"""
+
+from base64 import b64decode, urlsafe_b64encode
+from urllib.parse import quote, unquote
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+
+AGENT_HEADER = "X-Agent-ID"
+AGENTS = "/v1/agents/"
+IMPORT = AGENTS + "import"  # as a POST; an agent may be called so too
+
+
+class WholeNames:
+    """Around the routing. Below these paths a handler's path parameters are as they were sent, and it decodes them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and scope["path"].startswith(AGENTS):
+            path = scope["raw_path"].decode("latin-1")
+            taken = path == IMPORT and scope["method"] != "POST"
+            scope["path"] = AGENTS + _encoded("import") if taken else path
+        await self._app(scope, receive, send)
+
+
+def agent_in_header(given: str | None) -> AgentName | None:
+    """Whom X-Agent-ID names; it may be UTF-8, or Latin-1 as HTTP once had it. An empty one names nobody."""
+    if not given:
+        return None
+    sent = given.encode("latin-1")
+    try:
+        return AgentName.of(DEFAULT_TENANT, sent.decode(), AGENT_HEADER)
+    except UnicodeDecodeError:
+        return AgentName.of(DEFAULT_TENANT, given, AGENT_HEADER)
+
+
+def agent_in_path(segment: str) -> AgentName:
+    """Percent-encoded; or `~` and the id in base64url, for what no path can hold: clients take `.` and `..` out."""
+    try:
+        name = _decoded(segment[1:]) if segment.startswith("~") else unquote(segment, errors="strict")
+    except ValueError:
+        raise InvalidInput("agent_id", "is neither percent-encoded UTF-8 nor ~ and base64url") from None
+    return AgentName.of(DEFAULT_TENANT, name)
+
+
+def segment_of(agent_id: str) -> str:
+    """What `agent_in_path` reads back."""
+    if agent_id in (".", "..") or agent_id.startswith("~"):
+        return _encoded(agent_id)
+    return quote(agent_id, safe="")
+
+
+def _encoded(agent_id: str) -> str:
+    return "~" + urlsafe_b64encode(agent_id.encode()).decode().rstrip("=")
+
+
+def _decoded(told: str) -> str:
+    return b64decode(told.rstrip("=") + "=" * (-len(told.rstrip("=")) % 4), b"-_", validate=True).decode()

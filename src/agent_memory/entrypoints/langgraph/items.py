@@ -1,0 +1,129 @@
+"""LangGraph's items as memories, and back: what is searched is the memory's content, the item is in its metadata."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import NAMESPACE_URL, uuid5
+
+from langgraph.store.base import Item, MatchCondition, PutOp, SearchItem, SearchOp, get_text_at_path, tokenize_path
+
+from agent_memory.application.memory_keeping import Fields
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.filters import Compares, Equals, Every, Exists, Filter, Not, Order
+from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.selection import Selection
+
+_ORDERS = {"$lt": Order.LESS, "$lte": Order.AT_MOST, "$gt": Order.GREATER, "$gte": Order.AT_LEAST}
+
+
+def memory_id(scope: Scope, namespace: tuple[str, ...], key: str) -> MemoryId:
+    """Namespace and key decide it, so that whoever puts an item again finds it."""
+    name = json.dumps([scope.agent_id, scope.user_id, list(namespace), key])
+    return MemoryId(uuid5(NAMESPACE_URL, f"urn:agent-memory:langgraph:{name}"))
+
+
+def fields_of(op: PutOp, default_paths: Sequence[str], now: datetime) -> Fields:
+    text = _indexed_text(op, default_paths)
+    return {
+        # What is searched; the value itself is whole, however long.
+        "content": (text or op.key or "-")[:LONGEST_CONTENT],
+        "memory_type": "semantic",
+        "metadata": {
+            "namespace": list(op.namespace),
+            "key": op.key,
+            "value": dict(op.value or {}),
+            "searchable": bool(text),
+            "ttl": op.ttl,
+            "updated_at": now.isoformat(),
+        },
+        "expires_at": None if op.ttl is None else now + timedelta(minutes=op.ttl),
+    }
+
+
+def renewed_end(memory: Memory, now: datetime) -> datetime | None:
+    """When an item that is read now ends; None: it need not be told, at most a tenth of its time has gone."""
+    ttl = memory.metadata.get("ttl")
+    if not isinstance(ttl, int | float) or memory.expires_at is None:
+        return None
+    life = timedelta(minutes=ttl)
+    return now + life if memory.expires_at - now < 0.9 * life else None
+
+
+def item_of(memory: Memory) -> Item:
+    return Item(**_parts(memory))
+
+
+def found_item_of(memory: Memory, score: float | None = None) -> SearchItem:
+    return SearchItem(**_parts(memory), score=score)
+
+
+def namespace_of(memory: Memory) -> tuple[str, ...]:
+    namespace: Any = memory.metadata["namespace"]
+    return tuple(namespace)
+
+
+def selection_of(op: SearchOp) -> Selection:
+    under: list[Filter] = [Equals(("namespace", str(place)), label) for place, label in enumerate(op.namespace_prefix)]
+    meant = [_condition(("value", key), value) for key, value in (op.filter or {}).items()]
+    searched: list[Filter] = [Equals(("searchable",), value=True)] if op.query else []
+    return Selection(metadata=Every((Exists(("namespace",)), *under, *meant, *searched)))
+
+
+def listed(
+    namespaces: set[tuple[str, ...]], conditions: Sequence[MatchCondition], max_depth: int | None
+) -> list[tuple[str, ...]]:
+    matching = {each for each in namespaces if all(_matches(each, condition) for condition in conditions)}
+    return sorted({each[:max_depth] for each in matching})
+
+
+def _parts(memory: Memory) -> dict[str, Any]:
+    metadata: Mapping[str, Any] = memory.metadata
+    return {
+        "namespace": namespace_of(memory),
+        "key": metadata["key"],
+        "value": dict(metadata["value"]),
+        "created_at": memory.created_at,
+        "updated_at": max(memory.created_at, datetime.fromisoformat(metadata["updated_at"]).astimezone(UTC)),
+    }
+
+
+def _indexed_text(op: PutOp, default_paths: Sequence[str]) -> str:
+    if op.index is False:
+        return ""
+    paths = default_paths if op.index is None else op.index
+    tokenized = (path if path == "$" else tokenize_path(path) for path in paths)
+    return "\n".join(text for path in tokenized for text in get_text_at_path(op.value, path))
+
+
+def _condition(path: tuple[str, ...], value: Any) -> Filter:
+    if not isinstance(value, Mapping):
+        return Equals(path, value)
+    if any(name.startswith("$") for name in value):
+        return Every(tuple(_operated(path, name, operand) for name, operand in value.items()))
+    return Every(tuple(_condition((*path, name), inner) for name, inner in value.items()))
+
+
+def _operated(path: tuple[str, ...], name: str, operand: Any) -> Filter:
+    if name == "$eq":
+        return Equals(path, operand)
+    if name == "$ne":
+        return Not(Equals(path, operand))
+    if name in _ORDERS and isinstance(operand, str | int | float):
+        return Compares(path, _ORDERS[name], operand)
+    raise InvalidInput("filter", f"{name!r} is no operator, or not with this value")
+
+
+def _matches(namespace: tuple[str, ...], condition: MatchCondition) -> bool:
+    kind: Literal["prefix", "suffix"] = condition.match_type
+    if len(namespace) < len(condition.path):
+        return False
+    return all(wanted in {"*", label} for label, wanted in _pairs(namespace, condition.path, kind))
+
+
+def _pairs(
+    namespace: tuple[str, ...], path: Sequence[str], kind: Literal["prefix", "suffix"]
+) -> Iterator[tuple[str, str]]:
+    if kind == "prefix":
+        return zip(namespace, path, strict=False)
+    return zip(reversed(namespace), reversed(path), strict=False)

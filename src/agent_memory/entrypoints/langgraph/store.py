@@ -1,0 +1,223 @@
+"""LangGraph's `BaseStore` on our memories; needs the extra `langgraph`.
+
+    async with bootstrap(settings, conversation=None) as application:
+        graph = builder.compile(store=AgentMemoryStore(application))
+
+    with AgentMemoryStore.blocking(settings) as store:    # for programs without an event loop
+        store.put(("users", "ada"), "home", {"text": "Ada lives in Lisbon"})
+        store.search(("users",), query="Where does Ada live?")
+
+All namespaces of a store are one scope. Items are at most what metadata holds; they are searched by meaning and words.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TypedDict, Unpack
+
+from langgraph.store.base import (
+    BaseStore,
+    GetOp,
+    ListNamespacesOp,
+    Op,
+    PutOp,
+    Result,
+    SearchItem,
+    SearchOp,
+    TTLConfig,
+    validate_op_namespace,
+)
+
+from agent_memory.application.memory_keeping import MOST_LISTED, MemoryKeeping
+from agent_memory.application.remembering import NewFields, Remembering
+from agent_memory.bootstrap import Application, Parts
+from agent_memory.domain.errors import Conflict, NotFound, Unavailable
+from agent_memory.domain.semantic.memory import MOST_RESULTS, Memory, Scope
+from agent_memory.domain.semantic.selection import Selection
+from agent_memory.entrypoints.blocking import BlockingMemory
+from agent_memory.entrypoints.langgraph import items
+from agent_memory.settings import Settings
+
+_ITEMS = items.selection_of(SearchOp(()))
+_PATIENCE = 10  # attempts to put an item that others put at the same moment
+
+
+class Whose(TypedDict):
+    agent_id: str
+    user_id: str
+
+
+class AgentMemoryStore(BaseStore):
+    """Belongs to the event loop it is made on; its blocking verbs are for other threads. `fields` are the paths of a
+    value that are searched where an item does not say.
+    """
+
+    supports_ttl = True
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        agent_id: str = "langgraph",
+        user_id: str = "store",
+        fields: Sequence[str] = ("$",),
+        ttl: TTLConfig | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._memory = application.memory
+        self._keeping, self._remembering = _parts(application)
+        self._whose: Whose = {"agent_id": agent_id, "user_id": user_id}
+        self._fields = fields
+        self._loop = loop or asyncio.get_running_loop()
+        self.ttl_config = ttl
+
+    @classmethod
+    @contextmanager
+    def blocking(cls, settings: Settings | None = None, **parts: Unpack[Parts]) -> Iterator["AgentMemoryStore"]:
+        with BlockingMemory(settings, **parts) as memory:
+            yield cls(memory.application, loop=memory.loop)
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        if _running() is self._loop:
+            raise RuntimeError("this would wait for itself: on its own event loop the store is asked with `await`")
+        return asyncio.run_coroutine_threadsafe(self._done(list(ops)), self._loop).result()
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        if _running() is self._loop:
+            return await self._done(list(ops))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._done(list(ops)), self._loop))
+
+    async def _done(self, ops: list[Op]) -> list[Result]:
+        """What is read is read before anything is put; of two puts of one item the later holds."""
+        for op in ops:
+            validate_op_namespace(op)
+        results = [await self._read(op) for op in ops]
+        puts = {(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}
+        for put in puts.values():
+            await self._put(put)
+        return results
+
+    async def _read(self, op: Op) -> Result:
+        match op:
+            case GetOp():
+                return await self._get(op)
+            case SearchOp():
+                return await self._search(op)
+            case ListNamespacesOp():
+                every = {items.namespace_of(memory) async for memory in self._all(_ITEMS)}
+                found = items.listed(every, op.match_conditions or (), op.max_depth)
+                return found[op.offset : op.offset + op.limit]
+            case PutOp():
+                return None
+
+    async def _get(self, op: GetOp) -> Result:
+        try:
+            memory = await self._keeping.get(self._id(op.namespace, op.key), **self._whose)
+        except NotFound:
+            return None
+        if not memory.holds(_now()):
+            return None
+        if op.refresh_ttl:
+            await self._refresh(memory)
+        return items.item_of(memory)
+
+    async def _search(self, op: SearchOp) -> Result:
+        found = await self._ranked(op) if op.query else await self._listed(op)
+        if op.refresh_ttl:
+            for memory, _ in found:
+                await self._refresh(memory)
+        told: list[SearchItem] = [items.found_item_of(memory, score) for memory, score in found]
+        return told
+
+    async def _listed(self, op: SearchOp) -> list[tuple[Memory, float | None]]:
+        found: list[tuple[Memory, float | None]] = []
+        async for memory in self._all(items.selection_of(op)):
+            found.append((memory, None))
+            if len(found) >= op.offset + op.limit:
+                break
+        return found[op.offset :]
+
+    async def _ranked(self, op: SearchOp) -> list[tuple[Memory, float | None]]:
+        found: list[tuple[Memory, float | None]] = []
+        cursor, selection = None, items.selection_of(op)
+        while len(found) < op.offset + op.limit:
+            page = await self._memory.recall_page(
+                cursor, query=op.query or "", top_k=MOST_RESULTS, selection=selection, **self._whose
+            )
+            found += [(r.memory, r.score.total) for r in page.recollections]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return list(islice(found, op.offset, op.offset + op.limit))
+
+    async def _put(self, op: PutOp) -> None:
+        if op.value is None:
+            await self._forget(op)
+            return
+        for _ in range(_PATIENCE):
+            try:
+                await self._put_once(op)
+            except Conflict:
+                continue  # somebody else put it at the same moment
+            return
+        raise Unavailable(f"item {op.key!r} changes too fast to be put")
+
+    async def _put_once(self, op: PutOp) -> None:
+        memory_id, fields = self._id(op.namespace, op.key), items.fields_of(op, self._fields, _now())
+        try:
+            known = await self._keeping.get(memory_id, **self._whose)
+        except NotFound:
+            told = await self._remembering.remember(NewFields(**fields, id=memory_id), **self._whose)
+            if told.added:
+                return
+            known = told.memory
+        await self._keeping.revise(memory_id, agent_id=self._whose["agent_id"], version=known.version, **fields)
+
+    async def _forget(self, op: PutOp) -> None:
+        try:
+            await self._memory.forget(self._id(op.namespace, op.key), **self._whose)
+        except NotFound:
+            return  # as absent as it was to be
+
+    async def _refresh(self, memory: Memory) -> None:
+        end = items.renewed_end(memory, _now())
+        if end is None:
+            return
+        try:
+            await self._keeping.revise(
+                memory.id, agent_id=self._whose["agent_id"], version=memory.version, expires_at=end
+            )
+        except (Conflict, NotFound):
+            return  # whoever changed it has decided about its end
+
+    async def _all(self, selection: Selection) -> AsyncIterator[Memory]:
+        cursor: str | None = None
+        while True:
+            page = await self._keeping.list(**self._whose, selection=selection, cursor=cursor, limit=MOST_LISTED)
+            for memory in page.memories:
+                yield memory
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def _id(self, namespace: tuple[str, ...], key: str) -> str:
+        return str(items.memory_id(Scope(**self._whose), namespace, key))
+
+
+def _parts(application: Application) -> tuple[MemoryKeeping, Remembering]:
+    if application.keeping is None or application.remembering is None:
+        raise Unavailable("a LangGraph store needs a memory archive beside the memory store")
+    return application.keeping, application.remembering
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,36 @@
+"""What answering a repeated request once needs of the world: a place where all workers remember their answers.
+
+Every promise here is held by `tests/contracts/` on every adapter.
+"""
+
+from datetime import timedelta
+from typing import Protocol
+
+from agent_memory.domain.answers import Claim
+from agent_memory.domain.semantic.memory import Scope
+
+
+class AnswerBook(Protocol):
+    async def claim(self, key: str, request: str, scope: Scope) -> Claim:
+        """Take a key for a request about a scope, unless it is taken; answers for which request it is taken, and what
+        was answered, if anything.
+
+        What it says survives a crash. Of many who claim one key at once, one is first, and all hear the same.
+        """
+        ...
+
+    async def settle(self, key: str, answer: str) -> str:
+        """Write down the answer of a claimed key, unless there is one; answers the one that stands."""
+        ...
+
+    async def release(self, key: str) -> None:
+        """Give up a key that has no answer; one that has keeps it."""
+        ...
+
+    async def erase(self, user_id: str, agent_id: str | None) -> None:
+        """Forget all that was answered about a user, of one agent or of all."""
+        ...
+
+    async def purge(self, older_than: timedelta) -> int:
+        """Forget the keys that were claimed longer ago; answers how many."""
+        ...

@@ -1,0 +1,142 @@
+"""Several processes that serve memories on one port: all of them on one database, none missed when it dies."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import httpx
+import psutil
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ADA = {"agent_id": "guide", "user_id": "ada"}
+
+
+def workers_of(server):
+    found = []
+    for process in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if "agent_memory.entrypoints.worker" in process.cmdline():
+                found.append(process)
+    return found
+
+
+def remembered(server, number):
+    """Something new, whatever the number: what is known already would not be added."""
+    content = f"Fact number {number}: {uuid4()}"
+    return httpx.post(f"{server.url}/v1/memories", json=ADA | {"content": content}, timeout=60).status_code == 201
+
+
+def counted(server):
+    return httpx.get(f"{server.url}/v1/memories/count", params=ADA).json()["count"]
+
+
+def metric(server, name):
+    return sum(
+        float(each)
+        for each in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
+    )
+
+
+@pytest.fixture(scope="module")
+def crew(start, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    return start(folder, "--no-model", "--workers", "3", RATE_LIMIT_WRITES_PER_MINUTE="0").wait_ready()
+
+
+def test_it_says_how_many_serve(crew):
+    printed = "\n".join(crew.printed)
+    assert "3 processes" in printed
+    assert printed.count("ready at") == 1
+    assert len(workers_of(crew)) == 3
+
+
+def test_all_of_them_serve_one_database(crew):
+    before = counted(crew)
+    with ThreadPoolExecutor(8) as clients:
+        assert all(clients.map(lambda number: remembered(crew, number), range(40)))
+    assert counted(crew) == before + 40
+
+
+def test_any_of_them_tells_what_all_have_counted(crew):
+    name = "agent_memory_memory_operations_total"
+    before = metric(crew, name)
+    with ThreadPoolExecutor(8) as clients:
+        assert all(clients.map(lambda number: remembered(crew, number), range(30)))
+    assert {metric(crew, name) for _ in range(10)} == {before + 30}
+
+
+def test_a_worker_that_dies_is_replaced_and_nothing_is_forgotten(crew):
+    before, victim = counted(crew), workers_of(crew)[0]
+    counted_before = metric(crew, "agent_memory_memory_operations_total")
+    victim.kill()
+    deadline = time.monotonic() + 60
+    while len(workers_of(crew)) < 3 or victim in workers_of(crew):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert counted(crew) == before
+    assert metric(crew, "agent_memory_memory_operations_total") >= counted_before
+    assert remembered(crew, 1)
+
+
+def test_a_signal_to_the_whole_group_ends_it_in_order(start, tmp_path):
+    server = start(tmp_path, "--no-model", "--workers", "2").wait_ready()
+    assert remembered(server, 1)
+    for process in [*workers_of(server), psutil.Process(server.process.pid)]:
+        process.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert not [line for line in server.logged if "Traceback" in line]
+
+
+def test_a_second_signal_ends_all_of_them_at_once(start, tmp_path):
+    server = start(tmp_path, "--no-model", "--workers", "2", SEMANTIC_SERVER_SHUTDOWN_SECONDS="100").wait_ready()
+    workers = workers_of(server)
+    for worker in workers:
+        worker.suspend()  # it would not end by itself
+    server.signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.process.wait(1)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 128 + signal.SIGTERM
+    psutil.wait_procs(workers, timeout=10)
+    assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_they_end_when_who_started_them_is_killed(start, tmp_path):
+    server = start(tmp_path, "--no-model", "--workers", "2").wait_ready()
+    workers = workers_of(server)
+    os.kill(server.process.pid, signal.SIGKILL)
+    psutil.wait_procs(workers, timeout=30)
+    assert not [worker for worker in workers if worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE]
+    again = start(tmp_path, "--no-model", "--workers", "2").wait_ready()
+    again.signal(signal.SIGTERM)
+    assert again.wait() == 0
+
+
+def test_eight_start_at_once_on_an_empty_database(start, tmp_path):
+    server = start(tmp_path, "--no-model", "--workers", "8").wait_ready()
+    assert len(workers_of(server)) == 8
+    assert all(remembered(server, number) for number in range(16))
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert not [line for line in server.logged if "level=error" in line]
+
+
+def test_what_cannot_work_is_said_once(start, tmp_path):
+    (tmp_path / "models").write_text("a file where a folder should be")
+    server = start(tmp_path, "--no-model", "--workers", "3")
+    assert server.wait() == 2
+    assert len([line for line in server.logged if line.startswith("agent-memory:")]) == 1
+    assert not [line for line in server.logged if "Traceback" in line]
+
+
+def test_a_language_model_stays_in_one_process(start, tmp_path):
+    server = start(tmp_path, "--workers", "2")
+    assert server.wait() == 2
+    assert "--no-model" in server.logged[0]

@@ -1,0 +1,203 @@
+"""LangGraph's store interface, held against LangGraph's own in-memory store."""
+
+import asyncio
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+pytest.importorskip("langgraph.store.base", reason="an optional extra")
+
+from langgraph.store.base import GetOp, InvalidNamespaceError, PutOp, SearchOp
+from langgraph.store.memory import InMemoryStore
+
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.bootstrap import bootstrap
+from agent_memory.domain.semantic.memory import Scope
+from agent_memory.entrypoints.langgraph import items
+from agent_memory.entrypoints.langgraph.store import AgentMemoryStore
+from agent_memory.settings import Settings
+
+ADA, BOB = ("users", "ada"), ("users", "bob")
+
+
+def parts():
+    store = InMemoryMemoryStore()
+    return {
+        "memory_store": store,
+        "memory_archive": InMemoryMemoryArchive(store),
+        "embedder": HashingEmbedder(),
+        "conversation": None,
+    }
+
+
+@pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.integration)])
+async def store(request, tmp_path):
+    given = parts() if request.param == "in_memory" else {"embedder": HashingEmbedder(), "conversation": None}
+    async with bootstrap(Settings(data_dir=str(tmp_path)), **given) as application:
+        yield AgentMemoryStore(application)
+
+
+async def test_an_item_comes_back_as_it_was_put(store):
+    before = datetime.now(UTC)
+    await store.aput(ADA, "home", {"text": "Ada lives in Lisbon", "deep": {"list": [1, None, True]}})
+    item = await store.aget(ADA, "home")
+    assert (item.namespace, item.key) == (ADA, "home")
+    assert item.value == {"text": "Ada lives in Lisbon", "deep": {"list": [1, None, True]}}
+    assert before <= item.created_at <= item.updated_at <= datetime.now(UTC) + timedelta(seconds=1)
+    assert await store.aget(BOB, "home") is None
+    assert await store.aget(ADA, "other") is None
+
+
+async def test_an_item_put_again_is_replaced(store):
+    await store.aput(ADA, "home", {"text": "Lisbon"})
+    first = await store.aget(ADA, "home")
+    await store.aput(ADA, "home", {"text": "Lima"})
+    again = await store.aget(ADA, "home")
+    assert again.value == {"text": "Lima"}
+    assert again.created_at == first.created_at < again.updated_at
+    assert len(await store.asearch(ADA)) == 1
+
+
+async def test_an_item_is_deleted_once_or_twice(store):
+    await store.aput(ADA, "home", {"text": "Lisbon"})
+    await store.adelete(ADA, "home")
+    await store.adelete(ADA, "home")
+    assert await store.aget(ADA, "home") is None
+
+
+async def test_search_finds_by_meaning_under_a_prefix(store):
+    await store.aput(ADA, "home", {"text": "Ada lives in Lisbon"})
+    await store.aput(ADA, "food", {"text": "Ada likes green tea"})
+    await store.aput(BOB, "food", {"text": "Bob likes black tea"})
+    found = await store.asearch(ADA, query="Which tea does she like?")
+    assert [item.key for item in found] == ["food", "home"]
+    assert found[0].score > found[1].score
+    assert {item.namespace for item in await store.asearch(("users",), query="tea", limit=2)} == {ADA, BOB}
+
+
+async def test_what_is_not_to_be_searched_is_not(store):
+    await store.aput(ADA, "secret", {"text": "tea"}, index=False)
+    await store.aput(ADA, "part", {"text": "tea", "title": "cake"}, index=["title"])
+    assert [item.key for item in await store.asearch(ADA, query="tea cake")] == ["part"]
+    assert len(await store.asearch(ADA)) == 2
+
+
+@pytest.mark.parametrize(
+    ("condition", "keys"),
+    [
+        ({"kind": "a"}, {"0", "2"}),
+        ({"n": {"$gt": 0, "$lte": 2}}, {"1", "2"}),
+        ({"n": {"$ne": 1}}, {"0", "2"}),
+        ({"kind": {"$eq": "b"}}, {"1"}),
+        ({"deep": {"n": 1}}, {"1"}),
+        ({"deep": {"n": {"$gte": 1}}}, {"1", "2"}),
+        ({"kind": "a", "n": 2}, {"2"}),
+        ({"nothing": 1}, set()),
+    ],
+)
+async def test_filters_mean_what_langgraph_means(store, condition, keys):
+    own = InMemoryStore()
+    for number in range(3):
+        value = {"kind": "ab"[number % 2], "n": number, "deep": {"n": number}}
+        await store.aput(ADA, str(number), value)
+        await own.aput(ADA, str(number), value)
+    assert {item.key for item in await store.asearch(ADA, filter=condition)} == keys
+    assert {item.key for item in await own.asearch(ADA, filter=condition)} == keys
+
+
+async def test_pages_of_a_search(store):
+    for number in range(70):
+        await store.aput(ADA, f"{number:02}", {"text": f"fact {number}"})
+    for query in (None, "fact"):
+        pages = [await store.asearch(ADA, query=query, limit=30, offset=offset) for offset in (0, 30, 60)]
+        assert [len(page) for page in pages] == [30, 30, 10]
+        assert {item.key for page in pages for item in page} == {f"{number:02}" for number in range(70)}
+
+
+async def test_an_item_ends_and_reading_it_puts_that_off(store, monkeypatch):
+    await store.aput(ADA, "short", {"text": "x"}, ttl=10)
+    await store.aput(ADA, "long", {"text": "y"})
+    moment = datetime.now(UTC)
+    memory = await store._keeping.get(items.memory_id(store_scope(store), ADA, "short"), agent_id="langgraph")
+    assert memory.expires_at - moment == pytest.approx(timedelta(minutes=10), abs=timedelta(seconds=5))
+    assert items.renewed_end(memory, moment) is None
+    assert items.renewed_end(memory, moment + timedelta(minutes=5)) == moment + timedelta(minutes=15)
+    monkeypatch.setattr("agent_memory.entrypoints.langgraph.store._now", lambda: moment + timedelta(minutes=5))
+    assert await store.aget(ADA, "short", refresh_ttl=False) is not None
+    assert await store.aget(ADA, "short", refresh_ttl=True) is not None
+    memory = await store._keeping.get(memory.id, agent_id="langgraph")
+    assert memory.expires_at == moment + timedelta(minutes=15)
+    monkeypatch.setattr("agent_memory.entrypoints.langgraph.store._now", lambda: moment + timedelta(minutes=16))
+    assert await store.aget(ADA, "short") is None
+    assert await store.aget(ADA, "long") is not None
+
+
+def store_scope(store):
+    return Scope(**store._whose)
+
+
+async def test_many_who_put_one_item_leave_one(store):
+    await asyncio.gather(*(store.aput(ADA, "home", {"text": str(number)}) for number in range(8)))
+    assert len(await store.asearch(ADA)) == 1
+
+
+async def test_a_batch_reads_before_it_writes(store):
+    await store.aput(ADA, "a", {"n": 1})
+    results = await store.abatch([PutOp(ADA, "a", {"n": 2}), GetOp(ADA, "a"), PutOp(ADA, "a", {"n": 3}), SearchOp(ADA)])
+    assert (results[0], results[1].value, results[2]) == (None, {"n": 1}, None)
+    assert (await store.aget(ADA, "a")).value == {"n": 3}
+
+
+async def test_refuses_what_langgraph_refuses(store):
+    for namespace in ((), ("a.b",), ("langgraph", "x")):
+        with pytest.raises(InvalidNamespaceError):
+            await store.aput(namespace, "k", {"a": 1})
+    with pytest.raises(InvalidNamespaceError):
+        await store.abatch([GetOp(("",), "k")])
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_lives_as_langgraphs_own_store(store, seed):
+    """The same random puts and deletes: gets, namespaces and what lies under each prefix agree."""
+    dice, own = random.Random(seed), InMemoryStore()
+    namespaces = [tuple(dice.choices("abc", k=dice.randint(1, 3))) for _ in range(5)]
+    for _ in range(60):
+        namespace, key = dice.choice(namespaces), dice.choice(["k1", "k2"])
+        value = None if dice.random() < 0.2 else {"n": dice.randint(0, 3), "text": dice.choice(["tea", "boat"])}
+        for each in (store, own):
+            await each.abatch([PutOp(namespace, key, value)])
+    for namespace in namespaces:
+        for key in ("k1", "k2"):
+            one, other = await store.aget(namespace, key), await own.aget(namespace, key)
+            assert (one and one.value) == (other and other.value)
+        for prefix in (namespace, namespace[:1]):
+            found = [{(i.namespace, i.key) for i in await each.asearch(prefix, limit=100)} for each in (store, own)]
+            assert found[0] == found[1]
+    held = {item.namespace for item in await own.asearch((), limit=1000)}
+    for options in ({}, {"max_depth": 1}, {"prefix": ("a",)}, {"suffix": ("*", "b")}, {"limit": 2, "offset": 1}):
+        told = await store.alist_namespaces(**options)
+        # LangGraph's own goes on to name a namespace whose items are all deleted.
+        expected = await own.alist_namespaces(**options | {"limit": 100, "offset": 0})
+        expected = [n for n in expected if any(h[: len(n)] == n for h in held if "max_depth" in options or h == n)]
+        offset = options.get("offset", 0)
+        assert told == expected[offset : offset + options.get("limit", 100)]
+
+
+def test_without_an_event_loop_the_verbs_block(tmp_path):
+    with AgentMemoryStore.blocking(Settings(data_dir=str(tmp_path)), **parts()) as store:
+        store.put(ADA, "home", {"text": "Ada lives in Lisbon"})
+        assert store.get(ADA, "home").value == {"text": "Ada lives in Lisbon"}
+        assert [item.key for item in store.search(("users",), query="Lisbon")] == ["home"]
+        assert store.list_namespaces() == [ADA]
+        store.delete(ADA, "home")
+        assert store.search(ADA) == []
+        asyncio.run(store.aput(BOB, "home", {"text": "from another loop"}))
+        assert asyncio.run(store.aget(BOB, "home")).key == "home"
+
+
+async def test_blocking_its_own_loop_is_refused(store):
+    with pytest.raises(RuntimeError, match="await"):
+        store.get(ADA, "home")

@@ -1,0 +1,46 @@
+"""Any embedding model, by a setting."""
+
+from importlib.util import find_spec
+
+import pytest
+from sentence_models import make_sentence_model
+
+from agent_memory.bootstrap import bootstrap
+from agent_memory.domain.errors import Misconfigured
+from agent_memory.settings import MemorySettings, Settings
+
+pytestmark = pytest.mark.integration
+WHO = {"agent_id": "agent", "user_id": "user"}
+INSTALLED = find_spec("sentence_transformers") is not None
+
+
+def settings(folder, model) -> Settings:
+    return Settings(data_dir=str(folder), memory=MemorySettings(embedding_model=str(model)))
+
+
+@pytest.mark.skipif(INSTALLED, reason="it is installed")
+async def test_without_the_extra_it_says_what_to_install(tmp_path):
+    with pytest.raises(Misconfigured, match=r"pip install 'agent_memory\[sentence-transformers\]'"):
+        async with bootstrap(settings(tmp_path, "any"), conversation=None):
+            pass
+
+
+@pytest.mark.skipif(not INSTALLED, reason="an optional extra")
+async def test_a_model_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(Misconfigured, match="EMBEDDING_MODEL=/no/such/model"):
+        async with bootstrap(settings(tmp_path, "/no/such/model"), conversation=None):
+            pass
+
+
+@pytest.mark.skipif(not INSTALLED, reason="an optional extra")
+async def test_a_model_of_ones_own_and_then_another(tmp_path):
+    one = make_sentence_model(tmp_path / "one")
+    two = make_sentence_model(tmp_path / "two", seed=1)
+    names = set()
+    for model in (one, two):
+        async with bootstrap(settings(tmp_path / "data", model), conversation=None) as application:
+            await application.memory.remember(**WHO, content=f"the cat sleeps on the sofa, says {model.parent.name}")
+            found = await application.memory.recall(**WHO, query="cat on the sofa")
+            assert len(found) == len(names) + 1
+            names.add(application.runs_on["embedder"])
+    assert len(names) == 2

@@ -1,0 +1,159 @@
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.application.remembering import Remembering
+from agent_memory.domain.errors import Conflict, InvalidInput
+from agent_memory.domain.semantic.memory import MemoryType, Scope
+
+WHO = {"agent_id": "agent", "user_id": "user"}
+
+
+class World:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.store = InMemoryMemoryStore()
+        self.archive = InMemoryMemoryArchive(self.store)
+        self.remembering = Remembering(self.store, self.archive, HashingEmbedder(), clock=self.clock)
+
+    def clock(self) -> datetime:
+        self.now += timedelta(minutes=1)
+        return self.now
+
+    async def tell(self, content, on_near_duplicate="keep", **fields):
+        return await self.remembering.remember({"content": content} | fields, on_near_duplicate, **WHO)
+
+    async def tell_many(self, *memories, **options):
+        return await self.remembering.remember_many(list(memories), **WHO, **options)
+
+    async def count(self) -> int:
+        return await self.store.count(Scope(**WHO))
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+async def test_what_is_new_has_no_likeness(world):
+    told = await world.tell("Ada lives in Lisbon")
+    assert (told.added, told.near) == (True, ())
+
+
+async def test_the_very_same_words_are_recognised_and_kept(world):
+    first = await world.tell("Ada lives in Lisbon")
+    again = await world.tell("Ada lives in Lisbon")
+    assert again.added
+    assert [(like.memory, like.similarity) for like in again.near] == [(first.memory, 1)]
+    assert await world.count() == 2
+
+
+async def test_what_says_nothing_new_reinforces_what_is_known(world):
+    first = await world.tell("Ada lives in Lisbon with a cat and a dog", tags=["a"])
+    again = await world.tell("Ada lives in Lisbon, with a cat and a dog", "reinforce", tags=["b"])
+    assert not again.added
+    assert again.memory.id == first.memory.id
+    assert (again.memory.importance, again.memory.tags, again.memory.version) == (1.25, {"a", "b"}, 2)
+    assert await world.count() == 1
+    assert len(await world.archive.history(first.memory.id, "agent")) == 2
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ("The code of the second door is 154", "The code of the second door is 155"),
+        ("Ada said that she lives in Lisbon now", "Ada said that she lives in Lima now"),
+        ("She likes the green tea of her aunt", "She never likes the green tea of her aunt"),
+    ],
+)
+async def test_what_tells_another_fact_is_kept_however_near(world, known, told):
+    await world.tell(known)
+    assert (await world.tell(told, "reinforce")).added
+    assert await world.count() == 2
+
+
+async def test_another_kind_of_memory_is_another_memory(world):
+    await world.tell("Boil the eggs")
+    assert (await world.tell("Boil the eggs", "reinforce", memory_type="procedural")).added
+
+
+async def test_importance_stays_within_its_bounds(world):
+    for _ in range(9):
+        told = await world.tell("Ada lives in Lisbon", "reinforce")
+    assert told.memory.importance == 2
+
+
+async def test_an_id_that_is_known_brings_back_what_is_kept(world):
+    name = str(uuid4())
+    first = await world.tell("Ada lives in Lisbon", id=name)
+    again = await world.tell("Ada lives in Lisbon", id=name)
+    assert (again.added, again.memory) == (False, first.memory)
+    with pytest.raises(Conflict, match=name):
+        await world.tell("Ada lives in Lima", id=name)
+
+
+async def test_an_id_of_somebody_else_tells_nothing_of_them(world):
+    first = await world.tell("a secret")
+    fields = {"content": "a secret", "id": first.memory.id}
+    with pytest.raises(Conflict):
+        await world.remembering.remember(fields, agent_id="agent", user_id="another")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"), [({"id": "x"}, "id"), ({"id": 5}, "id"), ({"event_time": 5}, "event_time")]
+)
+async def test_what_is_wrong_is_named(world, fields, field):
+    with pytest.raises(InvalidInput) as refusal:
+        await world.tell("x", **fields)
+    assert refusal.value.field == field
+
+
+async def test_a_wish_nobody_knows_is_refused(world):
+    with pytest.raises(InvalidInput, match="on_near_duplicate"):
+        await world.tell("x", "forget")
+
+
+async def test_keeps_many_and_says_what_is_wrong_with_the_others(world):
+    one, two, three, four = await world.tell_many(
+        {"content": "first", "tags": ["x"]},
+        {"content": ""},
+        {"content": "third", "memory_type": "semantic"},
+        {"importance": 1},
+    )
+    assert (one.memory.tags, three.memory.memory_type) == ({"x"}, MemoryType.SEMANTIC)
+    assert (two.field, four.field) == ("content", "content")
+    assert await world.count() == 2
+
+
+async def test_among_many_the_same_words_are_recognised(world):
+    known = await world.tell("known")
+    one, two, three = await world.tell_many({"content": "known"}, {"content": "new"}, {"content": "new"})
+    assert one.near[0].memory == known.memory
+    assert two.near == ()
+    assert three.near[0].memory == two.memory
+
+
+async def test_among_many_each_may_reinforce(world):
+    one, two = await world.tell_many({"content": "a"}, {"content": "a"}, on_near_duplicate="reinforce")
+    assert (one.added, two.added) == (True, False)
+    assert await world.count() == 1
+
+
+async def test_many_that_are_sent_again_are_known(world):
+    memories = [{"content": str(n), "id": str(uuid4())} for n in range(3)]
+    first, again = await world.tell_many(*memories), await world.tell_many(*memories)
+    assert [o.memory for o in first] == [o.memory for o in again]
+    assert [o.added for o in again] == [False] * 3
+    [clash] = await world.tell_many(memories[0] | {"content": "other"})
+    assert isinstance(clash, Conflict)
+
+
+async def test_refuses_too_many_at_once(world):
+    with pytest.raises(InvalidInput, match="memories"):
+        await world.tell_many()
+    with pytest.raises(InvalidInput, match="memories"):
+        await world.tell_many(*[{"content": "x"}] * 501)

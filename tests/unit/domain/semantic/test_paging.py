@@ -1,0 +1,100 @@
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
+from agent_memory.domain.semantic.paging import Progress, page_of, tokens_of
+from agent_memory.domain.semantic.recall import Question, Recollection, Score
+from agent_memory.domain.semantic.scoring import MOST_RANKED
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def ranking(*contents) -> list[Recollection]:
+    return [
+        Recollection(Memory(MemoryId(uuid4()), Scope("a", "u"), content, NOW), Score(1.0 - place / 100, 0, 0, 0, 0, 1))
+        for place, content in enumerate(contents)
+    ]
+
+
+def question(**fields) -> Question:
+    return Question(Scope("a", "u"), "what?", **fields)
+
+
+def begun(asked: Question) -> Progress:
+    return Progress.begun(asked, NOW)
+
+
+def test_a_page_has_as_many_as_asked_and_tells_whether_more_follow():
+    ranked, asked = ranking("a", "b", "c"), question(top_k=2)
+    page = page_of(ranked, asked, begun(asked))
+    assert list(page.recollections) == ranked[:2]
+    rest = page_of(ranked, asked, Progress.read(page.cursor, asked))
+    assert list(rest.recollections) == ranked[2:]
+    assert rest.cursor is None
+
+
+@given(st.integers(1, 60), st.integers(1, 50), st.randoms())
+def test_nothing_comes_twice_or_stays_out_however_the_ranking_changes(size, top_k, dice):
+    ranked, asked, seen = ranking(*map(str, range(size))), question(top_k=top_k), []
+    page = page_of(ranked, asked, begun(asked))
+    while True:
+        seen += [r.memory.id for r in page.recollections]
+        if page.cursor is None:
+            break
+        dice.shuffle(ranked)
+        page = page_of(ranked, asked, Progress.read(page.cursor, asked))
+    assert sorted(seen) == sorted(r.memory.id for r in ranked)
+
+
+def test_what_scores_too_little_stays_out():
+    asked = question(min_score=0.985)
+    assert len(page_of(ranking("a", "b", "c"), asked, begun(asked)).recollections) == 2
+
+
+def test_a_budget_is_filled_with_the_best_that_fit():
+    ranked, asked = ranking("x" * 40, "y" * 400, "z" * 40), question(max_tokens=25, top_k=1)
+    page = page_of(ranked, asked, begun(asked))
+    assert [r.memory.content[0] for r in page.recollections] == ["x", "z"]
+    assert page.cursor is None or sum(tokens_of(r.memory.content) for r in page.recollections) <= 25
+
+
+def test_a_budget_for_nothing_gives_nothing():
+    asked = question(max_tokens=1)
+    page = page_of(ranking("much too long"), asked, begun(asked))
+    assert (page.recollections, page.cursor) == ((), None)
+
+
+def test_the_pages_of_one_question_end():
+    ranked, asked = ranking(*(["x"] * (MOST_RANKED + 60))), question(top_k=50)
+    page = page_of(ranked, asked, begun(asked))
+    for _ in range(MOST_RANKED // 50 - 1):
+        page = page_of(ranked, asked, Progress.read(page.cursor, asked))
+    assert page.cursor is None
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "äöü", "AAAA", "////////////////////"])
+def test_a_cursor_that_is_none_is_refused(cursor):
+    with pytest.raises(InvalidInput, match="cursor: is none"):
+        Progress.read(cursor, question())
+
+
+def test_a_cursor_of_another_question_is_refused():
+    cursor = begun(question()).cursor()
+    with pytest.raises(InvalidInput, match="another question"):
+        Progress.read(cursor, Question(Scope("a", "u"), "who?"))
+
+
+def test_a_cursor_remembers_its_moment():
+    asked = question()
+    moment = NOW + timedelta(microseconds=123457)
+    assert Progress.read(Progress.begun(asked, moment).cursor(), asked).asked_at == moment
+
+
+@pytest.mark.parametrize(("text", "least"), [("", 1), ("word " * 100, 100), ("東京" * 50, 75)])
+def test_tokens_are_rather_over_than_underestimated(text, least):
+    assert tokens_of(text) >= least
