@@ -98,5 +98,7 @@ async def test_a_warmed_agent_answers_from_memory(kind, load, bench):
     back = bench(load(kind).runtime)
     warmth = await back.agents.warm(ADA)
     assert warmth.nbytes > 0
-    assert warmth.held.holding.memory_blocks == warmth.held.holding.blocks
+    holding = warmth.held.holding
+    if not back.engine.scheduler.spec.exact:  # of states, only the one that is gone on from
+        assert holding.memory_blocks == holding.blocks
     assert back.ask(said, agent="ada", answers=answers) == (expected, answers[-1][1])
