@@ -133,7 +133,7 @@ def _log_probs(runtime, tokens, spoken):
     runtime.open(turn, Sampling(0), [])
     runtime.prefill(turn, tokens)
     running = runtime._turns[turn]
-    running.speak()
+    running.speak(tokens[-1])
     for token in spoken:
         logits = runtime._run(mx.array([[token]]), running.caches)[0, -1]
         found.append(logits - mx.logsumexp(logits))

@@ -4,7 +4,7 @@
 Where blocks live is the ledger's.
 """
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from itertools import islice
 
@@ -152,7 +152,9 @@ class Scheduler:
                 return self._restore(turn, self._match(turn))
         if len(self.running) >= self.max_turns:
             return None
-        ready = next((waiting for waiting in self.waiting if not self._gains_by_waiting(waiting)), None)
+        running = Counter(turn.owner for turn in self.running.values())
+        fair = sorted(self.waiting, key=lambda turn: running[turn.owner])  # of equals, whoever came first
+        ready = next((turn for turn in fair if not self._gains_by_waiting(turn)), None)
         return None if ready is None else self._begin(ready)
 
     def _begin(self, turn: Turn) -> Step | None:

@@ -88,6 +88,11 @@ class Turn:
         self.prompt_tokens = len(self.tokens)
 
     @property
+    def owner(self) -> AgentName | BlockHash:
+        """Whose turn it is, as far as it is known: the agent's, or some caller's of this tenant."""
+        return self.agent or self.root
+
+    @property
     def tip(self) -> BlockHash:
         return self.chain[-1].hash if self.chain else self.root
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
+from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.block import CacheBlock, Namespace, Part, PartKey, pack
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.precision import Precision
@@ -348,3 +349,17 @@ def test_a_turn_whose_time_is_up_fails_wherever_it_is():
     ]
     assert desk.expire(13.0) == []
     assert list(desk.waiting) == [patient]
+
+
+def test_an_agent_with_many_turns_does_not_keep_another_waiting():
+    desk = scheduler(max_turns=2)
+    for number in range(4):
+        greedy = Turn(TurnId(f"greedy {number}"), ROOT, [number] * 5, 50, agent=AgentName("t", "greedy"))
+        desk.submit(greedy)
+    desk.submit(Turn(TurnId("modest"), ROOT, [9] * 5, 50, agent=AgentName("t", "modest")))
+    begun = []
+    while len(begun) < 2:
+        step = desk.plan()
+        begun += [step.turn.id] if isinstance(step, Restore) else []
+        desk.absorb(step, Sampled((1,) * len(step.turns)) if isinstance(step, Decode) else outcome(step))
+    assert begun == ["greedy 0", "modest"]
