@@ -59,6 +59,7 @@ from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
+from agent_memory.settings.own_profiles import FOLDER
 from agent_memory.wiring.blocks import envelope_of
 from agent_memory.wiring.models import MlxModels
 
@@ -129,7 +130,7 @@ class Application:
 @asynccontextmanager
 async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[Application]:
     settings = settings or Settings()
-    plan = plan_model(settings, load_profiles(), Machine.this())
+    plan = plan_model(settings, load_profiles(own=settings.data_folder / FOLDER), Machine.this())
     registry = CollectorRegistry()
     runs_on: dict[str, str] = {}
     async with AsyncExitStack() as stack:

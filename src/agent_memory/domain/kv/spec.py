@@ -54,6 +54,9 @@ class Layer:
     window: int = 0
     state: tuple[StateArray, ...] = ()
 
+    def __str__(self) -> str:
+        return str(self.bits)
+
 
 @dataclass(frozen=True, slots=True)
 class CacheSpec:
