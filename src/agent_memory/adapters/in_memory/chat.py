@@ -30,6 +30,9 @@ class ByteChatTokenizer:
     def vocabulary(self) -> int:
         return VOCABULARY
 
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
     def render(self, messages: Sequence[Message]) -> Rendered:
         tokens: list[int] = []
         marks, answers = [], []

@@ -81,6 +81,9 @@ class MlxChatTokenizer:
         """As the tokenizers library reads and writes it; of a fast one only."""
         return str(self._tokenizer.backend_tokenizer.to_str())
 
+    def encode(self, text: str) -> list[int]:
+        return self._encode(text)[0]
+
     def render(self, messages: Sequence[Message]) -> Rendered:
         try:
             text = self._apply(messages, speak=True)
