@@ -34,6 +34,7 @@ def quality_of(model: str, text: Text, effort: Effort) -> dict[str, object]:
             "perplexity_change_percent": round(verdict.perplexity_change(one), 3),
             "greedy_agreement": round(one.agreement, 4),
             "recall": round(one.recall, 4),
+            "questions": one.questions,
         }
         for one in measured
     }
@@ -52,8 +53,8 @@ def main() -> None:
     effort = Effort(options.tokens, options.window, options.contexts, options.distance)
     text = Text.of(options.text)
     figures = {Path(model).name: quality_of(model, text, effort) for model in options.models}
-    read = {"text": text.name, "tokens": effort.tokens, "window": effort.window, "questions": effort.questions}
-    print(write("quality", {"bar": BAR, **read, "distance": effort.distance, "models": figures}).read_text())
+    read = {"text": text.name, "tokens": effort.tokens, "window": effort.window, "distance": effort.distance}
+    print(write("quality", {"bar": BAR, **read, "models": figures}).read_text())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import CacheSpec, Precision
 from agent_memory.ports.kv import ChatTokenizer, ScoringRuntime
 from agent_memory.settings import Machine, ModelPlan, Profile, Settings, load_profiles, plan_model
-from agent_memory.settings.own_profiles import FOLDER, Circumstances, calibration_profile, write_own_profile
+from agent_memory.settings.own_profiles import FOLDER, calibration_profile, write_own_profile
 from agent_memory.settings.profiles import CalibrationProfile, profile_of
 
 LENGTHS = (4096, 8192, 16_384, 32_768)
@@ -129,13 +129,11 @@ class Calibrated:
     model: str
     verdict: Verdict
     text: str
-    effort: Effort
 
     @property
     def profile(self) -> CalibrationProfile:
         today = datetime.now(UTC).date().isoformat()
-        circumstances = Circumstances(today, self.model, self.text, self.effort.tokens, self.effort.questions)
-        return calibration_profile(self.verdict, circumstances)
+        return calibration_profile(self.verdict, today, self.model, self.text)
 
     def write(self, settings: Settings) -> Path:
         """Into the user's own profile of the model, which the next start reads."""
@@ -165,8 +163,8 @@ class Workbench:
 
             yield from Calibration(tokenizer, open_runtime, self._engine).run(text.content, fewer, effort)
 
-    def judge(self, measured: Sequence[Measured], tolerance: Tolerance, text: Text, effort: Effort) -> Calibrated:
-        return Calibrated(self.plan, self._fingerprint, judge(measured, tolerance), text.name, effort)
+    def judge(self, measured: Sequence[Measured], tolerance: Tolerance, text: Text) -> Calibrated:
+        return Calibrated(self.plan, self._fingerprint, judge(measured, tolerance), text.name)
 
     def _load(self, precision: Precision, memory: Path) -> tuple[ChatTokenizer, ScoringRuntime, int | None]:
         from agent_memory.adapters.mlx.loading import load_model

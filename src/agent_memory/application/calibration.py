@@ -19,24 +19,22 @@ from agent_memory.ports.kv import ChatTokenizer, ScoringRuntime
 
 SCORED_AT_ONCE = 128
 """Tokens; the logits of all of them are in memory together."""
-ANSWER_TOKENS = 32
 LEAST_TOKENS = 512
+_LONGEST_TOKEN = 16
+"""Characters; of a long text no more is looked at than so many for each token that is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is measured: `tokens` of text in windows of `window`; `contexts` of eight facts each, asked for after
-    `distance` tokens of other talk.
+    `distance` tokens of other talk, and answered in at most `answer` tokens.
     """
 
     tokens: int = 8192
     window: int = 2048
     contexts: int = 8
     distance: int = 1024
-
-    @property
-    def questions(self) -> int:
-        return self.contexts * FACTS
+    answer: int = 48
 
 
 class Calibration:
@@ -59,10 +57,11 @@ class Calibration:
         """Each as it is measured, 16 bits first. Two that the model's heads store alike are measured once. Raises
         InvalidInput when the text is too short to say anything.
         """
-        tokens = self._tokenizer.encode(text)[: effort.tokens]
+        tokens = self._tokenizer.encode(text[: effort.tokens * _LONGEST_TOKEN])[: effort.tokens]
         if len(tokens) < LEAST_TOKENS:
             raise InvalidInput("text", f"{len(tokens)} tokens are too few, it must have at least {LEAST_TOKENS}")
-        windows = [tokens[at : at + effort.window] for at in range(0, len(tokens) - 1, effort.window)]
+        begin, size = list(self._tokenizer.beginning), effort.window
+        windows = [begin + tokens[at : at + size] for at in range(0, len(tokens) - 1, size)]
         reference: list[int] = []
         stored: set[str] = set()
         for precision in (Precision(bits=FULL_BITS), *precisions):
@@ -79,6 +78,8 @@ class Calibration:
                 perplexity=perplexity,
                 agreement=same / len(reference),
                 recall=self._recall(runtime, text, effort),
+                tokens=len(tokens),
+                questions=effort.contexts * FACTS,
             )
 
     def _read(self, runtime: ScoringRuntime, windows: Sequence[Sequence[int]]) -> tuple[float, list[int]]:
@@ -104,7 +105,7 @@ class Calibration:
             messages, told = self._context(text, effort.distance, seed)
             engine = self._open_engine(runtime)
             for fact in told:
-                answer = self._answer(engine, [*messages, Message("user", fact.asked)])
+                answer = self._answer(engine, [*messages, Message("user", fact.asked)], effort.answer)
                 results.append(fact.recalled_in(answer))
             engine.close()
         return sum(results) / max(1, len(results))
@@ -121,14 +122,14 @@ class Calibration:
             length = len(self._tokenizer.render(messages).tokens)
         return tuple(messages), told
 
-    def _answer(self, engine: Engine, messages: Sequence[Message]) -> str:
+    def _answer(self, engine: Engine, messages: Sequence[Message], limit: int) -> str:
         rendered = self._tokenizer.render(messages)
         stops, stream = self._tokenizer.stop_tokens, self._tokenizer.stream()
         turn = Turn(
             next(self._names),
             engine.namespace("calibration").root,
             rendered.tokens,
-            ANSWER_TOKENS,
+            limit,
             Sampling(temperature=0),
             stops,
             marks=rendered.marks,

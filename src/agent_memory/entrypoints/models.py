@@ -69,6 +69,9 @@ def calibrate(
     window: Annotated[int, typer.Option(min=256, help="Tokens that are read together")] = _EFFORT.window,
     contexts: Annotated[int, typer.Option(min=1, help="Conversations of eight facts each")] = _EFFORT.contexts,
     distance: Annotated[int, typer.Option(min=0, help="Tokens between a fact and its question")] = _EFFORT.distance,
+    answer: Annotated[
+        int, typer.Option(min=1, help="Tokens of an answer; more for a model that thinks")
+    ] = _EFFORT.answer,
     perplexity: Annotated[float, typer.Option(min=0, help="Perplexity may rise by so many percent")] = 1.0,
     points: Annotated[float, typer.Option(min=0, help="Agreement and recall may fall by so many points")] = 1.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, and write nothing")] = False,
@@ -77,7 +80,7 @@ def calibrate(
     as_json: AsJson = False,
 ) -> None:
     """Measure what fewer bits cost a model, and write the fewest that it bears into your profile of it."""
-    effort, tolerance = Effort(tokens, window, contexts, distance), Tolerance(perplexity, points)
+    effort, tolerance = Effort(tokens, window, contexts, distance, answer), Tolerance(perplexity, points)
     with complaints():
         chosen = _settings(model, data_dir, settings)
         read, bench = Text.of(text), Workbench(chosen)
@@ -86,7 +89,7 @@ def calibrate(
             measured.append(one)
             if not as_json:
                 typer.echo(_row(one, measured[0]))
-        result = bench.judge(measured, tolerance, read, effort)
+        result = bench.judge(measured, tolerance, read)
         path = None if dry_run else result.write(chosen)
     if as_json:
         typer.echo(json.dumps(_verdict(result, path), indent=1))

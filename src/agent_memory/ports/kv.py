@@ -196,6 +196,11 @@ class ChatTokenizer(Protocol):
         """How many tokens there are; their ids are below it."""
         ...
 
+    @property
+    def beginning(self) -> tuple[int, ...]:
+        """What every text begins with for this model; often nothing."""
+        ...
+
     def encode(self, text: str) -> list[int]:
         """Plain text as tokens, without a template and without special tokens."""
         ...

@@ -4,7 +4,6 @@ are, so an update of the package brings new ones and keeps these.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -18,24 +17,14 @@ FOLDER = "profiles"
 """Under the data directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What a verdict was measured on and with."""
-
-    date: str
-    model: str
-    text: str
-    text_tokens: int
-    questions: int
-
-
-def calibration_profile(verdict: Verdict, circumstances: Circumstances) -> CalibrationProfile:
+def calibration_profile(verdict: Verdict, date: str, model: str, text: str) -> CalibrationProfile:
+    """`model` is the fingerprint, `text` the name of what was read."""
     return CalibrationProfile(
-        date=circumstances.date,
-        model=circumstances.model,
-        text=circumstances.text,
-        text_tokens=circumstances.text_tokens,
-        questions=circumstances.questions,
+        date=date,
+        model=model,
+        text=text,
+        text_tokens=verdict.measured[0].tokens,
+        questions=verdict.measured[0].questions,
         perplexity_tolerance=verdict.tolerance.perplexity,
         points_tolerance=verdict.tolerance.points,
         measured=tuple(

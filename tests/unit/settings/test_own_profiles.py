@@ -6,18 +6,18 @@ from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.kv.calibration import Measured, Tolerance, judge
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.settings import Machine, ModelSettings, Settings, load_profiles, plan_model
-from agent_memory.settings.own_profiles import Circumstances, calibration_profile, write_own_profile
+from agent_memory.settings.own_profiles import calibration_profile, write_own_profile
 
 LINUX = Machine(apple_silicon=False, memory=8 * 2**30)
 VERDICT = judge(
     [
-        Measured(Precision(16), 1024, 12.0, 1.0, 0.95),
+        Measured(Precision(16), 1024, 12.0, 1.0, 0.95, 8192, 64),
         Measured(Precision(8), 544, 12.01, 0.999, 0.95),
         Measured(Precision(4), 288, 12.6, 0.97, 0.9),
     ],
     Tolerance(),
 )
-FIGURES = calibration_profile(VERDICT, Circumstances("2026-11-20", "f" * 64, 'a "text", C:\\here', 8192, 64))
+FIGURES = calibration_profile(VERDICT, "2026-11-20", "f" * 64, 'a "text", C:\\here')
 
 
 def test_a_verdict_is_read_again_with_its_figures(tmp_path):

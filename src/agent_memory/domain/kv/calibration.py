@@ -8,8 +8,8 @@ from agent_memory.domain.kv.spec import Precision
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One precision. `agreement`: the share of tokens for which 16 bits would have said the same. `recall`: the share
-    of facts, told a distance before, that were said when asked for. `token_bytes`: all layers.
+    """One precision. `agreement`: the share of `tokens` for which 16 bits would have said the same. `recall`: the share
+    of `questions` that were answered with the fact, told a distance before. `token_bytes`: all layers.
     """
 
     precision: Precision
@@ -17,6 +17,8 @@ class Measured:
     perplexity: float
     agreement: float
     recall: float
+    tokens: int = 0
+    questions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

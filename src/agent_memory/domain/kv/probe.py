@@ -19,6 +19,7 @@ _KINDS = (
     ("My bus number is {}.", "What is my bus number?", "digits"),
 )
 FACTS = len(_KINDS)
+_SHORT = 30  # characters: a heading, not talk
 _ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "br", "kr", "st", "tr")
 _VOWELS = ("a", "e", "i", "o", "u")
 _CODAS = ("n", "r", "l", "s", "m")
@@ -58,8 +59,9 @@ def telling(told: tuple[Fact, ...]) -> tuple[Message, ...]:
 
 def talk(text: str, seed: int, length: int = 300) -> Iterator[tuple[Message, Message]]:
     """Pieces of the text of about `length` characters as talk that holds nothing to remember, from any place on."""
-    paragraphs = [" ".join(part.split()) for part in text.split("\n") if len(part.split()) > 5]
-    start = Random(seed).randrange(len(paragraphs)) if paragraphs else 0  # noqa: S311 - as above
-    while paragraphs:
-        yield Message("user", paragraphs[start % len(paragraphs)][:length]), Message("assistant", "I see.")
-        start += 1
+    paragraphs = [line for line in (" ".join(part.split()) for part in text.split("\n")) if len(line) > _SHORT]
+    paragraphs = paragraphs or [" ".join(text.split())]
+    at = Random(seed).randrange(len(paragraphs))  # noqa: S311 - as above
+    while True:
+        yield Message("user", paragraphs[at % len(paragraphs)][:length]), Message("assistant", "I see.")
+        at += 1
