@@ -17,7 +17,9 @@ from agent_memory.entrypoints.telling import complaints
 from agent_memory.settings import Settings, load_settings
 from agent_memory.workshop import Calibrated, Text, View, Workbench, known_models, look_at
 
-models = typer.Typer(help="Look at language models: nothing is downloaded, no weights are read.", no_args_is_help=True)
+models = typer.Typer(
+    name="models", help="Look at language models: nothing is downloaded, no weights are read.", no_args_is_help=True
+)
 
 DataDir = Annotated[str | None, typer.Option(help="Where everything is kept (default: ~/.agent_memory)")]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A settings file (TOML)")]
