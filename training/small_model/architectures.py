@@ -53,12 +53,12 @@ SHORT = (
     Phase(200, 2048, quantised=True),
 )
 
-# Copying is learnt by the step more than by the token, so the first phase takes small ones.
+# Copying is learnt by the step more than by the token, so the first phases take small ones.
 SHORTEST = (
-    Phase(700, 128, tokens=2048, others=0.1, stretched=0.0),
-    Phase(300, 256, others=0.05),
+    Phase(600, 128, tokens=2048, others=0.1, stretched=0.0),
+    Phase(250, 256, tokens=2048, others=0.05),
     Phase(200, 512),
-    Phase(250, 1024, quantised=True),
+    Phase(150, 1024, quantised=True),
 )
 
 
