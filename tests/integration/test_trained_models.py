@@ -24,7 +24,7 @@ def folder(request):
 
 
 def test_there_are_models_to_test():
-    assert {folder.name for folder in MODELS} == {"agent-memory-llama"}
+    assert "agent-memory-llama" in {folder.name for folder in MODELS}
 
 
 def test_a_folder_is_small_enough_for_the_repository(folder):
