@@ -4,10 +4,9 @@ Measured on the files that the store wrote, headers and all, for models with ran
 geometry alone. The hidden size is tiny, heads and windows are as in real models. Each model reads one prompt of that
 length, and each a conversation that grows to it over several turns.
 
-`python -m benchmarks.bytes_on_disk [--tokens 32768] [--turns 8]`
+    python -m benchmarks.bytes_on_disk [--tokens 32768] [--turns 8] [--bits 4] [--json]
 """
 
-import argparse
 import tempfile
 from itertools import count
 from pathlib import Path
@@ -24,19 +23,18 @@ from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.kv.steps import Failed, Said
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
-from benchmarks.harness import write
+from benchmarks.harness import arguments, bar, report
 
 SIZES = {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 4}
 WIDE = SIZES | {"head_dim": 128, "max_position_embeddings": 65_536}
 GEMMA = {"num_hidden_layers": 6, "sliding_window_pattern": 6, "query_pre_attn_scalar": 128}
-MODELS = {
-    "full attention": ("llama", {"num_hidden_layers": 2}),
-    "five windows of 512 to one full": ("gemma3_text", GEMMA | {"sliding_window": 512}),
-    "five windows of 1024 to one full": ("gemma3_text", GEMMA | {"sliding_window": 1024}),
+MODELS = {  # kind, sizes, and the bar
+    "full attention": ("llama", {"num_hidden_layers": 2}, 0.29),
+    "five windows of 512 to one full": ("gemma3_text", GEMMA | {"sliding_window": 512}, 0.08),
+    "five windows of 1024 to one full": ("gemma3_text", GEMMA | {"sliding_window": 1024}, 0.08),
 }
 ANSWER = 32
 NAMES = count()
-BAR = {"full attention": 0.29, "windows": 0.08}
 
 
 def engine_on(folder: Path, runtime) -> Engine:
@@ -96,21 +94,22 @@ def measure(model: Path, tokens: int, turns: int, bits: int) -> dict[str, object
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--tokens", type=int, default=32_768)
     parser.add_argument("--turns", type=int, default=8)
-    parser.add_argument("--bits", type=int, nargs="*", default=[4, 16])
+    parser.add_argument("--bits", type=int, default=4)
     options = parser.parse_args()
-    figures: dict[str, dict[str, object]] = {}
+    figures, bars = {}, []
     with tempfile.TemporaryDirectory() as folder:
-        for name, (kind, sizes) in MODELS.items():
+        for name, (kind, sizes, limit) in MODELS.items():
             model = make_model(Path(folder) / name.replace(" ", "-"), kind, **(WIDE | sizes))
-            for bits in options.bits:
-                for turns in (1, options.turns):
-                    what = f"{name}, {bits} bits, {'one turn' if turns == 1 else f'{turns} turns'}"
-                    figures[what] = measure(model, options.tokens, turns, bits)
-                    print(what, figures[what]["of_all_layers_in_fp16"], flush=True)
-    print(write("bytes_on_disk", {"bar at 4 bits, one turn": BAR, "measured": figures}))
+            for turns in (1, options.turns):
+                what = f"{name}, {'one turn' if turns == 1 else f'{turns} turns'}"
+                figures[what] = measure(model, options.tokens, turns, options.bits)
+                bars.append(
+                    bar(f"of all layers in fp16: {what}", figures[what]["of_all_layers_in_fp16"], at_most=limit)
+                )
+    report("bytes_on_disk", {"bits": options.bits, "measured": figures, "bars": bars}, keep=options.json)
 
 
 if __name__ == "__main__":

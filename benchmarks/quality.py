@@ -4,31 +4,31 @@ The models are ours: windows and full attention (the one that ships), full atten
 latent. What is measured, and how, is what `agent-memory calibrate` does: every token is read with keys and values as
 the store gives them back. The text is given; WikiText-2 is what the bar speaks of.
 
-`python -m benchmarks.quality --text wikitext-2-test.txt [--tokens 65536] [--contexts 25]`
+    python -m benchmarks.quality --text wikitext-2-test.txt [--tokens 65536] [--contexts 25] [--json] [MODEL ...]
 """
 
-import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from agent_memory.application.calibration import Effort
-from agent_memory.domain.kv.calibration import Tolerance, judge
+from agent_memory.domain.kv.calibration import Tolerance, Verdict, judge
 from agent_memory.settings import ModelSettings, Settings
 from agent_memory.workshop import Text, Workbench
-from benchmarks.harness import write
+from benchmarks.harness import arguments, bar, report
 
 MODELS = Path(__file__).parents[1] / "models"
-BAR = {"perplexity at 4 bits": "<= +3 %", "perplexity at K8V4": "aim <= +1 %", "recall": "within 1 point of 16 bits"}
+PERPLEXITY = {"4": 3.0, "k8v4": 1.0}  # percent above 16 bits
+POINTS = 1.0  # of a hundred facts, below 16 bits
 
 
-def quality_of(model: str, text: Text, effort: Effort) -> dict[str, object]:
+def measure(model: str, text: Text, effort: Effort) -> Verdict:
     bench = Workbench(Settings(model=ModelSettings(id=model)))
-    measured = []
-    for one in bench.measure(text, effort):
-        measured.append(one)
-        print(bench.plan.id, one, flush=True)
-    verdict = judge(measured, Tolerance())
+    return judge(list(bench.measure(text, effort)), Tolerance())
+
+
+def figures_of(verdict: Verdict) -> dict[str, object]:
     return {
-        f"{one.precision} bits": {
+        str(one.precision): {
             "bytes_per_token": one.token_bytes,
             "perplexity": round(one.perplexity, 3),
             "perplexity_change_percent": round(verdict.perplexity_change(one), 3),
@@ -36,13 +36,24 @@ def quality_of(model: str, text: Text, effort: Effort) -> dict[str, object]:
             "recall": round(one.recall, 4),
             "questions": one.questions,
         }
-        for one in measured
+        for one in verdict.measured
     }
+
+
+def bars_of(name: str, verdict: Verdict) -> Iterator[dict[str, object]]:
+    reference = verdict.measured[0]
+    for one in verdict.measured[1:]:
+        bits = str(one.precision)
+        if bits in PERPLEXITY:
+            change = verdict.perplexity_change(one)
+            yield bar(f"{name}: percent of perplexity at {bits}", change, at_most=PERPLEXITY[bits])
+        lost = 100 * (reference.recall - one.recall)
+        yield bar(f"{name}: points of recall lost at {bits}", lost, at_most=POINTS)
 
 
 def main() -> None:
     effort = Effort(tokens=65_536, contexts=25)
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--tokens", type=int, default=effort.tokens)
     parser.add_argument("--window", type=int, default=effort.window)
@@ -52,9 +63,11 @@ def main() -> None:
     options = parser.parse_args()
     effort = Effort(options.tokens, options.window, options.contexts, options.distance)
     text = Text.of(options.text)
-    figures = {Path(model).name: quality_of(model, text, effort) for model in options.models}
+    verdicts = {Path(model).name: measure(model, text, effort) for model in options.models}
     read = {"text": text.name, "tokens": effort.tokens, "window": effort.window, "distance": effort.distance}
-    print(write("quality", {"bar": BAR, **read, "models": figures}).read_text())
+    figures = {name: figures_of(verdict) for name, verdict in verdicts.items()}
+    bars = [one for name, verdict in verdicts.items() for one in bars_of(name, verdict)]
+    report("quality", read | {"models": figures, "bars": bars}, keep=options.json)
 
 
 if __name__ == "__main__":
