@@ -53,12 +53,11 @@ SHORT = (
     Phase(200, 2048, quantised=True),
 )
 
-# Copying is learnt by the step more than by the token, so the first phases take small ones.
-SHORTEST = (
+MIXED = (
     Phase(600, 128, tokens=2048, others=0.1, stretched=0.0),
-    Phase(250, 256, tokens=2048, others=0.05),
-    Phase(200, 512),
-    Phase(150, 1024, quantised=True),
+    Phase(500, 256, others=0.05),
+    Phase(250, 512),
+    Phase(250, 1024, quantised=True),
 )
 
 
@@ -72,5 +71,5 @@ class Architecture:
 ARCHITECTURES = {
     "gemma3_text": Architecture(gemma3.Shape(), gemma3.network, LONG),
     "llama": Architecture(llama.Shape(), llama.network, SHORT),
-    "deepseek_v2": Architecture(deepseek_v2.Shape(), deepseek_v2.network, SHORTEST),
+    "deepseek_v2": Architecture(deepseek_v2.Shape(), deepseek_v2.network, MIXED),
 }
