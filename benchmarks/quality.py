@@ -13,7 +13,7 @@ from pathlib import Path
 from agent_memory.application.calibration import Effort
 from agent_memory.domain.kv.calibration import Tolerance, Verdict, judge
 from agent_memory.settings import ModelSettings, Settings
-from agent_memory.workshop import Text, Workbench
+from agent_memory.wiring.workshop import Text, Workbench
 from benchmarks.harness import arguments, bar, report
 
 MODELS = Path(__file__).parents[1] / "models"

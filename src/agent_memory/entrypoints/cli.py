@@ -18,10 +18,9 @@ from agent_memory.entrypoints.workers import serve as serve_with_workers
 from agent_memory.settings import load_settings
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
+cli.add_typer(cache)
 cli.add_typer(models)
 cli.command()(calibrate)
-
-cli.add_typer(cache)
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPTION_KEYS = {

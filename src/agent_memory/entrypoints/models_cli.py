@@ -15,7 +15,7 @@ from agent_memory.domain.kv.capacity import Cost, LayerGroup
 from agent_memory.domain.kv.spec import Precision
 from agent_memory.entrypoints.telling import complaints
 from agent_memory.settings import Settings, load_settings
-from agent_memory.workshop import Calibrated, Text, View, Workbench, known_models, look_at
+from agent_memory.wiring.workshop import Calibrated, Text, View, Workbench, known_models, look_at
 
 models = typer.Typer(
     name="models", help="Look at language models: nothing is downloaded, no weights are read.", no_args_is_help=True

@@ -11,10 +11,16 @@ import msgspec
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.kv.calibration import Verdict
 from agent_memory.domain.kv.spec import Precision
-from agent_memory.settings.profiles import CalibrationProfile, MeasuredProfile, last_part
+from agent_memory.settings.profiles import CalibrationProfile, MeasuredProfile, Profile, last_part, load_profiles
+from agent_memory.settings.sections import Settings
 
 FOLDER = "profiles"
 """Under the data directory."""
+
+
+def profiles_of(settings: Settings) -> tuple[Profile, ...]:
+    """The user's own and the packaged ones. Raises Misconfigured for one that is wrong."""
+    return load_profiles(own=settings.data_folder / FOLDER)
 
 
 def calibration_profile(verdict: Verdict, date: str, model: str, text: str) -> CalibrationProfile:

@@ -126,7 +126,8 @@ def load_profiles(folder: Traversable | None = None, own: Path | None = None) ->
         msgspec.convert(tables.get(profile_of(profile.id, known).id, {}) | {"also": ()} | table, Profile)
         for profile, table in _read_all(own)
     ]
-    return (*mine, *known)
+    own_ids = {last_part(profile.id) for profile in mine}
+    return (*mine, *(profile for profile in known if last_part(profile.id) not in own_ids))
 
 
 def plan_model(settings: Settings, profiles: Sequence[Profile], machine: Machine) -> ModelPlan:

@@ -1,6 +1,6 @@
 """The wiring of what is done with a model beside serving it: looking at it, and calibrating it.
 
-As `bootstrap`, it alone knows the adapters; unlike it, it opens no database and holds no data folder.
+It opens no database, and holds no data folder.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import CacheSpec, Precision
 from agent_memory.ports.kv import ChatTokenizer, ScoringRuntime
-from agent_memory.settings import Machine, ModelPlan, Profile, Settings, load_profiles, plan_model
+from agent_memory.settings import Machine, ModelPlan, Profile, Settings, plan_model, profiles_of
 from agent_memory.settings.own_profiles import FOLDER, calibration_profile, write_own_profile
 from agent_memory.settings.profiles import CalibrationProfile, profile_of
 
@@ -69,10 +69,7 @@ def precisions(plan: ModelPlan) -> list[Precision]:
 def known_models(settings: Settings) -> Iterator[Known]:
     from agent_memory.adapters.mlx.outline import find_config
 
-    profiles = load_profiles(own=own_profiles(settings))
-    for profile in profiles:
-        if profile_of(profile.id, profiles) is not profile:
-            continue  # one of the user's own stands before it
+    for profile in profiles_of(settings):
         named = structs.replace(settings, model=structs.replace(settings.model, id=profile.id))
         yield Known(profile, find_config(plan_model(named, [profile], Machine.this()).source))
 
@@ -81,7 +78,7 @@ def look_at(settings: Settings) -> View:
     """The model of the settings. Raises Misconfigured when not even its config.json is on this machine."""
     from agent_memory.adapters.mlx.outline import find_config, read_outline, weight_bytes
 
-    profiles, machine = load_profiles(own=own_profiles(settings)), Machine.this()
+    profiles, machine = profiles_of(settings), Machine.this()
     plan = plan_model(settings, profiles, machine)
     folder = find_config(plan.source)
     if folder is None:
@@ -146,7 +143,7 @@ class Workbench:
     def __init__(self, settings: Settings) -> None:
         from agent_memory.adapters.mlx.loading import find_model
 
-        self.plan = plan_model(settings, load_profiles(own=own_profiles(settings)), Machine.this())
+        self.plan = plan_model(settings, profiles_of(settings), Machine.this())
         self._folder = find_model(self.plan.source)
         self._fingerprint = ""
 
