@@ -19,8 +19,8 @@ from agent_memory.application.engine import Engine
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import Precision
 from agent_memory.domain.kv.steps import Failed, Said
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
 from benchmarks.harness import arguments, bar, report

@@ -32,6 +32,7 @@ def test_a_model_is_shown_from_its_config_alone(tmp_path):
     assert "3 window of 600: 2 heads, keys of 64, values of 64" in told.stdout
     # 2 heads x (64 + 64) numbers, at 4 bits and a 32-bit scale and bias for each 64 of them
     assert "    4 bits                 144        432       576" in told.stdout
+    assert "    K8V4                   208        624       832" in told.stdout
 
 
 def test_what_is_shown_can_be_read_by_programs(model):

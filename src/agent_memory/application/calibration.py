@@ -11,8 +11,8 @@ from agent_memory.application.engine import Engine
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.calibration import Measured
+from agent_memory.domain.kv.precision import FULL_BITS, Precision
 from agent_memory.domain.kv.probe import FACTS, Fact, facts, talk, telling
-from agent_memory.domain.kv.spec import FULL_BITS, Precision
 from agent_memory.domain.kv.steps import Failed, Said
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
 from agent_memory.ports.kv import ChatTokenizer, ScoringRuntime
@@ -74,7 +74,7 @@ class Calibration:
             same = sum(a == b for a, b in zip(reference, likeliest, strict=True))
             yield Measured(
                 runtime.spec.precision,
-                token_bytes=runtime.spec.lasting_bytes(1) + runtime.spec.local_bytes(1),
+                token_bytes=runtime.spec.lasting_bytes(1) + runtime.spec.window_bytes(1),
                 perplexity=perplexity,
                 agreement=same / len(reference),
                 recall=self._recall(runtime, text, effort),

@@ -12,7 +12,7 @@ import typer
 from agent_memory.application.calibration import Effort
 from agent_memory.domain.kv.calibration import Measured, Tolerance
 from agent_memory.domain.kv.capacity import Cost, LayerGroup
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.entrypoints.telling import complaints
 from agent_memory.settings import Settings, load_settings
 from agent_memory.wiring.workshop import Calibrated, Text, View, Workbench, known_models, look_at
@@ -39,7 +39,7 @@ def ls(*, data_dir: DataDir = None, settings: SettingsFile = None, as_json: AsJs
         return
     width = max(len(one.profile.id) for one in known)
     for one in known:
-        bits = f"{one.profile.cache.bits} bits".rjust(7)
+        bits = _bits(Precision.of(one.profile.cache.bits)).rjust(7)
         typer.echo(f"{one.profile.id:<{width}}  {'here' if one.folder else '-':<4}  {bits}  {one.profile.about}")
 
 
@@ -105,7 +105,7 @@ def _settings(model: str | None, data_dir: str | None, file: Path | None) -> Set
 
 
 def _bits(precision: Precision) -> str:
-    return f"{precision} bits" if str(precision).isdigit() else str(precision)
+    return f"{precision} bits" if str(precision).isdigit() else str(precision).upper()
 
 
 # --- models show ---
@@ -119,7 +119,7 @@ def _lines(view: View) -> list[str]:
         plan.id,
         f"  folder    {view.folder} ({weights})",
         f"  profile   {profile.about or 'none, so defaults'}",
-        f"  cache     {_bits(Precision(plan.kv_bits, plan.kv_group_size))}, groups of {plan.kv_group_size}",
+        f"  cache     {_bits(Precision.of(plan.kv_bits, plan.kv_group_size))}, groups of {plan.kv_group_size}",
         f"  sampling  temperature {plan.temperature:g}, top_p {plan.top_p:g} ({profile.sampling.source})",
         *(f"  {'layers' if n == 0 else '':<8}  {_layers(group)}" for n, group in enumerate(view.layers)),
         "",
@@ -140,6 +140,8 @@ def _lines(view: View) -> list[str]:
 
 def _layers(group: LayerGroup) -> str:
     layer = group.layer
+    if layer.state:
+        return f"{group.count} recurrent: a state of {_size(sum(array.nbytes for array in layer.state))}"
     window = f" of {layer.window}" if layer.window else ""
     heads = f"{layer.kv_heads} heads, keys of {layer.key_dim}, values of {layer.value_dim}"
     return f"{group.count} {layer.kind.value}{window}: {heads}"

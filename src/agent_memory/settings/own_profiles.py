@@ -10,7 +10,7 @@ import msgspec
 
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.kv.calibration import Verdict
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.settings.profiles import CalibrationProfile, MeasuredProfile, Profile, last_part, load_profiles
 from agent_memory.settings.sections import Settings
 
@@ -64,7 +64,8 @@ def write_own_profile(folder: Path, model: str, chosen: Precision, calibration: 
 
 
 def cache_table(precision: Precision) -> dict[str, object]:
-    return {"bits": precision.bits, "group_size": precision.group_size}
+    alike = precision.bits == precision.value_bits
+    return {"bits": precision.bits if alike else str(precision), "group_size": precision.group_size}
 
 
 def _lines(table: dict[str, object], path: str = "") -> Iterator[str]:

@@ -23,15 +23,16 @@ from agent_memory.domain.errors import InvalidInput, Misconfigured
 from agent_memory.domain.kv.calibration import Measured, Tolerance, Verdict, judge
 from agent_memory.domain.kv.capacity import Cost, LayerGroup, cost, grouped
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import CacheSpec, Precision
+from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.ports.kv import ChatTokenizer, ScoringRuntime
 from agent_memory.settings import Machine, ModelPlan, Profile, Settings, plan_model, profiles_of
 from agent_memory.settings.own_profiles import FOLDER, calibration_profile, write_own_profile
 from agent_memory.settings.profiles import CalibrationProfile, profile_of
 
 LENGTHS = (4096, 8192, 16_384, 32_768)
-BITS = (4, 8, 16)
+BITS = (4, "k8v4", 8, 16)
 """Cheapest first."""
 _POOL = 1 << 30
 
@@ -63,7 +64,7 @@ class View:
 
 def precisions(plan: ModelPlan) -> list[Precision]:
     """All that are shown and measured, in the model's groups, the cheapest first."""
-    return [Precision(bits, plan.kv_group_size) for bits in BITS]
+    return [Precision.of(bits, plan.kv_group_size) for bits in BITS]
 
 
 def known_models(settings: Settings) -> Iterator[Known]:
@@ -88,7 +89,7 @@ def look_at(settings: Settings) -> View:
         )
     layers, weights = read_outline(folder), weight_bytes(folder)
     budget = max(0, min(settings.cache.budget_mb << 20, machine.memory - weights))
-    spec = CacheSpec(layers, Precision(plan.kv_bits, plan.kv_group_size))
+    spec = CacheSpec(layers, Precision.of(plan.kv_bits, plan.kv_group_size))
     return View(
         plan=plan,
         profile=profile_of(plan.id, profiles),

@@ -8,7 +8,8 @@ from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.adapters.mlx.outline import find_config, read_outline, weight_bytes
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.kv.capacity import grouped
-from agent_memory.domain.kv.spec import CacheSpec, Precision
+from agent_memory.domain.kv.precision import Precision
+from agent_memory.domain.kv.spec import CacheSpec
 
 pytestmark = pytest.mark.integration
 

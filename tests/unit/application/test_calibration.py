@@ -14,8 +14,9 @@ from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.ledger import Ledger
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind
 from agent_memory.domain.kv.turn import Sampling
 
 TEXT = "\n".join(f"Line {number} of a text that somebody wrote for this." for number in range(40))

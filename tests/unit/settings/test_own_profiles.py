@@ -4,7 +4,7 @@ import pytest
 
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.kv.calibration import Measured, Tolerance, judge
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Precision
 from agent_memory.settings import Machine, ModelSettings, Settings, load_profiles, plan_model
 from agent_memory.settings.own_profiles import calibration_profile, write_own_profile
 
@@ -49,3 +49,9 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured, match=r"profile .*m.toml: cannot be written: "):
         write_own_profile(tmp_path / "file", "m", Precision(8), FIGURES)
+
+
+def test_bits_of_keys_and_values_are_written_as_settings_write_them(tmp_path):
+    write_own_profile(tmp_path, "m", Precision.of("k8v4", 32), FIGURES)
+    plan = plan_model(Settings(model=ModelSettings(id="maker/m")), load_profiles(own=tmp_path), LINUX)
+    assert (plan.kv_bits, plan.kv_group_size) == ("k8v4", 32)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)

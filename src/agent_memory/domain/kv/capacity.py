@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.precision import Precision
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind
 from agent_memory.domain.kv.tips import SLACK_TOKENS
 
 
@@ -39,20 +40,20 @@ class LayerGroup:
 
 def agent_bytes(spec: CacheSpec, tokens: int) -> int:
     """Blocks are kept whole: of the local parts, those that a prefix ending at `tokens` needs."""
-    reach = spec.reach + SLACK_TOKENS if spec.reach else 0
+    reach = spec.reach + SLACK_TOKENS
     first = max(0, tokens - reach) // spec.block_tokens * spec.block_tokens
-    return spec.lasting_bytes(tokens) + spec.local_bytes(tokens - first if reach else 0)
+    return spec.lasting_bytes(tokens) + spec.window_bytes(tokens - first) + spec.state_bytes
 
 
 def cost(spec: CacheSpec, precision: Precision, budget: int, lengths: Sequence[int]) -> Cost:
     priced = replace(spec, precision=precision)
     full = replace(spec, precision=Precision(bits=16))
     stays = tuple(Stay(tokens, size := agent_bytes(priced, tokens), budget // size) for tokens in lengths)
-    every_layer = full.lasting_bytes(lengths[-1]) + full.local_bytes(lengths[-1])
+    every_layer = full.lasting_bytes(lengths[-1]) + full.window_bytes(lengths[-1]) + full.state_bytes
     return Cost(
         precision,
         lasting=priced.lasting_bytes(1),
-        local=priced.local_bytes(1),
+        local=priced.window_bytes(1),
         ratio=stays[-1].nbytes / every_layer,
         stays=stays,
     )

@@ -54,9 +54,6 @@ class Layer:
     window: int = 0
     state: tuple[StateArray, ...] = ()
 
-    def __str__(self) -> str:
-        return str(self.bits)
-
 
 @dataclass(frozen=True, slots=True)
 class CacheSpec:

@@ -3,7 +3,7 @@
 import pytest
 
 from agent_memory.domain.kv.calibration import Measured, Tolerance, judge
-from agent_memory.domain.kv.spec import Precision
+from agent_memory.domain.kv.precision import Precision
 
 FULL = Measured(Precision(16), 1000, perplexity=10.0, agreement=1.0, recall=0.9)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from agent_memory.domain.kv.capacity import agent_bytes, cost, grouped
-from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, Precision
+from agent_memory.domain.kv.precision import Precision
+from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind
 
 FULL, WINDOW = LayerKind.FULL, LayerKind.WINDOW
 GEMMA = tuple(Layer(*((WINDOW, 8, 256, 256, 1024) if (i + 1) % 6 else (FULL, 8, 256, 256))) for i in range(48))
