@@ -58,7 +58,7 @@ from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
-from agent_memory.settings import Machine, ModelPlan, Settings, load_profiles, plan_model
+from agent_memory.settings import Machine, ModelPlan, Settings, plan_model, profiles_of
 from agent_memory.wiring.blocks import envelope_of
 from agent_memory.wiring.models import MlxModels
 
@@ -118,7 +118,9 @@ class Application:
     def plan_for(self, model_id: str) -> ModelPlan:
         """What these settings make of another model. Raises Misconfigured."""
         model = msgspec.structs.replace(self.settings.model, id=model_id)
-        return plan_model(msgspec.structs.replace(self.settings, model=model), load_profiles(), Machine.this())
+        return plan_model(
+            msgspec.structs.replace(self.settings, model=model), profiles_of(self.settings), Machine.this()
+        )
 
     async def check(self) -> dict[str, str]:
         """Ask every part whether it is there: "ok", or what is wrong."""
@@ -129,7 +131,7 @@ class Application:
 @asynccontextmanager
 async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[Application]:
     settings = settings or Settings()
-    plan = plan_model(settings, load_profiles(), Machine.this())
+    plan = plan_model(settings, profiles_of(settings), Machine.this())
     registry = CollectorRegistry()
     runs_on: dict[str, str] = {}
     async with AsyncExitStack() as stack:

@@ -82,3 +82,10 @@ def test_a_token_is_found_in_its_message(tokenizer):
     assert tokenizer.message_of(messages, differs) == 2
     assert tokenizer.message_of(messages, 1) == 0
     assert tokenizer.message_of(messages, 10_000) is None
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if text])
+def test_plain_text_comes_back_from_its_tokens(tokenizer, text):
+    stream = tokenizer.stream()
+    assert "".join(map(stream.add, tokenizer.encode(text))) + stream.finish() == text
+    assert not set(tokenizer.encode(text)) & tokenizer.stop_tokens

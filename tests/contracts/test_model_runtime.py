@@ -202,3 +202,28 @@ def test_log_probabilities_come_with_what_was_said(runtime):
     assert told.said == max(logprob for _, logprob in told.likeliest)
     assert said[0] in [token for token, logprob in told.likeliest if logprob == told.said]
     assert sum(math.exp(logprob) for _, logprob in told.likeliest) <= 1 + 1e-6
+
+
+def test_scoring_reads_as_prefill_does(runtime):
+    prompt = prompt_for(runtime)
+    before = answer(runtime, ONE, prompt)
+    runtime.open(TWO, GREEDY, [])
+    scores = runtime.score(TWO, prompt[:-1], prompt[1:])
+    assert len(scores.log_probs) == len(scores.likeliest) == len(prompt) - 1
+    assert all(value <= 0 for value in scores.log_probs)
+    said = runtime.decode([(TWO, prompt[-1])])
+    while len(said) < len(before):
+        said += runtime.decode([(TWO, said[-1])])
+    assert said == before
+
+
+def test_a_likeliest_token_is_what_would_have_been_said(runtime):
+    prompt = prompt_for(runtime)[:40]
+    (said,) = answer(runtime, ONE, prompt, count=1)
+    runtime.open(TWO, GREEDY, [])
+    sure = runtime.score(TWO, prompt, [*prompt[1:], said])
+    runtime.open(TWO, GREEDY, [])
+    unsure = runtime.score(TWO, prompt, [*prompt[1:], (said + 1) % 47])
+    assert sure.likeliest[-1] == said
+    assert sure.log_probs[-1] > unsure.log_probs[-1]
+    assert sure.log_probs[:-1] == unsure.log_probs[:-1]

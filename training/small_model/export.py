@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from .model import Shape
+from .architectures import Shape
 from .tokenizer import BOS, END, EOS, PAD, TEMPLATE
 
 
@@ -18,12 +18,12 @@ def write_json(path: Path, content: dict[str, object]) -> None:
 
 def export(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Tokenizer) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: weight.to(torch.bfloat16).contiguous() for name, weight in weights.items()}
+    tensors = {name: weight.to(torch.bfloat16).contiguous() for name, weight in shape.published(weights).items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save(str(folder / "tokenizer.json"))
     ids = {mark: tokenizer.token_to_id(mark) for mark in (PAD, BOS, EOS, END)}
     stops = {"bos_token_id": ids[BOS], "eos_token_id": [ids[END], ids[EOS]], "pad_token_id": ids[PAD]}
-    common = {"tie_word_embeddings": True, "hidden_activation": "gelu_pytorch_tanh", "dtype": "bfloat16"}
+    common = {"dtype": "bfloat16"}
     write_json(folder / "config.json", shape.config() | common | stops)
     write_json(folder / "generation_config.json", stops | {"do_sample": False})
     write_json(

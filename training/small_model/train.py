@@ -14,38 +14,11 @@ import torch
 from torch.nn import functional
 
 from . import tokenizer as own_tokenizer
+from .architectures import ARCHITECTURES, Architecture, Phase
 from .batches import Batch, RowMaker, picked, positions
 from .export import export
-from .model import Shape, SmallModel
+from .layers import SmallModel
 
-# The choice of architecture: a second one adds its shape and its torch module here.
-ARCHITECTURES = {"gemma3_text": (Shape, SmallModel)}
-
-
-@dataclass(frozen=True)
-class Phase:
-    """``others`` is the share of the user's words that are predicted too.
-
-    ``stretched`` is the share of steps with leaps in the positions; ``quantised`` keeps the KV at 4 bits.
-    """
-
-    steps: int
-    length: int
-    tokens: int = 4096
-    others: float = 0.0
-    stretched: float = 0.5
-    quantised: bool = False
-
-
-PHASES = (
-    Phase(400, 128, others=0.1, stretched=0.0),
-    Phase(500, 256, others=0.05),
-    Phase(350, 512, others=0.05),
-    Phase(350, 512),
-    Phase(850, 1024),
-    Phase(630, 2048, quantised=True),
-    Phase(90, 4096, tokens=8192, quantised=True),
-)
 VALUE_WEIGHT = 3.0  # what an answer is about counts for more than how it is put
 WARM_UP, DECAY_FROM = 100, 0.5  # steps; share of the run after which the rates fall to zero
 
@@ -86,9 +59,10 @@ class Run:
 
 
 def optimizers(model: SmallModel, muon_rate: float, adam_rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices, Adam for the embedding and the norms."""
-    matrices = [weight for name, weight in model.named_parameters() if weight.dim() == 2 and "embed" not in name]
-    others = [weight for name, weight in model.named_parameters() if weight.dim() == 1 or "embed" in name]
+    """Muon for the matrices, Adam for the embedding, the norms and the gates of experts."""
+    apart = ("embed_tokens.weight", "mlp.gate.weight")
+    matrices = [weight for name, weight in model.named_parameters() if weight.dim() == 2 and not name.endswith(apart)]
+    others = [weight for name, weight in model.named_parameters() if weight.dim() == 1 or name.endswith(apart)]
     return [
         torch.optim.Muon(matrices, lr=muon_rate, weight_decay=0.02, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
@@ -130,8 +104,10 @@ def train_step(run: Run, batch: Batch, phase: Phase, share: float) -> float:
 def value_accuracy(run: Run, maker: RowMaker, length: int) -> float:
     """Share of held-out value tokens that are the first guess, given the words before them."""
     batch = maker.batch(max(2, 8192 // length), length)
+    run.model.eval()
     with torch.compiler.set_stance("force_eager"), torch.autocast("cpu", torch.bfloat16):
         logits = run.model(batch.tokens[:, :-1], torch.arange(length), batch.values[:, 1:])
+    run.model.train()
     return float((logits.argmax(-1) == batch.tokens[:, 1:][batch.values[:, 1:]]).float().mean())
 
 
@@ -145,11 +121,11 @@ def report(run: Run, losses: list[float], phase: Phase, maker: RowMaker) -> None
     )
 
 
-def train(run: Run, shape: Shape, tokenizer: own_tokenizer.Tokenizer, out: Path) -> None:
+def train(run: Run, chosen: Architecture, tokenizer: own_tokenizer.Tokenizer, out: Path) -> None:
     encoder = own_tokenizer.Encoder(tokenizer)
     maker, examiner = RowMaker(encoder, run.rng), RowMaker(encoder, Random(99), testing=True)
-    total, end, losses = sum(phase.steps for phase in PHASES), 0, []
-    for phase in PHASES:
+    total, end, losses = sum(phase.steps for phase in chosen.phases), 0, []
+    for phase in chosen.phases:
         end += phase.steps
         while run.step < end:
             losses.append(
@@ -160,7 +136,7 @@ def train(run: Run, shape: Shape, tokenizer: own_tokenizer.Tokenizer, out: Path)
                 losses.clear()
             if run.step % 250 == 0 or run.step == end:
                 run.save(out / "checkpoint.pt")
-                export(out / "model", shape, run.model.state_dict(), tokenizer)
+                export(out / "model", chosen.shape, run.model.state_dict(), tokenizer)
 
 
 def main() -> None:
@@ -177,12 +153,9 @@ def main() -> None:
     torch.manual_seed(chosen.seed)
     torch.set_num_threads(chosen.threads)
     chosen.out.mkdir(parents=True, exist_ok=True)
-    shape_of, network = ARCHITECTURES[chosen.architecture]
-    shape, tokenizer = (
-        shape_of(),
-        own_tokenizer.load(chosen.tokenizer) if chosen.tokenizer else own_tokenizer.build(),
-    )
-    model = network(shape)
+    architecture = ARCHITECTURES[chosen.architecture]
+    tokenizer = own_tokenizer.load(chosen.tokenizer) if chosen.tokenizer else own_tokenizer.build()
+    model = architecture.network(architecture.shape)
     run = Run(
         model,
         optimizers(model, chosen.muon_rate, chosen.adam_rate),
@@ -193,7 +166,7 @@ def main() -> None:
         run.load(chosen.out / "checkpoint.pt")
     model.model.compile(dynamic=False)  # each phase has its length
     print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
-    train(run, shape, tokenizer, chosen.out)
+    train(run, architecture, tokenizer, chosen.out)
 
 
 if __name__ == "__main__":

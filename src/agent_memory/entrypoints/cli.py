@@ -12,13 +12,15 @@ from agent_memory.domain.errors import AgentMemoryError, Misconfigured
 from agent_memory.entrypoints.cache_cli import cache
 from agent_memory.entrypoints.http.routes.system import VERSION
 from agent_memory.entrypoints.logs import configure_logs
+from agent_memory.entrypoints.models_cli import calibrate, models
 from agent_memory.entrypoints.serving import serve as serve_forever
 from agent_memory.entrypoints.workers import serve as serve_with_workers
 from agent_memory.settings import load_settings
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
-
 cli.add_typer(cache)
+cli.add_typer(models)
+cli.command()(calibrate)
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPTION_KEYS = {

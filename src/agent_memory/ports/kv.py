@@ -155,6 +155,24 @@ class GrammarCompiler(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """For each token that followed: its natural log-probability, and the token that the model held for likeliest."""
+
+    log_probs: list[float]
+    likeliest: list[int]
+
+
+class ScoringRuntime(ModelRuntime, Protocol):
+    """A runtime that can be examined."""
+
+    def score(self, turn: TurnId, tokens: Sequence[int], following: Sequence[int]) -> Scores:
+        """As `prefill`, and says of each token of `following` how likely it was after the token of `tokens` at its
+        place, and all before it.
+        """
+        ...
+
+
 class TextStream(Protocol):
     """Turns one answer's tokens into text as they come. Concatenated, the pieces are the text of all tokens."""
 
@@ -176,6 +194,15 @@ class ChatTokenizer(Protocol):
     @property
     def vocabulary(self) -> int:
         """How many tokens there are; their ids are below it."""
+        ...
+
+    @property
+    def beginning(self) -> tuple[int, ...]:
+        """What every text begins with for this model; often nothing."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Plain text as tokens, without a template and without special tokens."""
         ...
 
     def render(self, messages: Sequence[Message]) -> Rendered:

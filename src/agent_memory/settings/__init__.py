@@ -1,6 +1,7 @@
 """What the operator decides: read once, checked once, frozen. No layer below reads the environment."""
 
 from agent_memory.settings.loading import VARIABLES, load_settings
+from agent_memory.settings.own_profiles import profiles_of
 from agent_memory.settings.profiles import Machine, ModelPlan, Profile, load_profiles, plan_model
 from agent_memory.settings.sections import (
     CacheSettings,
@@ -25,4 +26,5 @@ __all__ = [
     "load_profiles",
     "load_settings",
     "plan_model",
+    "profiles_of",
 ]

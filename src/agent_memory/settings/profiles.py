@@ -1,6 +1,7 @@
 """What is known to suit a model: one TOML file each, in `config/models/`, and the plan that follows from it.
 
-A setting wins over a profile, a profile over the defaults here. Nothing is loaded or downloaded.
+A setting wins over a profile, a profile over the defaults here. Of two profiles of a model the user's own wins, table
+by table; calibration writes it. Nothing is loaded or downloaded.
 """
 
 import os
@@ -44,14 +45,45 @@ class PrefillProfile(_Table, frozen=True):
     chunk: Annotated[int, Meta(ge=16, le=16_384)] = 512
 
 
+class MeasuredProfile(_Table, frozen=True):
+    """One precision, as calibration found it. `perplexity_change` is in percent of that at 16 bits."""
+
+    precision: str
+    token_bytes: Annotated[int, Meta(gt=0)]
+    perplexity: Annotated[float, Meta(gt=0)]
+    perplexity_change: float
+    agreement: Annotated[float, Meta(ge=0, le=1)]
+    recall: Annotated[float, Meta(ge=0, le=1)]
+
+
+class CalibrationProfile(_Table, frozen=True):
+    """The figures behind `cache`, and what they were measured with. `model` is the fingerprint of its folder."""
+
+    date: str
+    model: str
+    text: str
+    text_tokens: Annotated[int, Meta(gt=0)]
+    questions: Annotated[int, Meta(ge=0)]
+    perplexity_tolerance: Annotated[float, Meta(ge=0)]
+    points_tolerance: Annotated[float, Meta(ge=0)]
+    measured: tuple[MeasuredProfile, ...] = ()
+
+
 class Profile(_Table, frozen=True):
-    """`id` is a hub id or a folder name; only its last part counts, so a local copy keeps its profile."""
+    """`id` is a hub id or a folder name; only its last part counts, so a local copy keeps its profile. `also` are
+    other builds of the model that it holds for.
+    """
 
     id: Annotated[str, Meta(min_length=1)]
+    also: tuple[str, ...] = ()
     about: str = ""
     cache: CacheProfile = CacheProfile()
     sampling: SamplingProfile = SamplingProfile()
     prefill: PrefillProfile = PrefillProfile()
+    calibration: CalibrationProfile | None = None
+
+    def holds_for(self, name: str) -> bool:
+        return last_part(name) in map(last_part, (self.id, *self.also))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +115,25 @@ class ModelPlan:
     max_tokens: int
 
 
-def load_profiles(folder: Traversable | None = None) -> tuple[Profile, ...]:
-    where = folder or _profiles_folder()
-    found = sorted((f for f in where.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
-    return tuple(_read(file) for file in found)
+def load_profiles(folder: Traversable | None = None, own: Path | None = None) -> tuple[Profile, ...]:
+    """`own` is the folder of the user's profiles, which may be missing. Raises Misconfigured for one that is wrong."""
+    house = _read_all(folder or _profiles_folder())
+    known = [profile for profile, _ in house]
+    if own is None or not own.is_dir():
+        return tuple(known)
+    tables = {profile.id: table for profile, table in house}
+    mine = [
+        msgspec.convert(tables.get(profile_of(profile.id, known).id, {}) | {"also": ()} | table, Profile)
+        for profile, table in _read_all(own)
+    ]
+    own_ids = {last_part(profile.id) for profile in mine}
+    return (*mine, *(profile for profile in known if last_part(profile.id) not in own_ids))
 
 
 def plan_model(settings: Settings, profiles: Sequence[Profile], machine: Machine) -> ModelPlan:
     model, cache = settings.model, settings.cache
     name, source = _choose(model.id, machine)
-    profile = next((p for p in profiles if _last(p.id) == _last(name)), Profile(id=name))
+    profile = profile_of(name, profiles)
     return ModelPlan(
         id=name,
         source=source,
@@ -105,6 +146,17 @@ def plan_model(settings: Settings, profiles: Sequence[Profile], machine: Machine
         top_p=profile.sampling.top_p,
         max_tokens=model.default_max_tokens,
     )
+
+
+def profile_of(name: str, profiles: Sequence[Profile]) -> Profile:
+    """The first that bears the name, or holds for it also; defaults for a model that nobody described."""
+    named = (profile for profile in profiles if last_part(profile.id) == last_part(name))
+    return next(named, None) or next((p for p in profiles if p.holds_for(name)), Profile(id=name))
+
+
+def last_part(name: str) -> str:
+    """What a model is known by: its folder's name, or its name on the hub without the maker."""
+    return name.rstrip("/").rsplit("/", 1)[-1].lower()
 
 
 def _choose(wanted: str | None, machine: Machine) -> tuple[str, str]:
@@ -132,15 +184,17 @@ def _profiles_folder() -> Traversable:
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "config" / "models"
 
 
-def _read(file: Traversable) -> Profile:
+def _read_all(folder: Traversable) -> list[tuple[Profile, dict[str, object]]]:
+    found = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return [_read(file) for file in found]
+
+
+def _read(file: Traversable) -> tuple[Profile, dict[str, object]]:
     try:
-        return msgspec.convert(tomllib.loads(file.read_text("utf-8")), Profile)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        table = tomllib.loads(file.read_text("utf-8"))
+        return msgspec.convert(table, Profile), table
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise Misconfigured(f"model profile {file.name}: {error}") from None
-
-
-def _last(name: str) -> str:
-    return name.rstrip("/").rsplit("/", 1)[-1].lower()
 
 
 def _first(given: float | None, otherwise: float) -> float:

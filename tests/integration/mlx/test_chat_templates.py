@@ -4,6 +4,8 @@ import json
 
 import pytest
 from models import make_model
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.domain.chat import Message
@@ -72,3 +74,17 @@ def test_a_template_that_refuses_a_beginning_still_renders_the_whole(tokenizer):
 def test_a_template_that_does_not_work_is_found_when_the_model_is_loaded(tokenizer):
     with pytest.raises(Misconfigured, match="chat template does not work"):
         tokenizer("{% for m in messages %}{{ m.content ")
+
+
+@pytest.mark.parametrize(("template", "beginning"), [("$A", ()), ("<|im_start|> $A", (256,)), ("$A <|im_end|>", ())])
+def test_a_text_begins_with_what_the_models_tokenizer_puts_before_it(tmp_path, template, beginning):
+    folder = make_model(tmp_path / "model", "llama")
+    tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    special = [("<|im_start|>", 256), ("<|im_end|>", 257)]
+    tokens.post_processor = TemplateProcessing(single=template, special_tokens=special)
+    tokens.save(str(folder / "tokenizer.json"))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"bos_token": "<|im_start|>"}))
+    tokenizer = load_model(folder, Precision(16), tmp_path).tokenizer
+    assert tokenizer.beginning == beginning
+    assert tokenizer.stream().add(tokenizer.encode("a")[0]) == "a"

@@ -30,6 +30,13 @@ class ByteChatTokenizer:
     def vocabulary(self) -> int:
         return VOCABULARY
 
+    @property
+    def beginning(self) -> tuple[int, ...]:
+        return ()
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
     def render(self, messages: Sequence[Message]) -> Rendered:
         tokens: list[int] = []
         marks, answers = [], []

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import log
 
 from agent_memory.domain.errors import CorruptBlock
 from agent_memory.domain.kv.block import CacheBlock, Part
@@ -17,7 +18,7 @@ from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, StateArray
 from agent_memory.domain.kv.steps import Logprobs
 from agent_memory.domain.kv.turn import Sampling, TurnId
-from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload, Piece
+from agent_memory.ports.kv import BlockPayload, Buffer, BytesPayload, Piece, Scores
 
 ENTRY_BYTES = 8
 
@@ -139,6 +140,16 @@ class ToyRuntime:
         for token in tokens:
             self._append(cache, token)
         cache.spoken_from = None
+
+    def score(self, turn: TurnId, tokens: Sequence[int], following: Sequence[int]) -> Scores:
+        """It holds what it would say for nine in ten, and everything else for equally likely."""
+        likeliest = []
+        for token in tokens:
+            self.prefill(turn, [token])
+            likeliest.append(self._say(self._caches[turn]))
+        others = log(0.1 / (self._vocabulary - 1))
+        pairs = zip(likeliest, following, strict=True)
+        return Scores([log(0.9) if said == token else others for said, token in pairs], likeliest)
 
     def rewind(self, turn: TurnId) -> None:
         cache = self._caches[turn]

@@ -81,6 +81,14 @@ class MlxChatTokenizer:
         """As the tokenizers library reads and writes it; of a fast one only."""
         return str(self._tokenizer.backend_tokenizer.to_str())
 
+    @property
+    def beginning(self) -> tuple[int, ...]:
+        added = self._tokenizer.encode("", add_special_tokens=True)
+        return tuple(token for token in added[:1] if token == self._tokenizer.bos_token_id)
+
+    def encode(self, text: str) -> list[int]:
+        return self._encode(text)[0]
+
     def render(self, messages: Sequence[Message]) -> Rendered:
         try:
             text = self._apply(messages, speak=True)

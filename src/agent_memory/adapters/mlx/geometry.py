@@ -17,15 +17,16 @@ from agent_memory.domain.kv.spec import STATE_TYPES, Attention, CacheSpec, Layer
 
 
 def read_layers(model: Any) -> tuple[Layer, ...]:
-    """Runs a few tokens through the model. Where a layer has several caches in a list, each counts as one of ours.
+    """Passes a few tokens through the model for the shapes of what it caches; nothing is computed, so the weights need
+    not be there. Where a layer has several caches in a list, each counts as one of ours.
 
     Raises Misconfigured for a kind of cache that cannot be kept.
     """
     caches = make_prompt_cache(model)
-    mx.eval(model(mx.array([[0, 0]]), cache=caches))
+    model(mx.array([[0, 0]]), cache=caches)
     layers = _layers(caches)
     if any(layer.state for layer in layers):
-        mx.eval(model(mx.array([[0]]), cache=caches))
+        model(mx.array([[0]]), cache=caches)
         for number, (one, other) in enumerate(zip(layers, _layers(caches), strict=True)):
             if one.state != other.state:
                 raise Misconfigured(

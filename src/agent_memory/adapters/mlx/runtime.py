@@ -19,7 +19,7 @@ from agent_memory.domain.kv.block import CacheBlock, Part
 from agent_memory.domain.kv.spec import CacheSpec, LayerKind
 from agent_memory.domain.kv.steps import Logprobs
 from agent_memory.domain.kv.turn import Sampling, TurnId
-from agent_memory.ports.kv import BlockPayload, Piece
+from agent_memory.ports.kv import BlockPayload, Piece, Scores
 
 _PART = {LayerKind.FULL: Part.LASTING, LayerKind.WINDOW: Part.LOCAL, LayerKind.RECURRENT: Part.LOCAL}
 
@@ -61,12 +61,25 @@ class MlxRuntime:
         self._turns[turn] = running
 
     def prefill(self, turn: TurnId, tokens: Sequence[int]) -> None:
-        running = self._turns[turn]
+        self._read(self._turns[turn], tokens)
+
+    def _read(self, running: Running, tokens: Sequence[int]) -> mx.array:
+        """The logits after each token, which are computed only where somebody asks for them."""
         self._batch.leave(running)
         running.listen()
-        self._run(mx.array([list(tokens)]), running.caches)
+        logits: mx.array = self._run(mx.array([list(tokens)]), running.caches)
         running.begin()
         running.position += len(tokens)
+        return logits
+
+    def score(self, turn: TurnId, tokens: Sequence[int], following: Sequence[int]) -> Scores:
+        logits = self._read(self._turns[turn], tokens)[0].astype(mx.float32)
+        targets = mx.array(list(following))[:, None]
+        log_probs = mx.take_along_axis(logits, targets, axis=-1)[:, 0] - mx.logsumexp(logits, axis=-1)
+        likeliest = mx.argmax(logits, axis=-1)
+        self.advance(turn)
+        mx.eval(log_probs, likeliest)
+        return Scores(np.asarray(log_probs).tolist(), np.asarray(likeliest).tolist())
 
     def advance(self, turn: TurnId, seconds: float | None = None) -> bool:
         done = self._turns[turn].advance(seconds)

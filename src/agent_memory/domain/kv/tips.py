@@ -43,9 +43,11 @@ def worth_local(block: CacheBlock, ends: Iterable[int], spec: CacheSpec) -> bool
     apart = checkpoint_tokens(spec)
     if spec.exact and not spec.windowed:
         return block.end in ends or block.end % apart == 0
+    # A checkpoint is restored exactly where it is, so it needs no slack, which would be a whole block more.
     next_checkpoint = -(-block.end // apart) * apart
-    return spec.windowed and any(
-        within_reach(block, end, spec.reach + SLACK_TOKENS) for end in (*ends, next_checkpoint)
+    return spec.windowed and (
+        within_reach(block, next_checkpoint, spec.reach)
+        or any(within_reach(block, end, spec.reach + SLACK_TOKENS) for end in ends)
     )
 
 

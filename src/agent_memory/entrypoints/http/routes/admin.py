@@ -8,7 +8,7 @@ from agent_memory.entrypoints.http.admin_key import admin_only
 from agent_memory.entrypoints.http.given import GivenApplication, problems
 from agent_memory.entrypoints.http.wire import admin as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
-from agent_memory.settings import load_profiles
+from agent_memory.settings import profiles_of
 
 _TAGS = ["admin"]
 
@@ -26,7 +26,7 @@ async def available_models(application: GivenApplication) -> wire.KnownModels:
     loaded = application.conversation.model_id if application.conversation else None
     known = [
         wire.KnownModel(model_id=profile.id, about=profile.about, loaded=profile.id == loaded)
-        for profile in load_profiles()
+        for profile in profiles_of(application.settings)
     ]
     return wire.KnownModels(models=known)
 
