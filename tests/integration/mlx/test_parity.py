@@ -282,3 +282,23 @@ def test_a_prefill_put_down_for_good_leaves_the_state_where_its_piece_began(kind
     answer, cached = bench(runtime, chunk=256).ask(long)
     assert answer == expected
     assert cached == (0 if runtime.spec.windowed else position)
+
+
+def test_windows_of_turns_long_past_are_dropped_and_those_of_the_turn_before_are_kept(load, bench):
+    """Each turn goes on from the one before; the newest question may be put otherwise; the oldest turns are bare."""
+    runtime = load("gemma3_text").runtime
+    desk, said, answers = bench(runtime), text(300), ()
+    for number in range(5):
+        answer, cached = desk.ask(said, 4, answers=answers)
+        assert cached == (answers[-1][1] if answers else 0)
+        before = (said, answers)
+        answers = (*answers, (len(said), len(said) + len(answer)))
+        said = said + answer + text(300, seed=number + 1)
+    question, so_far = before
+    assert desk.ask([*question[: so_far[-1][1]], *text(300, seed=77)], 4, answers=so_far)[1] == so_far[-1][1]
+    stored = list(desk.store._folder.rglob("*.safetensors"))
+    local = [path for path in stored if ".local." in path.name]
+    lasting = [path for path in stored if ".lasting." in path.name]
+    assert 2 <= len(local) < len(lasting) - 1
+    again = bench(runtime)
+    assert again.ask(said, 4, answers=answers)[1] == answers[-1][1], "after a restart too"

@@ -141,6 +141,16 @@ class Ledger:
             if key in self.cold:
                 self.passed.append(key)
 
+    def drop_windows(self, blocks: Iterable[CacheBlock]) -> None:
+        """These places were passed: no conversation that is known can be taken up within reach behind them, unless it
+        is forked there. What is pinned stays.
+        """
+        for block in blocks:
+            key = PartKey(block.hash, Part.LOCAL)
+            free = self.index.has(key) and not self.pool.is_pinned(block.hash)
+            if free and self.index.is_passed(block, self.index.reach):
+                self.forget(key)
+
     # --- the slower tier reports ---
 
     def saved(self, key: PartKey) -> None:

@@ -77,6 +77,9 @@ class BlockPool:
         entries = ((key, entry) for key, entry in self._entries.items() if key.hash not in self._pins)
         return self.free + sum(entry.nbytes for _, entry in entries if not entry.users and not entry.promised)
 
+    def is_pinned(self, block: BlockHash) -> bool:
+        return block in self._pins
+
     def pin(self, blocks: Iterable[BlockHash]) -> None:
         """From now on these blocks stay, and no others have to."""
         self._pins = frozenset(blocks)

@@ -83,6 +83,16 @@ class PrefixIndex:
             if not siblings:
                 del self._children[block.parent]
 
+    def is_passed(self, block: CacheBlock, tokens: int) -> bool:
+        """Whether every known conversation that holds this block goes on for `tokens` behind it, all in one line."""
+        end, here = block.end + tokens, block
+        while here.end < end:
+            following = self._children.get(here.hash, [])
+            if len(following) != 1:
+                return False
+            here = self._blocks[following[0][1]]
+        return True
+
     def superseded_by(self, block: CacheBlock) -> list[CacheBlock]:
         """The siblings whose tokens are a strict prefix of `block`'s: it can be cut to serve for each of them, but
         for a state, which cannot be cut.

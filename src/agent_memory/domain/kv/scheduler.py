@@ -332,11 +332,18 @@ class Scheduler:
         if step.park:
             parked = Parked(turn.id, turn.root, pack(turn.tokens[: turn.position]), tuple(turn.chain))
             self.ledger.park(parked, self.spec.working_bytes(turn.position, self.chunk))
-        if self.spec.exact and turn.finish in ("stop", "length"):
-            self.ledger.leave_behind(self.tips.left_behind(turn))
+        if turn.finish in ("stop", "length"):
+            self._leave_behind(turn)
         if turn.finish is None:
             turn.requeue()
             self.waiting.appendleft(turn)
+
+    def _leave_behind(self, turn: Turn) -> None:
+        """The places at which earlier turns of this conversation ended."""
+        if self.spec.exact:
+            self.ledger.leave_behind(self.tips.left_behind(turn))
+        elif self.spec.windowed:
+            self.ledger.drop_windows(self.tips.passed_windows(turn))
 
     def fail(self, turns: tuple[Turn, ...], error: Exception) -> list[Event]:
         """These turns are over; nothing of theirs is kept that is not kept already."""

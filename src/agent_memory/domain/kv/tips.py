@@ -13,6 +13,7 @@ from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.turn import Phase, Turn
 
 CHECKPOINT_BLOCKS = (4, 32)  # from one checkpoint to the next, at least and at most
+WINDOWS_APART = 16  # of a long conversation, so large a part is kept as windows before checkpoints
 EXPECTED = 4  # places at which a turn keeps local parts: system prompt, question before, prompt and answer
 SLACK_TOKENS = 8  # a prefix is often restored a little short of its end: a prompt's last token is always read again
 
@@ -27,7 +28,7 @@ def checkpoint_tokens(spec: CacheSpec) -> int:
     """
     least, most = (blocks * spec.block_tokens for blocks in CHECKPOINT_BLOCKS)
     if spec.windowed:
-        return most
+        return max(most, WINDOWS_APART * spec.reach // spec.block_tokens * spec.block_tokens)
     tokens = least
     while tokens < most and spec.lasting_bytes(tokens) < spec.state_bytes:
         tokens *= 2
@@ -101,6 +102,11 @@ class Tips:
             return common >= known + (1 if turn.finish else self._spec.block_tokens)
         coming = (*self.of(turn), common - common % self._apart)
         return any(known < end <= common and end >= turn.position for end in coming)
+
+    def passed_windows(self, turn: Turn) -> list[CacheBlock]:
+        """Blocks whose windows served earlier turns only, but for the turn before, which may be answered again."""
+        ends = (*self.of(turn), *(end for answer in turn.answers[-1:] for end in answer))
+        return [block for block in turn.chain if not worth_local(block, ends, self._spec)]
 
     def left_behind(self, turn: Turn) -> list[PartKey]:
         """What only an old branch of this conversation could be restored from, oldest first."""

@@ -132,3 +132,16 @@ def test_a_longer_sibling_supersedes_no_state():
     long = CacheBlock.after(ROOT, 0, pack([1, 2, 3, 4]))
     index.add(long, local=False)
     assert {block.tokens for block in index.superseded_by(long)} == {pack([1]), pack([1, 2, 3])}
+
+
+def test_a_place_is_passed_where_all_that_is_known_goes_on_in_one_line():
+    index = PrefixIndex(4, reach=5)
+    line = add(index, list(range(18)))
+    assert index.is_passed(line[0], 5)
+    assert index.is_passed(line[1], 5)
+    assert not index.is_passed(line[3], 5), "the conversation ends within reach"
+    assert not index.is_passed(line[4], 5)
+    add(index, [*range(12), 99, 98, 97, 96, 95])
+    assert index.is_passed(line[0], 5)
+    assert not index.is_passed(line[1], 5), "there is a fork within reach"
+    assert not index.is_passed(line[2], 5)
