@@ -4,7 +4,8 @@ These are the names of the inner rings, which import nothing but the standard li
 is asked for by its own name: `from agent_memory.bootstrap import bootstrap`.
 """
 
-from agent_memory.application.conversation import Conversation, Delta, Finish, Message, Prompt, Sampling
+from agent_memory.application.conversation import Conversation, Message, Prompt, Sampling
+from agent_memory.application.replies import Delta, Finish
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.kv.block import CacheBlock

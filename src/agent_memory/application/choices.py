@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
-from agent_memory.application.conversation import Delta, Finish, Reply
+from agent_memory.application.replies import Finish, Piece, Reply
 
 
-async def together(replies: Sequence[Reply]) -> AsyncGenerator[tuple[int, Delta | Finish], None]:
+async def together(replies: Sequence[Reply]) -> AsyncGenerator[tuple[int, Piece], None]:
     """What each says, with its number. What one raises is raised, and ends them all; so does leaving early."""
     upcoming = {asyncio.ensure_future(anext(reply)): number for number, reply in enumerate(replies)}
     try:
@@ -15,7 +15,7 @@ async def together(replies: Sequence[Reply]) -> AsyncGenerator[tuple[int, Delta 
             for each in done:
                 number = upcoming.pop(each)
                 piece = each.result()
-                if isinstance(piece, Delta):
+                if not isinstance(piece, Finish):
                     upcoming[asyncio.ensure_future(anext(replies[number]))] = number
                 yield number, piece
     finally:

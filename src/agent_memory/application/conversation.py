@@ -6,17 +6,17 @@ Knows text and tokens, not where a prefix comes from: that is the engine's.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Literal
 from uuid import uuid4
 
 from agent_memory.application.engine import EngineStats
 from agent_memory.application.engine_thread import EngineThread
+from agent_memory.application.replies import Delta, Finish, Likelihood, Reply, Reuse, Token
 from agent_memory.application.stop_text import StopText
-from agent_memory.domain.chat import Message
+from agent_memory.domain.chat import NO_TOOLS, Message, ToolUse
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
 from agent_memory.domain.kv.constraint import Constraint
@@ -26,15 +26,11 @@ from agent_memory.ports.kv import ChatTokenizer, Grammar, GrammarCompiler, Rende
 
 __all__ = [
     "Conversation",
-    "Delta",
     "EngineStats",
-    "Finish",
     "Grammar",
     "Message",
     "Prompt",
-    "Reuse",
     "Sampling",
-    "Token",
 ]
 
 
@@ -55,55 +51,8 @@ class Prompt:
     agent: AgentName | None = None
     stored: bool = True
     grammar: Grammar | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Likelihood:
-    """A token's text, and the natural logarithm of its probability."""
-
-    text: str
-    logprob: float
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One that was said, and the likeliest in its place."""
-
-    said: Likelihood
-    likeliest: tuple[Likelihood, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """`tokens`, where log-probabilities are asked for: those since the last delta, whose text may come later."""
-
-    text: str
-    tokens: tuple[Token, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reuse:
-    """Where a prompt's first tokens came from, and the first that differs from all that is stored: its place, and the
-    message it falls in, as far as that can be told. None when everything that could be reused is stored.
-    """
-
-    memory_tokens: int
-    disk_tokens: int
-    known_tokens: int
-    different_token: int | None = None
-    different_message: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    reason: Literal["stop", "length"]
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    reuse: Reuse | None = None
-
-
-Reply = AsyncGenerator[Delta | Finish, None]
+    use: ToolUse = NO_TOOLS
+    thinking: bool = True
 
 
 @dataclass(slots=True)
@@ -147,9 +96,8 @@ class _Answer:
 
     def end(self, reason: FinishReason) -> Finish:
         at_length = reason == "length" and not self.stop.stopped
-        ended: Literal["stop", "length"] = "length" if at_length else "stop"
         cached = self.started.cached_tokens if self.started else 0
-        return Finish(ended, self.prompt_tokens, cached, self.completion_tokens, self.reuse)
+        return Finish("length" if at_length else "stop", self.prompt_tokens, cached, self.completion_tokens, self.reuse)
 
 
 class Conversation:

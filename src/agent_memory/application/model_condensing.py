@@ -1,10 +1,10 @@
 """Condensing by the language model that is loaded, held to the facts: a text that loses one is not taken."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from typing import Protocol
 
-from agent_memory.application.conversation import Delta, Finish, Prompt, Reply, Sampling
+from agent_memory.application.conversation import Prompt, Sampling
+from agent_memory.application.replies import Reply, whole
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.semantic.facts import says_no_more
@@ -47,15 +47,8 @@ class ModelCondenser:
             len(notes) // 3 + 64,
             tenant="condensing",
         )
-        said: list[str] = []
-        async with aclosing(self._conversation.reply(prompt)) as reply:
-            async for piece in reply:
-                match piece:
-                    case Delta(text):
-                        said.append(text)
-                    case Finish("length"):
-                        return ""
-        return "".join(said).strip()
+        answer = await whole(self._conversation.reply(prompt))
+        return "" if answer.ended.reason == "length" else answer.text.strip()
 
 
 def _is_faithful(text: str, notes: str) -> bool:

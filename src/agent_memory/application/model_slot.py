@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from agent_memory.application.conversation import Conversation, Prompt, Reply
+from agent_memory.application.conversation import Conversation, Prompt
 from agent_memory.application.engine import EngineStats
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.holdings import Holdings
+from agent_memory.application.replies import Reply
 from agent_memory.domain.errors import AgentMemoryError, Conflict, InvalidInput, Unavailable
 
 log = logging.getLogger(__name__)

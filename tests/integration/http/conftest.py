@@ -11,7 +11,8 @@ from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
-from agent_memory.application.conversation import Delta, Finish, Prompt
+from agent_memory.application.conversation import Prompt
+from agent_memory.application.replies import Delta, Finish
 from agent_memory.bootstrap import bootstrap
 from agent_memory.entrypoints.http.app import create_app
 from agent_memory.settings import MemorySettings, ModelSettings, ServerSettings, Settings

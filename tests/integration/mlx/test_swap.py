@@ -4,8 +4,9 @@ import pytest
 from models import make_model
 
 from agent_memory.adapters.mlx import loading
-from agent_memory.application.conversation import Finish, Message, Prompt, Sampling
+from agent_memory.application.conversation import Message, Prompt, Sampling
 from agent_memory.application.model_slot import ModelSlot
+from agent_memory.application.replies import Finish
 from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.kv.agents import AgentName
 from agent_memory.settings import Machine, ModelSettings, Settings, load_profiles, plan_model

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agent_memory.application.choices import together
-from agent_memory.application.conversation import Delta, Finish
+from agent_memory.application.replies import Delta, Finish
 from agent_memory.domain.errors import GenerationFailed
 
 END = Finish("stop", 1, 0, 1)

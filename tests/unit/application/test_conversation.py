@@ -10,9 +10,10 @@ import pytest
 
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
 from agent_memory.adapters.in_memory.runtime import ToyRuntime
-from agent_memory.application.conversation import Conversation, Delta, Finish, Message, Prompt, Reuse
+from agent_memory.application.conversation import Conversation, Message, Prompt
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
+from agent_memory.application.replies import Delta, Finish, Reuse
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import (

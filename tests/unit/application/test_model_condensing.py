@@ -4,8 +4,8 @@ from uuid import uuid4
 import pytest
 
 from agent_memory.application.consolidation import ExtractiveCondenser
-from agent_memory.application.conversation import Delta, Finish
 from agent_memory.application.model_condensing import ModelCondenser
+from agent_memory.application.replies import Delta, Finish
 from agent_memory.domain.errors import Overloaded
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 

@@ -11,10 +11,11 @@ from agent_memory.adapters.in_memory.agents import InMemoryAgentStore
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
 from agent_memory.adapters.in_memory.chat import VOCABULARY, ByteChatTokenizer
 from agent_memory.adapters.in_memory.runtime import ToyRuntime
-from agent_memory.application.conversation import Conversation, Finish, Message, Prompt
+from agent_memory.application.conversation import Conversation, Message, Prompt
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.model_slot import LoadedModel, ModelSlot
+from agent_memory.application.replies import Finish
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import Conflict, InvalidInput, Misconfigured, Unavailable

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.kv.agents import DEFAULT_TENANT
 from agent_memory.entrypoints.http.wire.openai import ErrorAnswer
 from agent_memory.entrypoints.http.wire.problems import Problem
 
@@ -18,6 +19,12 @@ GivenApplication = NamedDependency[SkipValidation[Application]]
 
 TIMEOUT_HEADER = "X-Request-Timeout"
 _MAX_SECONDS = 86_400.0
+
+
+def tenant_of(request: AnyRequest) -> str:
+    """Whose memories, agents and blocks a request may see."""
+    del request
+    return DEFAULT_TENANT
 
 
 def seconds_allowed(request: AnyRequest) -> float | None:

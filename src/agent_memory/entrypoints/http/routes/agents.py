@@ -11,9 +11,9 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from agent_memory.application.conversation import Delta, Finish, Message, Prompt, Sampling
+from agent_memory.application.conversation import Message, Prompt, Sampling
+from agent_memory.application.replies import whole
 from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import GenerationFailed
 from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, problems, seconds_allowed
 from agent_memory.entrypoints.http.limits import BodyTooLarge
@@ -162,22 +162,15 @@ async def generate(
 
 
 async def _generate(application: Application, prompt: Prompt, name: AgentName) -> wire.GenerateAnswer:
-    parts = []
-    async with aclosing(application.models.ready().reply(prompt)) as reply:
-        async for piece in reply:
-            match piece:
-                case Delta(text):
-                    parts.append(text)
-                case Finish() as finish:
-                    tokens = (await application.agents.get(name)).agent.tokens if prompt.stored else 0
-                    return wire.GenerateAnswer(
-                        text="".join(parts),
-                        tokens_generated=finish.completion_tokens,
-                        finish_reason=finish.reason,
-                        cached_tokens=finish.cached_tokens,
-                        cache_size_tokens=tokens,
-                    )
-    raise GenerationFailed("the answer ended without a reason")
+    answer = await whole(application.models.ready().reply(prompt))
+    tokens = (await application.agents.get(name)).agent.tokens if prompt.stored else 0
+    return wire.GenerateAnswer(
+        text=answer.text,
+        tokens_generated=answer.ended.completion_tokens,
+        finish_reason=answer.ended.reason,
+        cached_tokens=answer.ended.cached_tokens,
+        cache_size_tokens=tokens,
+    )
 
 
 async def _rest(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

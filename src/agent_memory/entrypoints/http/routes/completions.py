@@ -12,9 +12,10 @@ from litestar.response.base import ASGIResponse
 from msgspec import UNSET, UnsetType, json
 
 from agent_memory.application.choices import together
-from agent_memory.application.conversation import Conversation, Delta, Finish, Prompt, Token
+from agent_memory.application.conversation import Conversation, Prompt
+from agent_memory.application.replies import Answer, Delta, Finish
 from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import GenerationFailed, NotFound
+from agent_memory.domain.errors import NotFound
 from agent_memory.entrypoints.http.errors import error_event
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, openai_errors, seconds_allowed
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
@@ -72,34 +73,15 @@ def _new_id() -> str:
     return f"chatcmpl-{uuid4().hex}"
 
 
-@dataclass(slots=True)
-class _Choice:
-    """One answer, as far as it has been told."""
-
-    parts: list[str] = field(default_factory=list)
-    tokens: list[Token] = field(default_factory=list)
-    finish: Finish | None = None
-
-    def hear(self, piece: Delta | Finish) -> None:
-        match piece:
-            case Delta(text, tokens):
-                self.parts.append(text)
-                self.tokens += tokens
-            case Finish():
-                self.finish = piece
-
-
 async def _complete(conversation: Conversation, prompts: Sequence[Prompt]) -> wire.ChatCompletion:
-    choices = [_Choice() for _ in prompts]
+    choices = [Answer() for _ in prompts]
     async with aclosing(together([conversation.reply(prompt) for prompt in prompts])) as replies:
         async for number, piece in replies:
             choices[number].hear(piece)
-    finishes = [choice.finish for choice in choices if choice.finish]
-    if len(finishes) < len(prompts):
-        raise GenerationFailed("the answer ended without a reason")
+    finishes = [choice.ended for choice in choices]
     told = [
-        wire.Choice(wire.AnswerMessage("".join(choice.parts)), end.reason, number, wire.logprobs_of(choice.tokens))
-        for number, (choice, end) in enumerate(zip(choices, finishes, strict=True))
+        wire.Choice(wire.AnswerMessage(choice.text), choice.ended.reason, number, wire.logprobs_of(choice.tokens))
+        for number, choice in enumerate(choices)
     ]
     return wire.ChatCompletion(
         id=_new_id(),

@@ -43,7 +43,7 @@ class GenerateRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 class GenerateAnswer(Struct, kw_only=True):
     text: str
     tokens_generated: int
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
     cached_tokens: int
     cache_size_tokens: int
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field, json
 
-from agent_memory.application.conversation import Finish, Grammar, Message, Prompt, Token
+from agent_memory.application.conversation import Grammar, Message, Prompt
+from agent_memory.application.replies import Finish, Token
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
 from agent_memory.domain.kv.turn import Sampling
@@ -167,7 +168,7 @@ class ChoiceLogprobs(Struct):
 
 class Choice(Struct):
     message: AnswerMessage
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
     index: int = 0
     logprobs: ChoiceLogprobs | None = None
 
@@ -189,7 +190,7 @@ class DeltaMessage(Struct, omit_defaults=True):
 
 class ChunkChoice(Struct):
     delta: DeltaMessage
-    finish_reason: Literal["stop", "length"] | None = None
+    finish_reason: Literal["stop", "length", "tool_calls"] | None = None
     index: int = 0
     logprobs: ChoiceLogprobs | None = None
 

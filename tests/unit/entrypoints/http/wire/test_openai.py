@@ -5,7 +5,8 @@ import json
 import pytest
 from msgspec import convert
 
-from agent_memory.application.conversation import Finish, Message
+from agent_memory.application.conversation import Message
+from agent_memory.application.replies import Finish
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.entrypoints.http.wire.openai import ChatRequest, choices_of, to_prompt, usage_of
