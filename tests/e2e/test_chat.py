@@ -7,6 +7,7 @@ import openai
 import pytest
 
 pytestmark = pytest.mark.integration
+NEVER_ENDS = {"257": -100}  # the token that would end an answer
 
 STORY = [{"role": "user", "content": "Once upon a time there was a memory that never forgot. " * 10}]
 
@@ -67,7 +68,8 @@ def test_a_miss_is_explained_where_it_is_asked_for(client):
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_that_takes_too_long_is_a_timeout(client, stream):
     with pytest.raises(openai.APIError, match="in the time that the request") as caught:
-        list(ask(client, max_tokens=5000, temperature=1, stream=stream, extra_headers={"X-Request-Timeout": "0.2"}))
+        endless = {"max_tokens": 5000, "temperature": 1, "logit_bias": NEVER_ENDS}
+        list(ask(client, **endless, stream=stream, extra_headers={"X-Request-Timeout": "0.2"}))
     assert caught.value.code == "deadline_exceeded"
 
 

@@ -14,7 +14,7 @@ from agent_memory.entrypoints.cli import cli
 from agent_memory.ports.kv import Buffer, BytesPayload
 
 pytestmark = pytest.mark.integration
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC) - timedelta(minutes=13)
 ROOT = Namespace("default", "model", "spec").root
 
 

@@ -84,6 +84,7 @@ class Engine:
         self.idle = False
         self._ledger.know(tiers.known())
         self._next_up: tuple[TurnId, ...] = ()
+        self._spoke_at = 0.0  # when a token was last said, in seconds of perf_counter
         self.holdings = None if agents is None else self._holdings(agents)
 
     def _holdings(self, agents: AgentStore) -> Holdings:
@@ -189,7 +190,7 @@ class Engine:
         return begun
 
     def _begun(self, step: Restore, started: float, promoted: tuple[tuple[PartKey, int], ...]) -> Restored:
-        done = self._runtime.advance(step.turn.id, step.seconds)
+        done = self._advance(step)
         self._count(restore_seconds_total=time.perf_counter() - started)
         if step.turn.cached_tokens is None:
             self._count(prompt_tokens_total=step.turn.prompt_tokens, cached_tokens_total=step.length)
@@ -199,14 +200,22 @@ class Engine:
         started = time.perf_counter()
         if not step.begun:
             self._runtime.prefill(step.turn.id, step.turn.tokens[step.start : step.stop])
-        done = self._runtime.advance(step.turn.id, step.seconds)
+        done = self._advance(step)
         self._count(prefill_seconds_total=time.perf_counter() - started)
         return Read(done)
+
+    def _advance(self, step: Restore | Prefill) -> bool:
+        """Whoever speaks has waited since the last token, for whatever was done since."""
+        if step.seconds is None:
+            return self._runtime.advance(step.turn.id)
+        left = step.seconds - (time.perf_counter() - self._spoke_at)
+        return self._runtime.advance(step.turn.id, max(0.0, left))
 
     def _decode(self, step: Decode) -> Outcome:
         started = time.perf_counter()
         tokens = self._runtime.decode([(turn.id, turn.tokens[turn.position]) for turn in step.turns])
-        self._count(decode_seconds_total=time.perf_counter() - started, generated_tokens_total=len(tokens))
+        self._spoke_at = time.perf_counter()
+        self._count(decode_seconds_total=self._spoke_at - started, generated_tokens_total=len(tokens))
         wanted = (turn.id for turn in step.turns if turn.sampling.logprobs is not None)
         return Sampled(tuple(tokens), {turn: self._runtime.logprobs(turn) for turn in wanted})
 

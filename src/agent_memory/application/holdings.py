@@ -103,7 +103,7 @@ class Holdings:
         usage = Usage(chain, turn.kept, turn.prompt_tokens, turn.cached_tokens or 0, turn.generated)
         existing = {block for block in agent.blocks if self.blocks.exists(block)}
         try:
-            self._enter(agent.used(usage, now, existing))
+            self._write(agent.used(usage, now, existing))
         except Unavailable as error:
             log.warning("an agent is known until the end of this process only: %s", error)
 
@@ -188,6 +188,10 @@ class Holdings:
         return self.blocks.parts(self.get(name).agent.blocks, self.root(name.tenant))
 
     def _enter(self, agent: Agent) -> Held:
+        self._write(agent)
+        return self._held(agent)
+
+    def _write(self, agent: Agent) -> None:
         """Into the book, and on disk. Raises Unavailable when it did not get there."""
         before = self._book.find(agent.name)
         self._book.enter(agent)
@@ -200,7 +204,6 @@ class Holdings:
                 self._book.strike(surplus.name)
         except OSError as error:
             raise Unavailable(str(error)) from error
-        return self._held(agent)
 
     def _remove(self, agent: Agent) -> int:
         try:
@@ -213,10 +216,13 @@ class Holdings:
         return self.discard(agent.blocks)
 
     def discard(self, blocks: Iterable[BlockHash]) -> int:
-        """Forget those that nobody needs; how many there were."""
+        """Forget those that no agent has, no running turn stands on and no other conversation goes on from; how many
+        there were.
+        """
         discarded = 0
+        in_use = {block.hash for turn in self._running.values() for block in turn.chain}
         for block in self.blocks.children_first(blocks):
-            if not self._needed(block):
+            if not (block in in_use or self._book.users(block) or self.blocks.leads_on(block)):
                 discarded += self.blocks.exists(block)
                 self.blocks.forget(block)
         return discarded
@@ -233,11 +239,6 @@ class Holdings:
         agents = list(self._book)
         theirs = sum(self._remove(agent) for agent in agents)
         return len(agents), theirs + self.discard(self.blocks.known())
-
-    def _needed(self, block: BlockHash) -> bool:
-        """Whether another agent has it, a running turn stands on it, or another conversation goes on from it."""
-        in_use = any(block == each.hash for turn in self._running.values() for each in turn.chain)
-        return bool(self._book.users(block)) or in_use or self.blocks.leads_on(block)
 
     def _held(self, agent: Agent) -> Held:
         places = [(self.blocks.memory(block), self.blocks.disk(block)) for block in agent.blocks]

@@ -25,6 +25,8 @@ cache = typer.Typer(
     no_args_is_help=True,
 )
 
+_WIDE = 1000  # columns, for whatever is no terminal and wraps nothing
+
 AgentId = Annotated[str, typer.Argument(metavar="AGENT", help="The agent's id")]
 DataDir = Annotated[str | None, typer.Option("--data-dir", help="Where everything is kept [~/.agent_memory]")]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A settings file (TOML)")]
@@ -159,7 +161,7 @@ def _show(told: object, people: Table | str, *, json: bool) -> None:
     elif isinstance(people, str):
         typer.echo(people)
     else:
-        Console().print(people)
+        Console(width=None if sys.stdout.isatty() else _WIDE).print(people)
 
 
 def _agents(agents: list[wire.AgentAnswer]) -> Table:
@@ -167,7 +169,7 @@ def _agents(agents: list[wire.AgentAnswer]) -> Table:
     table.add_column("agent", overflow="fold")
     for column in ("tokens", "turns", "hits", "memory", "disk", "own", "shared", "last use"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for each in agents:
         held = each.cache
         sizes = (held.memory.bytes, held.disk.bytes, held.own_bytes, held.shared_bytes)

@@ -30,6 +30,7 @@ class Running:
     answer: Answer = field(default_factory=Answer)
     computed: int = 0
     unfinished: deque[list[mx.array]] = field(default_factory=deque)
+    longest: float = 0.0  # seconds that a layer took lately
 
     def begin(self) -> None:
         """What the caches hold now is to be computed."""
@@ -40,13 +41,13 @@ class Running:
         if seconds is None:
             mx.eval(list(self.unfinished))
             self.unfinished.clear()
-        started, longest = time.perf_counter(), 0.0
+        started = time.perf_counter()
         while self.unfinished:
             before = time.perf_counter()
             mx.eval(self.unfinished.popleft())
             now = time.perf_counter()
-            longest = max(longest, now - before)
-            if seconds is not None and self.unfinished and now - started + longest > seconds:
+            self.longest = max(now - before, 0.9 * self.longest)  # one that was disturbed is forgotten by and by
+            if seconds is not None and self.unfinished and now - started + self.longest > seconds:
                 return False
         self.computed = self.position
         return True

@@ -6,7 +6,6 @@ Where blocks live is the ledger's.
 
 from collections import Counter, deque
 from dataclasses import replace
-from itertools import islice
 
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
 from agent_memory.domain.kv.block import CacheBlock, PartKey, common_prefix, pack
@@ -152,10 +151,13 @@ class Scheduler:
                 return self._restore(turn, self._match(turn))
         if len(self.running) >= self.max_turns:
             return None
-        running = Counter(turn.owner for turn in self.running.values())
-        fair = sorted(self.waiting, key=lambda turn: running[turn.owner])  # of equals, whoever came first
-        ready = next((turn for turn in fair if not self._gains_by_waiting(turn)), None)
+        ready = next((turn for turn in self._fair() if not self._gains_by_waiting(turn)), None)
         return None if ready is None else self._begin(ready)
+
+    def _fair(self) -> list[Turn]:
+        """Whose turn it is: whoever runs least now, and of equals whoever came first."""
+        running = Counter(turn.owner for turn in self.running.values())
+        return sorted(self.waiting, key=lambda turn: running[turn.owner])
 
     def _begin(self, turn: Turn) -> Step | None:
         match = self._match(turn)
@@ -181,13 +183,13 @@ class Scheduler:
         return any(self.tips.brings(other, common_prefix(prompt, pack(other.tokens)), known) for other in alike)
 
     def _restore(self, turn: Turn, match: PrefixMatch, parked: TurnId | None = None) -> Restore:
-        local = tuple(b for b in match.blocks if within_reach(b, match.length, self.spec.reach))
-        local = local if self.spec.reach else ()
+        reach = self.spec.reach
+        local = tuple(b for b in match.blocks if within_reach(b, match.length, reach)) if reach else ()
         return Restore(turn, match.blocks, local, match.length, match.common, parked, self._patience)
 
     def next_up(self) -> list[Turn]:
-        """The turns at the head of the queue, as many as run at once."""
-        return list(islice(self.waiting, self.max_turns))
+        """The turns that are likely to begin next, as many as run at once."""
+        return self._fair()[: self.max_turns]
 
     def upcoming(self) -> list[PartKey]:
         """The parts that they will be restored from, as far as one can tell now, and that are not in memory."""

@@ -40,23 +40,12 @@ def within_reach(block: CacheBlock, end: int, reach: int) -> bool:
     return block.start < end and block.end > end - reach
 
 
-def worth_local(block: CacheBlock, ends: Iterable[int], spec: CacheSpec) -> bool:
-    apart = checkpoint_tokens(spec)
-    if spec.exact and not spec.windowed:
-        return block.end in ends or block.end % apart == 0
-    # A checkpoint is restored exactly where it is, so it needs no slack, which would be a whole block more.
-    next_checkpoint = -(-block.end // apart) * apart
-    return spec.windowed and (
-        within_reach(block, next_checkpoint, spec.reach)
-        or any(within_reach(block, end, spec.reach + SLACK_TOKENS) for end in ends)
-    )
-
-
 class Tips:
     """What that means for the turns of a model of this spec."""
 
     def __init__(self, spec: CacheSpec) -> None:
         self._spec = spec
+        self._reach = spec.reach
         self._apart = checkpoint_tokens(spec)
 
     def of(self, turn: Turn) -> tuple[int, ...]:
@@ -86,11 +75,11 @@ class Tips:
         here = [block for block in blocks if block.end == turn.position] if self._spec.exact else blocks
         if not blocks and not self._spec.windowed and self.stands_at_one(turn):
             return tuple(turn.chain[-1:]) if self._spec.exact else ()
-        return tuple(block for block in here if worth_local(block, ends, self._spec))
+        return tuple(block for block in here if self.worth_local(block, ends))
 
     def local_bytes(self, tokens: int) -> int:
         """What a turn of so many tokens is expected to keep in local parts."""
-        return self._spec.window_bytes(min(tokens, EXPECTED * self._spec.reach)) + EXPECTED * self._spec.state_bytes
+        return self._spec.window_bytes(min(tokens, EXPECTED * self._reach)) + EXPECTED * self._spec.state_bytes
 
     def halts(self, turn: Turn) -> tuple[int, ...]:
         """Where reading has to stop because a state is kept there."""
@@ -106,7 +95,7 @@ class Tips:
     def passed_windows(self, turn: Turn) -> list[CacheBlock]:
         """Blocks whose windows served earlier turns only, but for the turn before, which may be answered again."""
         ends = (*self.of(turn), *(end for answer in turn.answers[-1:] for end in answer))
-        return [block for block in turn.chain if not worth_local(block, ends, self._spec)]
+        return [block for block in turn.chain if not self.worth_local(block, ends)]
 
     def left_behind(self, turn: Turn) -> list[PartKey]:
         """What only an old branch of this conversation could be restored from, oldest first."""
@@ -114,3 +103,13 @@ class Tips:
         shorter = self._spec.block_tokens
         parts = ((tip, (Part.LOCAL, Part.LASTING) if len(tip) < shorter else (Part.LOCAL,)) for tip in tips)
         return [PartKey(tip.hash, part) for tip, both in parts for part in both]
+
+    def worth_local(self, block: CacheBlock, ends: Iterable[int]) -> bool:
+        if self._spec.exact and not self._spec.windowed:
+            return block.end in ends or block.end % self._apart == 0
+        # A checkpoint is restored exactly where it is, so it needs no slack, which would be a whole block more.
+        next_checkpoint = -(-block.end // self._apart) * self._apart
+        return self._spec.windowed and (
+            within_reach(block, next_checkpoint, self._reach)
+            or any(within_reach(block, end, self._reach + SLACK_TOKENS) for end in ends)
+        )

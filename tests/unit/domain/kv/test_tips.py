@@ -3,7 +3,7 @@
 from agent_memory.domain.kv.block import CacheBlock, Namespace, pack
 from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.spec import CacheSpec, Layer, LayerKind, StateArray
-from agent_memory.domain.kv.tips import checkpoint_tokens, within_reach, worth_local
+from agent_memory.domain.kv.tips import Tips, checkpoint_tokens, within_reach
 
 ROOT = Namespace("t", "m", "s").root
 FULL = Layer(LayerKind.FULL, 2, 256, 256)
@@ -28,7 +28,7 @@ def test_only_blocks_within_reach_of_an_end_are_needed_for_it():
 def test_a_long_conversation_keeps_local_parts_at_ends_and_checkpoints_only():
     spec, prompt = CacheSpec((FULL, WINDOW), Precision()), 32_100
     reach = spec.reach
-    kept = [start for start in range(0, prompt, 256) if worth_local(block(start), (prompt,), spec)]
+    kept = [start for start in range(0, prompt, 256) if Tips(spec).worth_local(block(start), (prompt,))]
     near_end = [start for start in kept if start >= prompt - reach - 256]
     checkpoints = [start for start in kept if start < prompt - reach - 256]
     assert len(near_end) == 5
@@ -37,15 +37,15 @@ def test_a_long_conversation_keeps_local_parts_at_ends_and_checkpoints_only():
 
 
 def test_a_model_without_windows_has_no_local_parts():
-    assert not worth_local(block(0), (256,), CacheSpec((FULL,), Precision()))
+    assert not Tips(CacheSpec((FULL,), Precision())).worth_local(block(0), (256,))
 
 
 def test_a_state_is_kept_where_a_block_ends_with_a_tip_or_a_checkpoint_and_nowhere_else():
     spec = with_states(1 << 20, FULL)
-    assert worth_local(block(768, 132), (900,), spec)
-    assert not worth_local(block(768), (900,), spec)
-    assert not worth_local(block(512), (900,), spec)
-    assert worth_local(block(8192 - 256), (900,), spec)
+    assert Tips(spec).worth_local(block(768, 132), (900,))
+    assert not Tips(spec).worth_local(block(768), (900,))
+    assert not Tips(spec).worth_local(block(512), (900,))
+    assert Tips(spec).worth_local(block(8192 - 256), (900,))
 
 
 def test_checkpoints_cost_no_more_than_the_lasting_parts_between_them_as_far_as_the_limits_allow():
@@ -61,5 +61,5 @@ def test_checkpoints_cost_no_more_than_the_lasting_parts_between_them_as_far_as_
 
 def test_where_there_are_windows_too_a_state_is_kept_with_each_of_their_blocks():
     spec = with_states(10, FULL, WINDOW)
-    assert worth_local(block(0), (900,), spec)
-    assert not worth_local(block(2048), (900,), spec)
+    assert Tips(spec).worth_local(block(0), (900,))
+    assert not Tips(spec).worth_local(block(2048), (900,))
