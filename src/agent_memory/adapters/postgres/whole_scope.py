@@ -1,5 +1,7 @@
 """The shortlist of a scope that is measured whole, though only the best of it come back: exact, in one statement."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -9,6 +11,8 @@ from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, half, hashed, memory_in
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
+
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
 _SHORTLIST = SQL("""
@@ -82,10 +86,12 @@ def parameters_of(search: Search) -> dict[str, object]:
     }
 
 
-def counted(matched: list[int] | None, words: dict[int, str]) -> dict[str, int]:
+def counted(matched: list[int] | None, words: dict[int, str]) -> Mapping[str, int]:
     """How often each of the searched words occurs, of the hashes that matched."""
+    if not matched:
+        return _NONE
     counts: dict[str, int] = {}
-    for word in matched or ():
+    for word in matched:
         counts[words[word]] = counts.get(words[word], 0) + 1
     return counts
 
