@@ -17,7 +17,8 @@ import msgspec
 
 from agent_memory.application.agents import Agents
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured, Unavailable
-from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.domain.kv.agents import AgentName
+from agent_memory.domain.tenants import DEFAULT_TENANT
 from agent_memory.entrypoints import address
 from agent_memory.entrypoints.http.whole_names import AGENTS, IMPORT, segment_of
 from agent_memory.entrypoints.http.wire import agents as wire
@@ -50,10 +51,10 @@ def cache_of(settings: Settings) -> Iterator[CacheAccess]:
         try:
             folder = stack.enter_context(opened_cache_folder(settings))
         except Misconfigured as busy:
-            url = address.found_in(settings.data_folder)
-            if url is None:
+            found = address.found_in(settings.data_folder)
+            if found is None:
                 raise Misconfigured(f"{busy}; it has left no address: it starts, ends, or is no server") from None
-            yield ServedCache(url)
+            yield ServedCache(found)
         else:
             yield FolderCache(folder)
 
@@ -61,8 +62,8 @@ def cache_of(settings: Settings) -> Iterator[CacheAccess]:
 class ServedCache:
     """That of a running server."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, found: address.Address) -> None:
+        self._url, self._token = found
 
     def list(self) -> list[wire.AgentAnswer]:
         found: list[wire.AgentAnswer] = []
@@ -113,6 +114,7 @@ class ServedCache:
 
     def _open(self, method: str, path: str, body: BinaryIO | None = None) -> Any:
         asked = Request(self._url + path, data=body, method=method)  # noqa: S310 - the address is our own server's
+        asked.add_header("Authorization", f"Bearer {self._token}")
         if body is not None:
             asked.add_header("Content-Length", str(body.seek(0, 2)))
             body.seek(0)

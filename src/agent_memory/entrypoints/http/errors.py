@@ -2,8 +2,9 @@
 
 import logging
 
-from litestar import Response
+from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, HTTPScope
 from msgspec import json
 
 from agent_memory.entrypoints.http.given import AnyRequest
@@ -32,6 +33,12 @@ def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
         told = problem(fault, path=path, request_id=request_id.get(), in_body=in_body)
         body, status, media = json.encode(told), fault.kind.status, "application/problem+json"
     return Response(body, status_code=status, media_type=media, headers=dict(fault.headers))
+
+
+def answer_to(scope: HTTPScope, error: Exception) -> ASGIApp:
+    """The answer of whoever refuses a request before it is routed."""
+    request: AnyRequest = Request(scope)
+    return on_error(request, error).to_asgi_response(None, request)
 
 
 def error_event(error: BaseException) -> bytes:

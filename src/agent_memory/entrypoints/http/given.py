@@ -5,26 +5,42 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
+from litestar.types import Scope
 from msgspec import Struct
 
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.agents import DEFAULT_TENANT
+from agent_memory.domain.keys import Caller
+from agent_memory.domain.tenants import Reach
 from agent_memory.entrypoints.http.wire.openai import ErrorAnswer
 from agent_memory.entrypoints.http.wire.problems import Problem
 
 AnyRequest = Request[object, object, State]
 GivenApplication = NamedDependency[SkipValidation[Application]]
+GivenReach = NamedDependency[SkipValidation[Reach]]
 
 
 TIMEOUT_HEADER = "X-Request-Timeout"
 _MAX_SECONDS = 86_400.0
 
 
+CALLER = "caller"
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who sent a request, as the door found it in an ASGI scope."""
+    caller: Caller = scope["state"][CALLER]
+    return caller
+
+
+def reach_of(request: AnyRequest) -> Reach:
+    """How far the key of a request reaches."""
+    return caller_of(request.scope).reach
+
+
 def tenant_of(request: AnyRequest) -> str:
     """Whose memories, agents and blocks a request may see."""
-    del request
-    return DEFAULT_TENANT
+    return reach_of(request).tenant
 
 
 def seconds_allowed(request: AnyRequest) -> float | None:

@@ -37,6 +37,7 @@ KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
     errors.InvalidInput: Kind(422, "invalid-input", "The request is not valid", openai_status=400),
     errors.NotFound: Kind(404, "not-found", "What was named does not exist", openai_code="not_found"),
     errors.Conflict: Kind(409, "conflict", "The current state forbids the request", openai_code="conflict"),
+    errors.Forbidden: Kind(403, "forbidden", "This is not allowed", "permission_error", "forbidden"),
     errors.RateLimited: Kind(429, "rate-limited", "You asked too often", "rate_limit_error", "rate_limited"),
     errors.Overloaded: Kind(429, "overloaded", "The server is busy", "rate_limit_error", "overloaded"),
     errors.Unavailable: Kind(503, "unavailable", "A part cannot be reached", "server_error", "unavailable"),
@@ -55,6 +56,7 @@ HTTP_KINDS: Mapping[int, Kind] = {
     404: Kind(404, "no-such-route", "There is nothing at this path", openai_code="unknown_url"),
     405: Kind(405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"),
     413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
+    421: Kind(421, "wrong-host", "This server has another name"),
     499: Kind(499, "client-gone", "The client left before the answer"),
 }
 

@@ -16,7 +16,7 @@ from agent_memory.application.transfer import Transfer
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.foreign import lines_of_mcp, lines_of_mem0
-from agent_memory.domain.semantic.memory import Memory, Scope
+from agent_memory.domain.semantic.memory import Memory
 from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
@@ -120,7 +120,7 @@ async def remember_batch(
         )
         return 200, wire.BatchAnswer(results=[wire.from_outcome(outcome) for outcome in outcomes])
 
-    return await answer_once(request, application, Scope(data.agent_id, data.user_id), work)
+    return await answer_once(request, application, data.agent_id, data.user_id, work)
 
 
 @post("/v1/memories/condense", dto=StrictJSON[wire.CondenseRequest], return_dto=None, status_code=200, tags=_TAGS)
@@ -129,7 +129,7 @@ async def condense_memories(
 ) -> wire.CondenseAnswer:
     """Let one memory stand for the oldest episodic ones of this scope, now. They stay, and can be restored."""
     await admit_write(request, application, data.agent_id)
-    made = await _consolidation(application).condense(Scope(data.agent_id, data.user_id))
+    made = await _consolidation(application).condense(agent_id=data.agent_id, user_id=data.user_id)
     return wire.CondenseAnswer(memory=None if made is None else wire.from_memory(made))
 
 
@@ -192,7 +192,7 @@ async def import_memories(
     if source != "lines":
         read = {"mem0": lines_of_mem0, "mcp": lines_of_mcp}[source]
         document = (await request.body()).decode(errors="replace")
-        lines = _each(read(document, Scope(agent_id, user_id), datetime.now(UTC)))
+        lines = _each(read(document, application.memory.scope(agent_id, user_id), datetime.now(UTC)))
     arrival = await _transfer(application).load(lines)
     refused = [f"line {number}: {reason}" for number, reason in arrival.refused]
     return wire.ImportAnswer(kept=arrival.kept, known=arrival.known, refused=refused)
