@@ -73,7 +73,7 @@ _TENDING = timedelta(minutes=1)
 _RENEWING = timedelta(seconds=5)
 
 
-__all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "shared_database"]
+__all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "opened_keys", "shared_database"]
 
 
 class Parts(TypedDict, total=False):
@@ -213,6 +213,14 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             runs_on=runs_on,
             probes=probes,
         )
+
+
+@asynccontextmanager
+async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
+    """The keys alone, for the command line. Raises Misconfigured while a server has the embedded database."""
+    async with AsyncExitStack() as stack:
+        _claim(settings.data_folder)
+        yield Keys(PostgresKeyStore(await _open_database(stack, settings, None, {})))
 
 
 @contextmanager

@@ -60,8 +60,8 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request. `id` tells callers apart: a key's name; of who needs none, a digest of what it showed; None where
-    it showed nothing.
+    """Who sent a request. `id` tells callers apart: a key's name; of who needs none a digest of what it showed, or None
+    where it showed nothing.
     """
 
     reach: Reach = EVERYTHING

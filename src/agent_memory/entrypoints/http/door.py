@@ -26,6 +26,7 @@ OPEN = ("/", "/docs", "/openapi.json", "/health", "/health/ready", "/health/live
 ADMIN = "/admin/"
 """These routes have a key of their own."""
 METRICS = "/metrics"
+MCP = "/mcp"
 _REFUSED_BODY = 16_000_000  # bytes that are read of a refused request, so that its client hears the answer
 
 
@@ -119,7 +120,8 @@ def _is_open(scope: HTTPScope) -> bool:
 
 
 def _is_work(scope: HTTPScope) -> bool:
-    return not _is_open(scope) and scope["path"] != METRICS
+    listens = scope["method"] == "GET" and scope["path"].startswith(MCP)  # as long as its client likes
+    return not (_is_open(scope) or listens or scope["path"] == METRICS)
 
 
 def _shown(scope: HTTPScope) -> str:
