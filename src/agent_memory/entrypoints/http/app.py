@@ -87,8 +87,7 @@ def create_app(application: Application, hosts: Collection[str] | None = None, t
     server = application.settings.server
     limit = server.max_body_mb * 1_000_000
     cors = _cors(server.cors_origins)
-    tokens = [token] if token else []
-    admin_keys = [*tokens, *([server.admin_key] if server.admin_key else [])]
+    admin_keys = [key for key in (server.admin_key, token) if key is not None]
 
     def reached(request: AnyRequest) -> Application:
         return application.within(reach_of(request))
@@ -125,7 +124,8 @@ def create_app(application: Application, hosts: Collection[str] | None = None, t
         draining=application.draining,
         neighbours=Neighbours(hosts, cors.is_origin_allowed if cors else lambda _: False),
         unauthenticated=server.allow_unauthenticated,
-        admin_keys=tokens,
+        token=token,
+        admin_keys=admin_keys,
         cors=cors,
     )
     app.asgi_handler = RequestLog(door, application.registry)

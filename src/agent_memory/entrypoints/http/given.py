@@ -9,9 +9,9 @@ from litestar.types import Scope
 from msgspec import Struct
 
 from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.errors import Forbidden, InvalidInput
 from agent_memory.domain.keys import Caller
-from agent_memory.domain.tenants import Reach
+from agent_memory.domain.tenants import EVERYTHING, Reach
 from agent_memory.entrypoints.http.wire.openai import ErrorAnswer
 from agent_memory.entrypoints.http.wire.problems import Problem
 
@@ -41,6 +41,12 @@ def reach_of(request: AnyRequest) -> Reach:
 def tenant_of(request: AnyRequest) -> str:
     """Whose memories, agents and blocks a request may see."""
     return reach_of(request).tenant
+
+
+def operators_only(reach: Reach) -> None:
+    """Raises Forbidden for whoever may not ask for, or do, what concerns all tenants together."""
+    if reach != EVERYTHING:
+        raise Forbidden("this concerns all tenants: it needs a key of the default tenant that is for all of it")
 
 
 def seconds_allowed(request: AnyRequest) -> float | None:

@@ -3,9 +3,8 @@
 from litestar import get, post
 from litestar.params import JSONBody
 
-from agent_memory.domain.errors import Forbidden
-from agent_memory.domain.tenants import EVERYTHING, Reach
-from agent_memory.entrypoints.http.given import GivenApplication, GivenReach, problems
+from agent_memory.domain.tenants import EVERYTHING
+from agent_memory.entrypoints.http.given import GivenApplication, GivenReach, operators_only, problems
 from agent_memory.entrypoints.http.wire import agents as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 from agent_memory.entrypoints.http.wire.openai import ChatRequest, report_of, to_prompt
@@ -25,14 +24,14 @@ async def show_caches(application: GivenApplication, reach: GivenReach) -> wire.
 @post("/v1/caches/verify", status_code=200, responses=problems(403), tags=_TAGS)
 async def verify_caches(application: GivenApplication, reach: GivenReach) -> wire.VerifyAnswer:
     """Read every block file and check its digest. Nothing is changed: the next reader puts what is damaged aside."""
-    _refuse_tenants(reach)
+    operators_only(reach)
     return wire.from_verdict(await application.upkeep.verify())
 
 
 @post("/v1/caches/gc", status_code=200, responses=problems(403), tags=_TAGS)
 async def collect_caches(application: GivenApplication, reach: GivenReach) -> wire.CollectAnswer:
     """Remove expired agents, blocks that no chain leads to, and files that were put aside as damaged."""
-    _refuse_tenants(reach)
+    operators_only(reach)
     return wire.from_collection(await application.upkeep.collect())
 
 
@@ -56,9 +55,3 @@ async def explain_prompt(
     return wire.ExplainAnswer(
         prompt_tokens=finish.prompt_tokens, cached_tokens=finish.cached_tokens, x_cache=report_of(finish)
     )
-
-
-def _refuse_tenants(reach: Reach) -> None:
-    """The files are everybody's."""
-    if reach != EVERYTHING:
-        raise Forbidden("this concerns the caches of all tenants: it needs a key of the default tenant, for all of it")

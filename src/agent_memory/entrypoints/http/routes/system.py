@@ -8,7 +8,14 @@ from litestar.response import Redirect
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers
+from agent_memory.entrypoints.http.given import (
+    AnyRequest,
+    GivenApplication,
+    GivenReach,
+    answers,
+    operators_only,
+    problems,
+)
 
 READY = "/health/ready"
 VERSION = version("agent-memory")
@@ -49,9 +56,10 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/metrics", tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
-async def metrics(application: GivenApplication) -> bytes:
-    """Everything counted, for Prometheus."""
+@get("/metrics", responses=problems(401, 403), tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
+async def metrics(application: GivenApplication, reach: GivenReach) -> bytes:
+    """Everything counted, for Prometheus. Once there are keys it needs one of the default tenant, or the admin key."""
+    operators_only(reach)
     return application.scrape()
 
 
