@@ -1,4 +1,4 @@
-"""Keys of a real server: made and revoked beside it from the command line, two tenants, and no open door to the world."""
+"""Keys of a real server: made and revoked beside it from the command line, two tenants, and no door open to all."""
 
 import json
 import signal

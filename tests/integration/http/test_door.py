@@ -130,7 +130,7 @@ async def test_an_expired_key_opens_nothing(client, application):
 
 
 async def test_a_mounted_application_is_behind_the_door_too(application, app, key):
-    @asgi("/mounted", is_mount=True)
+    @asgi("/mounted", is_mount=True, copy_scope=True)
     async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["state"]["caller"].reach.tenant.encode()})
@@ -190,7 +190,9 @@ async def test_a_browser_hears_a_refusal_and_asks_first_without_a_key(client, ke
         ("http://server", 200),
         ("https://evil.example", 403),
         ("http://server.evil.example", 403),
-        ("http://server:81", 403),
+        ("https://SERVER:81", 200),
+        ("http://localhost", 403),
+        ("http://[", 403),
         ("null", 403),
         ("", 403),
         ("[", 403),
@@ -220,6 +222,13 @@ async def test_on_loopback_it_answers_to_its_own_names_only(application, host, s
     transport = httpx.ASGITransport(create_app(application, hosts))
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         assert (await client.get("/health/live", headers={"Host": host})).status_code == status
+
+
+async def test_on_loopback_other_pages_of_this_machine_may_ask(application):
+    transport = httpx.ASGITransport(create_app(application, hosts_of(ServerSettings())))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        for origin, status in (("http://localhost:6274", 200), ("http://[::1]:1", 200), ("http://box.example", 403)):
+            assert (await client.get(COUNT, headers={"Origin": origin})).status_code == status
 
 
 def test_elsewhere_it_answers_to_any_name_unless_it_is_told_which():

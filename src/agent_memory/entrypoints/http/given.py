@@ -72,18 +72,18 @@ def answers(shape: type[Struct], told: dict[int, str], media_type: str = "applic
 
 
 def problems(*also: int) -> dict[int, ResponseSpec]:
-    told = {status: _MEANINGS[status] for status in (400, 422, 500, 503, *also)}
+    told = {status: _MEANINGS[status] for status in (400, 401, 403, 422, 500, 503, *also)}
     return answers(Problem, told, "application/problem+json")
 
 
 def openai_errors() -> dict[int, ResponseSpec]:
-    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in (400, 404, 413, 429, 500, 503, 504)})
+    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in (400, 401, 403, 404, 413, 429, 500, 503, 504)})
 
 
 _MEANINGS = {
     400: "The request cannot be read, or on OpenAI's routes: is not valid",
     401: "The key is missing or wrong",
-    403: "No such key is configured; the detail says how to",
+    403: "The key, or the page that asks, may not do this; the detail says why",
     404: "What was named does not exist",
     409: "The current state forbids it; the detail says why",
     413: "The body is too large",

@@ -54,10 +54,19 @@ class Neighbours:
         host, origin = headers.get(b"host", "").lower(), headers.get(b"origin")
         if self.hosts is not None and host and _name_of(host) not in self.hosts:
             raise WrongHost(f"this server does not answer as {host[:100]!r}; SEMANTIC_SERVER_ALLOWED_HOSTS adds names")
-        if origin is not None and not self.is_allowed(origin) and urlsplit(origin).netloc.lower() != host:
+        if origin is not None and not self.is_allowed(origin) and not self._is_here(origin, host):
             raise ForeignOrigin(
                 f"pages of {origin[:100]!r} may not ask this server; SEMANTIC_SERVER_CORS_ORIGINS lets them"
             )
+
+    def _is_here(self, origin: str, host: str) -> bool:
+        """Of this host, whatever the port; on loopback, of this machine."""
+        try:
+            theirs = urlsplit(origin).hostname
+            ours = urlsplit(f"//{host}").hostname
+        except ValueError:
+            return False
+        return bool(theirs) and (theirs == ours or (self.hosts is not None and is_loopback(str(theirs))))
 
 
 def _name_of(host: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
+from urllib.parse import quote
 
 from litestar.exceptions import HTTPException, ValidationException
 
@@ -63,12 +64,13 @@ HTTP_KINDS: Mapping[int, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failed request, before it is written in anyone's shape."""
+    """One failed request, before it is written in anyone's shape. A field `in_address` is no part of the body."""
 
     kind: Kind
     detail: str
     field: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    in_address: bool = False
 
 
 def fault_of(error: Exception) -> Fault:
@@ -131,7 +133,7 @@ def _invalid_parameter(error: ValidationException) -> Fault:
     missing = re.match(r"Missing required (?:query )?parameter '(\w+)'", error.detail)
     field = missing[1] if missing else str(complaint.get("key", "request"))
     reason = "is required" if missing else str(complaint.get("message", error.detail)).replace("`", "")
-    return Fault(KINDS[errors.InvalidInput], f"{field}: {reason}", field)
+    return Fault(KINDS[errors.InvalidInput], f"{field}: {reason}", field, in_address=True)
 
 
 def _field_problem(detail: str, field: str, *, in_body: bool) -> FieldProblem:
@@ -141,5 +143,6 @@ def _field_problem(detail: str, field: str, *, in_body: bool) -> FieldProblem:
 
 
 def _pointer(field: str) -> str:
-    """messages[0].role -> #/messages/0/role"""
-    return "#/" + re.sub(r"\[(\d+)\]", r"/\1", field).replace(".", "/").lstrip("/")
+    """messages[0].role -> #/messages/0/role, as RFC 6901 has it in a fragment."""
+    steps = re.sub(r"\[(\d+)\]", r".\1", field).strip(".").split(".")
+    return "#/" + "/".join(quote(step.replace("~", "~0").replace("/", "~1"), safe="~") for step in steps)

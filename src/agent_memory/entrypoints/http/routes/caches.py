@@ -21,14 +21,14 @@ async def show_caches(application: GivenApplication, reach: GivenReach) -> wire.
     return wire.from_overview(application.models.ready().model_id, told, whole=reach == EVERYTHING)
 
 
-@post("/v1/caches/verify", status_code=200, responses=problems(403), tags=_TAGS)
+@post("/v1/caches/verify", status_code=200, responses=problems(), tags=_TAGS)
 async def verify_caches(application: GivenApplication, reach: GivenReach) -> wire.VerifyAnswer:
     """Read every block file and check its digest. Nothing is changed: the next reader puts what is damaged aside."""
     operators_only(reach)
     return wire.from_verdict(await application.upkeep.verify())
 
 
-@post("/v1/caches/gc", status_code=200, responses=problems(403), tags=_TAGS)
+@post("/v1/caches/gc", status_code=200, responses=problems(), tags=_TAGS)
 async def collect_caches(application: GivenApplication, reach: GivenReach) -> wire.CollectAnswer:
     """Remove expired agents, blocks that no chain leads to, and files that were put aside as damaged."""
     operators_only(reach)

@@ -56,7 +56,7 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/metrics", responses=problems(401, 403), tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
+@get("/metrics", responses=problems(), tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
 async def metrics(application: GivenApplication, reach: GivenReach) -> bytes:
     """Everything counted, for Prometheus. Once there are keys it needs one of the default tenant, or the admin key."""
     operators_only(reach)
