@@ -18,10 +18,11 @@ from agent_memory.application.replies import Delta, Finish, Likelihood, Reply, R
 from agent_memory.application.stop_text import StopText
 from agent_memory.domain.chat import NO_TOOLS, Message, ToolUse
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.steps import Finished, Logprobs, Said, Started
 from agent_memory.domain.kv.turn import FinishReason, Sampling, Turn, TurnId
+from agent_memory.domain.tenants import DEFAULT_TENANT, Reach
 from agent_memory.ports.kv import ChatTokenizer, Grammar, GrammarCompiler, Rendered, TextStream
 
 __all__ = [
@@ -53,6 +54,12 @@ class Prompt:
     grammar: Grammar | None = None
     use: ToolUse = NO_TOOLS
     thinking: bool = True
+
+    def within(self, reach: Reach) -> "Prompt":
+        """The same of another caller, whose tenant's blocks alone it finds. Raises Forbidden for an agent beyond."""
+        agent_id = reach.agent(None if self.agent is None else self.agent.id)
+        agent = None if agent_id is None else AgentName(reach.tenant, agent_id)
+        return replace(self, tenant=reach.tenant, agent=agent)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, half, hashed, memory_in
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, half, hashed, memory_in, named
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 
@@ -25,7 +25,7 @@ WITH scope AS MATERIALIZED (
            cardinality(words) AS length,
            {selected} AS eligible
     FROM agent_memory.memories
-    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}
+    WHERE {scope} AND {valid}
 ), totals AS (
     SELECT count(*) AS documents, avg(length)::float8 AS mean_length FROM scope
 ), counts AS (
@@ -63,7 +63,10 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
     words = {hashed(word): word for word in search.words}
     conditions = Conditions()
     query = _SHORTLIST.format(
-        columns=SQL(IN_SCOPE), selected=conditions.selected(search.selection), valid=valid(search.as_of)
+        columns=SQL(IN_SCOPE),
+        scope=SQL(IN_SCOPE_OF),
+        selected=conditions.selected(search.selection),
+        valid=valid(search.as_of),
     )
     parameters = conditions.parameters | parameters_of(search)
     async with connection.cursor(binary=True) as cursor:
@@ -74,9 +77,7 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
 
 
 def parameters_of(search: Search) -> dict[str, object]:
-    return {
-        "agent_id": search.scope.agent_id,
-        "user_id": search.scope.user_id,
+    return named(search.scope) | {
         "now": search.as_of or search.now,
         "model": search.embedding.model,
         "vector": half(search.embedding),

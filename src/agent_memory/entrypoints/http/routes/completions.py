@@ -17,7 +17,14 @@ from agent_memory.application.replies import Answer, Delta, Finish
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import NotFound
 from agent_memory.entrypoints.http.errors import error_event
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, openai_errors, seconds_allowed
+from agent_memory.entrypoints.http.given import (
+    AnyRequest,
+    GivenApplication,
+    answers,
+    openai_errors,
+    reach_of,
+    seconds_allowed,
+)
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
 from agent_memory.entrypoints.http.whole_names import AGENT_HEADER, agent_in_header
 from agent_memory.entrypoints.http.wire import openai as wire
@@ -44,8 +51,9 @@ async def create_chat_completion(
     whose turn it is; with `no_store` nothing of it is kept.
     """
     conversation = _model_called(data.model, application)
-    agent = agent_in_header(request.headers.get(AGENT_HEADER))
-    prompt = wire.to_prompt(data, application.plan, seconds_allowed(request), agent)
+    reach = reach_of(request)
+    agent = agent_in_header(request.headers.get(AGENT_HEADER), reach)
+    prompt = wire.to_prompt(data, application.plan, seconds_allowed(request), agent).within(reach)
     prompts = wire.choices_of(prompt, data.n or 1)
     if not data.stream:
         answer = await while_connected(request.receive, _complete(conversation, prompts))

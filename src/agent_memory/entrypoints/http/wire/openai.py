@@ -13,8 +13,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field, json
 from agent_memory.application.conversation import Grammar, Message, Prompt
 from agent_memory.application.replies import Finish, Token
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.turn import Sampling
+from agent_memory.domain.tenants import DEFAULT_TENANT
 from agent_memory.settings import ModelPlan
 
 MAX_CHOICES = 16
