@@ -68,6 +68,13 @@ def test_agrees_with_the_weights_it_was_built_from(models_dir):
         assert float(np.dot(reference.vector(text), vector)) == pytest.approx(1, abs=1e-5), text
 
 
+def test_a_text_alone_and_in_company_has_the_same_vector(models_dir):
+    encoder = Encoder(installation.installed(models_dir))
+    together = encoder.vectors(TEXTS)
+    for text, vector in zip(TEXTS, together, strict=True):
+        assert encoder.vectors([text])[0] == pytest.approx(vector, abs=1e-6), text
+
+
 def test_a_damaged_installation_is_made_again(tmp_path):
     folder = installation.installed(tmp_path)
     whole = (folder / "model.onnx").read_bytes()

@@ -5,8 +5,10 @@ A text longer than the model's 256 tokens is read in windows, each weighing by i
 
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ _LIKE = 0.9  # lengths that may share a run, by their ratio
 
 
 class Encoder:
-    """May be used by many threads at once: each run takes one core."""
+    """May be used by many threads at once: each run takes one core, but for a text that is alone, which takes two."""
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -32,10 +34,9 @@ class Encoder:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._open, *_, self._close = self._tokenizer.encode("a").ids
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(folder / "model.onnx", options, ["CPUExecutionProvider"])
+        self._session, self._wide = (_session(folder / "model.onnx", cores) for cores in (1, 2))
+        self._runs = 0
+        self._counting = Lock()
         self._dimension = int(self._session.get_outputs()[0].shape[1])
 
     @property
@@ -44,9 +45,21 @@ class Encoder:
 
     def vectors(self, texts: Sequence[str]) -> list["array[float]"]:
         windows = self._windows(texts)
-        encoded = self._encoded(windows)
+        with self._counted() as others:
+            encoded = self._encoded(windows, self._session if others or len(windows) > 1 else self._wide)
         of_text = groupby(zip(windows, encoded, strict=True), key=lambda pair: pair[0][0])
         return [_mean([(len(tokens), vector) for (_, tokens), vector in group]) for _, group in of_text]
+
+    @contextmanager
+    def _counted(self) -> Iterator[int]:
+        """How many others run when this one begins."""
+        with self._counting:
+            others, self._runs = self._runs, self._runs + 1
+        try:
+            yield others
+        finally:
+            with self._counting:
+                self._runs -= 1
 
     def _windows(self, texts: Sequence[str]) -> list[Window]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -56,20 +69,29 @@ class Encoder:
             for start in range(0, max(len(ids), 1), _WINDOW)
         ]
 
-    def _encoded(self, windows: list[Window]) -> Vectors:
+    def _encoded(self, windows: list[Window], session: onnxruntime.InferenceSession) -> Vectors:
         result = np.empty((len(windows), self._dimension), dtype=np.float32)
         for batch in _runs([len(tokens) for _, tokens in windows]):
-            result[batch] = self._run([windows[number][1] for number in batch])
+            result[batch] = self._run([windows[number][1] for number in batch], session)
         return result
 
-    def _run(self, rows: list[list[int]]) -> Vectors:
+    def _run(self, rows: list[list[int]], session: onnxruntime.InferenceSession) -> Vectors:
         ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int32)
         mask = np.zeros_like(ids)
         for row, tokens in enumerate(rows):
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        [vectors] = self._session.run(None, {"ids": ids, "mask": mask})
+        [vectors] = session.run(None, {"ids": ids, "mask": mask})
         return np.asarray(vectors, dtype=np.float32)
+
+
+def _session(model: Path, cores: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores
+    options.inter_op_num_threads = 1
+    # A thread that waits for the next piece of work by spinning takes the core from the database.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
 
 
 def _runs(lengths: list[int]) -> Iterator[list[int]]:

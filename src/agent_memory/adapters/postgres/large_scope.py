@@ -7,6 +7,7 @@ few when it gives up, as it does under a filter that few pass, all that pass are
 
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Literal
@@ -17,8 +18,11 @@ from agent_memory.adapters.postgres.sizes import Commonness
 from agent_memory.adapters.postgres.whole_scope import counted, parameters_of
 from agent_memory.domain.semantic.memory import Memory, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
+from agent_memory.domain.semantic.selection import EVERYTHING
 
 _LEAST_LOOKED_AT = 200  # memories that the vector index has to bring
+_MOST_LOOKED_AT = 1000  # by the vector index in one go: what a connection is opened with, and the most there is
+_ENOUGH = 400  # of those in the scope: among 250, one of a hundred nearest is missing
 _MOST_WORDED = 1000  # memories that the words of a query may bring: common words are left out for it
 
 _HELD = SQL("{} AND {}")
@@ -91,14 +95,33 @@ ORDER BY hit, step
 """)
 
 
+_looking: WeakKeyDictionary[AsyncConnection, int] = WeakKeyDictionary()
+
+
 async def read_large(connection: AsyncConnection, search: Search, size: int, commonness: Commonness) -> Shortlist:
     words = {hashed(word): word for word in search.words}
     looked = max(_LEAST_LOOKED_AT, 2 * search.depth)
     parameters = parameters_of(search) | {"rare": _rare(words, size, commonness), "size": size, "looked": looked}
+    await _look(connection, _depth(search, size, commonness.memories))
     rows = await _rows(connection, _BY_INDEX, search, parameters)
     if not rows or rows[0][-3] < looked:
         rows = await _rows(connection, _BY_COMPARING, search, parameters)
     return Shortlist(_candidates(search.scope, rows, words), _statistics(rows, words, size, commonness))
+
+
+def _depth(search: Search, size: int, memories: int) -> int:
+    """Of how many memories of all scopes the vector index brings the nearest, so that enough of them are in this one.
+    Rounded, so that it seldom changes.
+    """
+    if search.selection != EVERYTHING or not memories:
+        return _MOST_LOOKED_AT
+    return min(_MOST_LOOKED_AT, -(-_ENOUGH * memories // size // 100) * 100)
+
+
+async def _look(connection: AsyncConnection, depth: int) -> None:
+    if _looking.get(connection, _MOST_LOOKED_AT) != depth:
+        await connection.execute(SQL("SET hnsw.ef_search = {}").format(Literal(depth)))
+        _looking[connection] = depth
 
 
 async def _rows(

@@ -25,6 +25,9 @@ WHERE schemaname = 'agent_memory' AND tablename = 'memories' AND attname = 'word
 """
 
 
+_ABOUT: LiteralString = "SELECT reltuples FROM pg_class WHERE oid = 'agent_memory.memories'::regclass"
+
+
 class Sizes:
     """How many memories a scope has: exact where it matters, which is beyond `limit`."""
 
@@ -51,12 +54,15 @@ class Sizes:
 
 
 class Commonness:
-    """In what share of all memories a word is; words that are not among the commonest share the least."""
+    """In what share of all memories a word is; words that are not among the commonest share the least. And about how
+    many memories there are: 0 when nobody has counted yet.
+    """
 
     def __init__(self) -> None:
         self._read_at = -_COMMONNESS_HOLDS
         self._shares: dict[int, float] = {}
         self._least = 0.0
+        self.memories = 0
 
     async def read(self, connection: AsyncConnection) -> "Commonness":
         if time.monotonic() - self._read_at >= _COMMONNESS_HOLDS:
@@ -64,6 +70,8 @@ class Commonness:
             for words, shares in rows:
                 self._shares = dict(zip(words or [], shares or [], strict=False))
                 self._least = min(self._shares.values(), default=0.0)
+            [[memories]] = await (await connection.execute(_ABOUT)).fetchall()
+            self.memories = max(0, int(memories))
             self._read_at = time.monotonic()
         return self
 
