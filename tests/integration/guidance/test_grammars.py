@@ -10,7 +10,7 @@ from agent_memory.adapters.guidance.grammars import GuidanceCompiler
 from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.precision import Precision
-from agent_memory.ports.kv import Grammar
+from agent_memory.ports.kv import Form, Grammar
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +52,7 @@ SCHEMA = {
 
 
 def test_whatever_is_allowed_makes_a_valid_answer(compiler, tokenizer):
-    constraint = compiler.compile(Grammar("json_schema", json.dumps(SCHEMA)))
+    constraint = compiler.compile(Form(Grammar("json_schema", json.dumps(SCHEMA))))
     for seed in range(50):
         answer = json.loads(walk(constraint, tokenizer, random.Random(seed)))
         assert answer.keys() == {"n", "tag"}
@@ -61,7 +61,7 @@ def test_whatever_is_allowed_makes_a_valid_answer(compiler, tokenizer):
 
 
 def test_answers_do_not_touch_each_other(compiler, tokenizer):
-    constraint = compiler.compile(Grammar("regex", "ab|cd"))
+    constraint = compiler.compile(Form(Grammar("regex", "ab|cd")))
     one, two = constraint.begin(), constraint.begin()
     either = allowed(one)
     assert len(either) == 2
@@ -71,7 +71,7 @@ def test_answers_do_not_touch_each_other(compiler, tokenizer):
 
 
 def test_after_the_end_only_the_end_is_allowed(compiler, tokenizer):
-    path = compiler.compile(Grammar("regex", "a")).begin()
+    path = compiler.compile(Form(Grammar("regex", "a"))).begin()
     path.take(min(allowed(path)))
     assert allowed(path) == tokenizer.stop_tokens
     path.take(next(iter(tokenizer.stop_tokens)))
@@ -79,7 +79,7 @@ def test_after_the_end_only_the_end_is_allowed(compiler, tokenizer):
 
 
 def test_what_is_not_allowed_leaves_nothing_but_the_end(compiler, tokenizer):
-    path = compiler.compile(Grammar("regex", "ab")).begin()
+    path = compiler.compile(Form(Grammar("regex", "ab"))).begin()
     (first,) = allowed(path)
     path.take(first + 1)
     assert allowed(path) == tokenizer.stop_tokens
@@ -97,5 +97,5 @@ def test_what_is_not_allowed_leaves_nothing_but_the_end(compiler, tokenizer):
 )
 def test_a_wrong_grammar_is_refused_by_its_field(compiler, kind, text):
     with pytest.raises(InvalidInput, match="tools: ") as caught:
-        compiler.compile(Grammar(kind, text, field="tools"))
+        compiler.compile(Form(Grammar(kind, text, field="tools")))
     assert "\n" not in caught.value.reason

@@ -1,0 +1,30 @@
+"""What is asked of a model."""
+
+from dataclasses import dataclass
+
+from agent_memory.domain.chat import NO_TOOLS, Message, ToolUse
+from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.domain.kv.turn import Sampling
+from agent_memory.ports.kv import Grammar
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`max_tokens` None is the model's default, `seconds` None as long as the server allows. With `explain`, the end of
+    the reply tells where its cached tokens came from. What is not `stored` leaves nothing behind, in no tier and not
+    in the book of its `agent`, who is of the same tenant. The answer keeps to the `grammar`, or is a call. A model that
+    can think does so first, unless it is asked not to.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    tenant: str = DEFAULT_TENANT
+    seconds: float | None = None
+    explain: bool = False
+    agent: AgentName | None = None
+    stored: bool = True
+    grammar: Grammar | None = None
+    use: ToolUse = NO_TOOLS
+    thinking: bool = True
