@@ -131,10 +131,7 @@ def test_asking_for_what_is_done_anyway_is_fine(field, value):
     [
         ({"role": "assistant", "content": None}, r"messages\[0\].content"),
         ({"role": "tool", "content": "x"}, r"messages\[0\].tool_call_id"),
-        (
-            {"role": "function", "name": "f", "content": "x"},
-            r"messages\[0\]: functions are not supported",
-        ),
+        ({"role": "assistant", "content": "x", "function_call": {}}, r"function_call: is not supported"),
         (
             {"role": "user", "content": [{"type": "image_url", "image_url": {}}]},
             r"content\[0\]: is of type image_url",

@@ -1,0 +1,180 @@
+"""Tools and thoughts on models of random weights, with chat templates that know of them and that do not."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from benchmarks.schemas import QUESTION, Desk, Prompt, Sampling, run
+from models import make_model
+from tokenizers import AddedToken, Tokenizer
+
+from agent_memory.adapters.mlx.loading import load_model
+from agent_memory.application.replies import CallArguments, CallBegun, whole
+from agent_memory.domain.chat import Message, Tool, ToolCall, ToolUse
+from agent_memory.domain.kv.precision import Precision
+from agent_memory.ports.kv import Grammar
+
+pytestmark = pytest.mark.integration
+
+# As Qwen3's: tools in the system prompt, calls and their answers between marks, thoughts of earlier turns left out.
+QWEN = """\
+{%- if tools %}<|im_start|>system
+{% for tool in tools %}{{ tool | tojson }}
+{% endfor %}<tool_call> </tool_call><|im_end|>
+{% endif %}
+{%- set last = namespace(user=0) %}
+{%- for m in messages %}{% if m.role == 'user' %}{% set last.user = loop.index0 %}{% endif %}{% endfor %}
+{%- for m in messages %}
+{%- if m.role == 'tool' %}<|im_start|>user
+<tool_response>
+{{ m.content }}
+</tool_response><|im_end|>
+{% else %}<|im_start|>{{ m.role }}
+{% if m.reasoning_content and loop.index0 > last.user %}<think>
+{{ m.reasoning_content.strip('\\n') }}
+</think>
+
+{% endif %}{{ m.content }}
+{%- for tool_call in m.tool_calls %}
+{%- if (loop.first and m.content) or not loop.first %}{{ '\\n' }}{% endif %}
+{%- set tool_call = tool_call.function %}<tool_call>
+{"name": "{{ tool_call.name }}", "arguments": {{ tool_call.arguments | tojson }}}
+</tool_call>{% endfor %}<|im_end|>
+{% endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}<|im_start|>assistant
+{% if enable_thinking is defined and enable_thinking is false %}<think>
+
+</think>
+
+{% endif %}{% endif %}"""
+MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
+SCHEMA = {"type": "object", "properties": {"b": {"type": "boolean"}, "a": {"enum": ["x", "y"]}}, "required": ["b", "a"]}
+LOOK, SAY = Tool("look", json.dumps(SCHEMA), "Looks."), Tool("say", '{"type": "object", "properties": {}}')
+
+
+def thinking_model(folder):
+    """It thinks, and its template knows tools."""
+    folder = make_model(folder / "thinking", "llama", vocab_size=272)
+    tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokens.add_tokens([AddedToken(mark, special=False) for mark in MARKS])
+    tokens.save(str(folder / "tokenizer.json"))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": QWEN}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {"plain": make_model(folder / "plain", "llama"), "thinking": thinking_model(folder)}
+
+
+@pytest.fixture(params=["plain", "thinking"])
+async def conversation(request, folders):
+    async with Desk(folders[request.param]) as conversation:
+        yield conversation
+
+
+@pytest.fixture
+def tokenizer(folders, tmp_path):
+    return load_model(folders["thinking"], Precision(16), tmp_path).tokenizer
+
+
+def asked(seed=1, max_tokens=1500, **options):
+    return Prompt(QUESTION, Sampling(1.0, seed=seed), max_tokens, **options)
+
+
+async def test_calls_keep_to_any_schema(folders):
+    figures = await run(8, folders["plain"])
+    for kind in ("tool calls", "strict JSON"):
+        assert figures[kind]["valid"] == figures[kind]["trials"] == 8, figures[kind]["complaints"]
+
+
+@pytest.mark.parametrize("choice", ["required", LOOK])
+async def test_a_forced_call_comes_and_is_valid(conversation, choice):
+    for seed in range(3):
+        prompt = asked(seed, use=ToolUse((LOOK, SAY), choice, parallel=False), thinking=False)
+        answer = await whole(conversation.reply(prompt))
+        assert (answer.ended.reason, answer.text) == ("tool_calls", "")
+        [call] = answer.calls
+        assert call.name in (("look",) if choice is LOOK else ("look", "say"))
+        assert json.loads(call.arguments).keys() == ({"b", "a"} if call.name == "look" else set())
+        assert call.id.startswith("call_")
+        assert len(call.id) == 29
+
+
+async def test_a_call_comes_in_pieces(conversation):
+    pieces = [piece async for piece in conversation.reply(asked(use=ToolUse((LOOK,), LOOK), thinking=False))]
+    assert isinstance(pieces[0], CallBegun)
+    assert sum(isinstance(piece, CallArguments) for piece in pieces) > 10
+
+
+async def test_a_call_that_is_cut_off_ended_by_length(conversation):
+    prompt = asked(max_tokens=45, use=ToolUse((LOOK,), LOOK), thinking=False)
+    assert (await whole(conversation.reply(prompt))).ended.reason == "length"
+
+
+async def test_text_or_calls_are_told_as_the_model_likes(conversation):
+    for seed in range(4):
+        answer = await whole(conversation.reply(asked(seed, 120, use=ToolUse((LOOK, SAY)))))
+        assert "<tool_call>" not in answer.text
+        assert (answer.ended.reason == "tool_calls") <= bool(answer.calls)
+
+
+async def test_without_a_choice_nothing_is_called(conversation):
+    for seed in range(4):
+        answer = await whole(conversation.reply(asked(seed, 60, use=ToolUse((LOOK, SAY), "none"))))
+        assert answer.calls == []
+        assert "<tool_call>" not in answer.text
+
+
+async def test_a_grammar_holds_behind_the_thought(folders):
+    grammar = Grammar("json_schema", json.dumps(SCHEMA))
+    async with Desk(folders["thinking"]) as conversation:
+        thought = 0
+        for seed in range(12):
+            answer = await whole(conversation.reply(asked(seed, 4000, grammar=grammar)))
+            if answer.ended.reason == "stop":
+                assert json.loads(answer.text).keys() == {"b", "a"}
+                thought += bool(answer.reasoning)
+                assert bool(answer.reasoning) <= bool(answer.ended.reasoning_tokens)
+                assert "</think>" not in answer.reasoning + answer.text
+        assert thought
+        silent = await whole(conversation.reply(asked(grammar=grammar, thinking=False)))
+        assert not silent.reasoning
+        assert json.loads(silent.text).keys() == {"b", "a"}
+
+
+CALL = ToolCall("call_1", "look", '{"a":"x","b":true}')
+TALK = (
+    Message("user", "Look."),
+    Message("assistant", "Wait.", "Hm.", (CALL,)),
+    Message("tool", "a tree", call_id="call_1"),
+)
+
+
+def text(tokenizer, tokens):
+    return "".join(map(tokenizer.text_of, tokens))
+
+
+def test_a_template_that_knows_tools_is_given_them(tokenizer):
+    rendered = tokenizer.render(TALK, [LOOK])
+    told = text(tokenizer, rendered.tokens)
+    assert '{"type": "function", "function": {"name": "look", "description": "Looks."' in told
+    assert 'Wait.\n<tool_call>\n{"name": "look", "arguments": {"b": true, "a": "x"}}\n</tool_call><|im_end|>' in told
+    assert "<think>\nHm.\n</think>" in told
+    [(start, end)] = rendered.answers
+    assert told.index("<think>") == len(text(tokenizer, rendered.tokens[:start]))
+    assert text(tokenizer, rendered.tokens[start:end]).endswith("</tool_call>")
+
+
+def test_calls_are_the_same_tokens_however_a_client_writes_them(tokenizer):
+    spaced = replace(CALL, arguments='{ "b": true,\n "a": "x"}')
+    again = (TALK[0], replace(TALK[1], calls=(spaced,)), TALK[2])
+    assert tokenizer.render(again, [LOOK]) == tokenizer.render(TALK, [LOOK])
+
+
+def test_thinking_is_switched_off_in_the_template(tokenizer):
+    assert text(tokenizer, tokenizer.render(TALK, thinking=False).tokens).endswith("<think>\n\n</think>\n\n")
+    assert not tokenizer.render(TALK).thinking
