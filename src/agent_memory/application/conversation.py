@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 from uuid import uuid4
@@ -16,8 +16,9 @@ from uuid import uuid4
 from agent_memory.application.engine import EngineStats
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.manner import Manner
+from agent_memory.application.next_turn import beginnings
 from agent_memory.application.prompt import Prompt
-from agent_memory.application.replies import Finish, Likelihood, Reply, Reuse, Token
+from agent_memory.application.replies import Answer, Finish, Likelihood, Reply, Reuse, Token
 from agent_memory.application.spoken import Spoken
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
@@ -84,11 +85,32 @@ class Conversation:
         constraint = await loop.run_in_executor(self._scribe, self._compile, manner.form)
         turn = self._turn(prompt, rendered, constraint)
         answer = Spoken(turn, self._tokenizer.stream(), manner.utterance(), prompt.stop)
+        told = Answer()
         async with aclosing(self._engine.run(turn)) as events:
             async for piece in self._speak(events, answer, prompt):
+                told.hear(piece)
+                if isinstance(piece, Finish):  # before it is told: whoever has heard the end may not listen on
+                    self._keep(prompt, rendered, answer, told, turn)
                 yield piece
-            if answer.stopped and (whole := answer.whole_tokens()) is not None:
-                self._engine.conclude(turn.id, whole)
+
+    def _keep(self, prompt: Prompt, rendered: Rendered, answer: Spoken, told: Answer, turn: Turn) -> None:
+        """Of an answer that has ended: what of it, and in which forms."""
+        if answer.stopped and (whole := answer.whole_tokens()) is not None:
+            self._engine.conclude(turn.id, whole)
+        other_forms = told.calls or self.thinks
+        if prompt.stored and other_forms and told.ended.reason != "length":
+            # Behind each other in one thread: the next prompt is not rendered before this is on its way.
+            with suppress(RuntimeError):  # it is closed
+                self._scribe.submit(self._rehearse, prompt, told, [*rendered.tokens, *answer.tokens])
+
+    def _rehearse(self, prompt: Prompt, told: Answer, spoken: list[int]) -> None:
+        """Have the next prompt's beginning read, where it is not what was spoken."""
+        with suppress(InvalidInput):  # the template refuses such a next prompt
+            for begun in beginnings(prompt, told, spoken, self._tokenizer):
+                turn = self._turn(replace(prompt, max_tokens=1, sampling=Sampling()), begun, None)
+                self._engine.rehearse(
+                    replace(turn, max_tokens=0, stop_tokens=frozenset(), only_read=True, deadline=None)
+                )
 
     async def foresee(self, prompt: Prompt) -> Finish:
         """How much of the prompt would not be read, and why not more. Nothing is computed, and nothing changes."""

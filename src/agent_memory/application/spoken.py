@@ -18,6 +18,7 @@ class Spoken:
     def __init__(self, turn: Turn, text: TextStream, utterance: Utterance, stops: Iterable[str]) -> None:
         self.prompt_tokens = turn.prompt_tokens
         self.stop_tokens = turn.stop_tokens
+        self.tokens: list[int] = []
         self.started: Started | None = None
         self.reuse: Reuse | None = None
         self._text, self._utterance, self._stop = text, utterance, StopText(tuple(stops))
@@ -34,6 +35,7 @@ class Spoken:
         """What may be told now; `told` is its log-probability, if it is wanted."""
         if told is not None and token not in self.stop_tokens:
             self._tokens.append(told)
+        self.tokens.append(token)
         thinking = self._utterance.thinking
         text = "" if token in self.stop_tokens else self._text.add(token)
         self._lengths.append((self._lengths[-1] if self._lengths else 0) + len(text))
@@ -84,7 +86,7 @@ class Spoken:
             "length" if cut else "tool_calls" if called else "stop",
             self.prompt_tokens,
             self.started.cached_tokens if self.started else 0,
-            len(self._lengths),
+            len(self.tokens),
             self.reuse,
             self._stop.stopped_by,
             self._thinking_tokens,

@@ -1,5 +1,6 @@
 """Tools and thoughts on models of random weights, with chat templates that know of them and that do not."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -178,3 +179,68 @@ def test_calls_are_the_same_tokens_however_a_client_writes_them(tokenizer):
 def test_thinking_is_switched_off_in_the_template(tokenizer):
     assert text(tokenizer, tokenizer.render(TALK, thinking=False).tokens).endswith("<think>\n\n</think>\n\n")
     assert not tokenizer.render(TALK).thinking
+
+
+async def called(conversation, **options):
+    """A question whose random answer called, and the answer."""
+    for seed in range(40):
+        prompt = asked(seed, 3000, use=ToolUse((LOOK, SAY), LOOK), **options)
+        answer = await whole(conversation.reply(prompt))
+        if answer.ended.reason == "tool_calls" and (answer.reasoning or not conversation.thinks):
+            return prompt, answer
+    raise AssertionError("no answer ever ended")
+
+
+async def test_a_turn_is_found_with_its_thought_and_without(folders):
+    async with Desk(folders["thinking"]) as conversation:
+        prompt, answer = await called(conversation)
+        [call] = answer.calls
+        again = replace(call, arguments=json.dumps(json.loads(call.arguments), indent=1, sort_keys=True))
+        for reasoning in ("", answer.reasoning):
+            said = Message("assistant", answer.text, reasoning, (again,))
+            talk = (*prompt.messages, said, Message("tool", "a tree", call_id=call.id))
+            following = replace(prompt, messages=talk, max_tokens=3, use=ToolUse(prompt.use.tools))
+            rendered = conversation._tokenizer.render(talk, prompt.use.tools)
+            finish = (await whole(conversation.reply(following))).ended
+            assert finish.cached_tokens >= rendered.answers[-1][1]
+
+
+async def test_older_thoughts_that_the_template_leaves_out_cost_nothing(folders):
+    grammar = Grammar("json_schema", json.dumps(SCHEMA))
+    async with Desk(folders["thinking"]) as conversation:
+        for seed in range(40):
+            prompt = asked(seed, 4000, grammar=grammar)
+            answer = await whole(conversation.reply(prompt))
+            if answer.ended.reason == "stop" and answer.reasoning:
+                break
+        said = Message("assistant", answer.text, answer.reasoning)
+        talk = (*prompt.messages, said, Message("user", "And now?"))
+        finish = (await whole(conversation.reply(replace(prompt, messages=talk, max_tokens=3, grammar=None)))).ended
+        [(_, end)] = conversation._tokenizer.render(talk).answers
+        assert finish.cached_tokens >= end
+        assert finish.prompt_tokens < len(answer.reasoning) + finish.cached_tokens
+
+
+async def test_without_thinking_the_empty_thought_costs_nothing(folders):
+    async with Desk(folders["thinking"]) as conversation:
+        prompt = asked(max_tokens=200, use=ToolUse((LOOK,), LOOK, parallel=False), thinking=False)
+        answer = await whole(conversation.reply(prompt))
+        [call] = answer.calls
+        said = Message("assistant", answer.text, calls=(call,))
+        talk = (*prompt.messages, said, Message("tool", "a tree", call_id=call.id))
+        following = replace(prompt, messages=talk, max_tokens=3)
+        [(_, end)] = conversation._tokenizer.render(talk, prompt.use.tools, thinking=False).answers or [(0, 0)]
+        assert (await whole(conversation.reply(following))).ended.cached_tokens >= max(end, 100)
+
+
+async def test_a_rehearsal_gives_way_and_is_taken_up_again(folders):
+    async with Desk(folders["thinking"]) as conversation:
+        prompt, _ = await called(conversation)
+        other = asked(5, 30)
+        await whole(conversation.reply(other))
+        for _ in range(500):
+            if not conversation.stats().turns_running:
+                break
+            await asyncio.sleep(0.01)
+        assert not conversation._engine._engine.scheduler.later
+        conversation._engine._engine.check()
