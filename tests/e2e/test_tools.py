@@ -7,6 +7,7 @@ import openai
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_openai import ChatOpenAI
+from models import make_thinking_model
 from pydantic import BaseModel
 
 pytestmark = pytest.mark.integration
@@ -138,3 +139,55 @@ async def test_langchain_streams(chat):
     async for chunk in bound.astream("Rome?", max_tokens=300):
         whole = chunk if whole is None else whole + chunk
     assert whole.tool_calls[0]["name"] == "weather"
+
+
+@pytest.fixture(scope="module")
+def thinker(start, tmp_path_factory):
+    """A client of a server whose model thinks."""
+    folder = tmp_path_factory.mktemp("thinker")
+    server = start(folder / "data", "--model", str(make_thinking_model(folder / "thinker"))).wait_ready()
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+def thought_and_called(client):
+    for seed in range(40):
+        asked = options(max_tokens=3000, tool_choice=NAMED, seed=seed)
+        answer = client.chat.completions.create(**asked)
+        if answer.choices[0].finish_reason == "tool_calls" and answer.usage.completion_tokens_details.reasoning_tokens:
+            return asked, answer
+    raise AssertionError("no answer came to its end")
+
+
+def test_thoughts_are_told_beside_the_answer(thinker):
+    asked, answer = thought_and_called(thinker)
+    message = answer.choices[0].message
+    assert message.reasoning_content
+    assert "<think>" not in message.reasoning_content
+    with thinker.chat.completions.create(**asked, stream=True) as stream:
+        deltas = [choice.delta for chunk in stream for choice in chunk.choices]
+    assert "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas) == message.reasoning_content
+    calls = [call for delta in deltas for call in delta.tool_calls or ()]
+    assert "".join(call.function.arguments for call in calls) == message.tool_calls[0].function.arguments
+
+
+def test_a_turn_is_found_without_its_thought(thinker):
+    _, answer = thought_and_called(thinker)
+    call = answer.choices[0].message.tool_calls[0]
+    spaced = json.dumps(json.loads(call.function.arguments), indent=2, sort_keys=True)
+    again = {"id": call.id, "type": "function", "function": {"name": "weather", "arguments": spaced}}
+    talk = [*ASK, {"role": "assistant", "content": None, "tool_calls": [again]}]
+    talk.append({"role": "tool", "tool_call_id": call.id, "content": "Sunny."})
+    following = thinker.chat.completions.create(**options(messages=talk, max_tokens=4))
+    usage = following.usage
+    answered = len(
+        "<|im_end|>_<|im_start|>user_<tool_response>_Sunny._</tool_response><|im_end|>_<|im_start|>assistant_"
+    )
+    assert usage.prompt_tokens_details.cached_tokens >= usage.prompt_tokens - len(behind)
+
+
+def test_thinking_can_be_switched_off(thinker):
+    for asked in ({"reasoning_effort": "none"}, {"extra_body": {"chat_template_kwargs": {"enable_thinking": False}}}):
+        answer = thinker.chat.completions.create(**options(tool_choice=NAMED, **asked))
+        assert answer.usage.completion_tokens_details.reasoning_tokens == 0
+        assert answer.choices[0].message.tool_calls

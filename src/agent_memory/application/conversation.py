@@ -108,9 +108,8 @@ class Conversation:
         with suppress(InvalidInput):  # the template refuses such a next prompt
             for begun in beginnings(prompt, told, spoken, self._tokenizer):
                 turn = self._turn(replace(prompt, max_tokens=1, sampling=Sampling()), begun, None)
-                self._engine.rehearse(
-                    replace(turn, max_tokens=0, stop_tokens=frozenset(), only_read=True, deadline=None)
-                )
+                rehearsal = replace(turn, max_tokens=0, stop_tokens=frozenset(), only_read=True, deadline=None)
+                self._engine.rehearse(rehearsal)
 
     async def foresee(self, prompt: Prompt) -> Finish:
         """How much of the prompt would not be read, and why not more. Nothing is computed, and nothing changes."""

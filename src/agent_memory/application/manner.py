@@ -1,6 +1,6 @@
 """How an answer is to be given: what it is held to, and how it is told apart.
 
-A model whose calls are JSON is held to the tools' schemas from the mark that begins a call. One with a syntax of its
+A model whose calls are JSON is held to the tools' schemas from the marker that begins a call. One with a syntax of its
 own is left to it, and its calls are read when they are complete; where it has to be held to something, that is JSON.
 """
 
@@ -10,7 +10,7 @@ from agent_memory.application.prompt import Prompt
 from agent_memory.application.utterance import Calling, Utterance
 from agent_memory.domain.chat import Tool
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.speech import JSON_CALL, Marks, Speech, parse_json
+from agent_memory.domain.speech import JSON_CALL, Markers, Speech, parse_json
 from agent_memory.ports.kv import Calls, Foreword, Form, Rendered
 
 
@@ -20,7 +20,7 @@ class Manner:
 
     form: Form | None
     calling: Calling | None
-    thought: Marks | None
+    thought: Markers | None
     thinking: bool
 
     @classmethod

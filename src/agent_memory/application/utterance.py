@@ -1,6 +1,6 @@
 """The text of one answer, told apart as it comes: what the model thinks, what it says, and which tools it calls.
 
-However the text is cut on its way, the pieces make up the same. Newlines beside a mark belong to it, and so does all
+However the text is cut on its way, the pieces make up the same. Newlines beside a marker belong to it, and so does all
 white space behind a call.
 """
 
@@ -13,7 +13,7 @@ from secrets import token_hex
 
 from agent_memory.application.replies import CallArguments, CallBegun, Delta, Thought
 from agent_memory.domain.chat import Tool
-from agent_memory.domain.speech import CallParser, Marks
+from agent_memory.domain.speech import CallParser, Markers
 
 Part = Delta | Thought | CallBegun | CallArguments
 
@@ -31,26 +31,28 @@ class _In(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """What stands between the marks is JSON that keeps to its form, and is told as it comes; or what `parse`
+    """What stands between the markers is JSON that keeps to its form, and is told as it comes; or what `parse`
     understands, and is told when it is complete.
     """
 
-    marks: Marks
+    markers: Markers
     parse: CallParser | None = None
     tools: tuple[Tool, ...] = ()
 
 
 class Utterance:
-    """`thought` are the marks of a model that thinks; it may be `thinking` from the start. Without `calling`, calls are
-    text like any other.
+    """`thought` are the markers of a model that thinks; it may be `thinking` from the start. Without `calling`, calls
+    are text like any other.
     """
 
-    def __init__(self, thought: Marks | None = None, calling: Calling | None = None, *, thinking: bool = False) -> None:
+    def __init__(
+        self, thought: Markers | None = None, calling: Calling | None = None, *, thinking: bool = False
+    ) -> None:
         self._thought, self._calling = thought, calling
         self._state = _In.THOUGHT if thinking else _In.BEGINNING if thought else _In.TEXT
         self._held = ""
         self._read = 0  # characters that are not held any more
-        self._after_mark = thinking
+        self._after_marker = thinking
         self._depth, self._quoted, self._escaped = 0, False, False
         self.calls = 0
         self.text_begins = 0
@@ -70,7 +72,7 @@ class Utterance:
         return list(self._told(last=False))
 
     def finish(self) -> list[Part]:
-        """The answer is over: what was held back is no mark."""
+        """The answer is over: what was held back is no marker."""
         return list(self._told(last=True))
 
     def _told(self, *, last: bool) -> Iterator[Part]:
@@ -97,7 +99,7 @@ class Utterance:
         return taken
 
     def _enter(self, state: _In) -> None:
-        self._state, self._after_mark = state, True
+        self._state, self._after_marker = state, True
 
     def _begin(self, *, last: bool) -> None:
         assert self._thought is not None
@@ -117,28 +119,28 @@ class Utterance:
             self._enter(_In.TEXT)
 
     def _say(self, *, last: bool) -> Iterator[Part]:
-        text, ended = self._until(self._calling.marks.begin if self._calling else "", last=last)
+        text, ended = self._until(self._calling.markers.begin if self._calling else "", last=last)
         if text:
             yield Delta(text)
         if ended:
             self._enter(_In.CALL)
 
-    def _until(self, mark: str, *, last: bool) -> tuple[str, bool]:
-        """What is certain to stand before the mark, or to have none behind it; and whether the mark was met."""
-        if self._after_mark:
+    def _until(self, marker: str, *, last: bool) -> tuple[str, bool]:
+        """What is certain to stand before the marker, or to have none behind it; and whether the marker was met."""
+        if self._after_marker:
             self._take(len(self._held) - len(self._held.lstrip(None if self.calls else "\n")))
-            self._after_mark = not self._held
+            self._after_marker = not self._held
             self.text_begins = self._read
-        at = self._held.find(mark) if mark else -1
+        at = self._held.find(marker) if marker else -1
         if at >= 0:
             text = self._take(at).rstrip("\n")
-            self._take(len(mark))
+            self._take(len(marker))
             return text, True
         if last:
             # Newlines that end a thought, or follow a call, are part of a form; those that end an answer are its own.
             text = self._take(len(self._held))
             return (text if self._state is _In.TEXT else text.rstrip("\n")), False
-        return self._take(_certain(self._held, mark)), False
+        return self._take(_certain(self._held, marker)), False
 
     def _call(self, *, last: bool) -> Iterator[Part]:
         assert self._calling is not None
@@ -169,25 +171,25 @@ class Utterance:
 
     def _end_call(self) -> None:
         assert self._calling is not None
-        at = self._held.find(self._calling.marks.end)
+        at = self._held.find(self._calling.markers.end)
         if at >= 0:
-            self._take(at + len(self._calling.marks.end))
+            self._take(at + len(self._calling.markers.end))
             self.calls += 1
             self._enter(_In.TEXT)
 
     def _parse(self, parse: CallParser, *, last: bool) -> Iterator[Part]:
         assert self._calling is not None
-        marks = self._calling.marks
-        at = self._held.find(marks.end) if marks.end else -1
+        markers = self._calling.markers
+        at = self._held.find(markers.end) if markers.end else -1
         if at < 0 and not last:
             return
         inside = self._take(len(self._held) if at < 0 else at)
-        end = self._take(len(marks.end)) if at >= 0 else ""
+        end = self._take(len(markers.end)) if at >= 0 else ""
         self._enter(_In.TEXT)
         try:
             found = parse(inside, self._calling.tools)
         except ValueError:
-            yield Delta(marks.begin + inside + end)
+            yield Delta(markers.begin + inside + end)
             return
         for name, arguments in found:
             yield CallBegun(self.calls, f"call_{token_hex(12)}", name)
@@ -195,9 +197,9 @@ class Utterance:
             self.calls += 1
 
 
-def _certain(text: str, mark: str) -> int:
-    """How many characters can be shown: neither the beginning of the mark nor newlines that may belong to it."""
-    if not mark:
+def _certain(text: str, marker: str) -> int:
+    """How many characters can be shown: neither the beginning of the marker nor newlines that may belong to it."""
+    if not marker:
         return len(text)
-    overlap = next((n for n in range(min(len(text), len(mark) - 1), 0, -1) if text.endswith(mark[:n])), 0)
+    overlap = next((n for n in range(min(len(text), len(marker) - 1), 0, -1) if text.endswith(marker[:n])), 0)
     return len(text[: len(text) - overlap].rstrip("\n"))

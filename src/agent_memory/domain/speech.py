@@ -1,6 +1,6 @@
 """How a model marks what is no answer: what it thinks before it, and which tools it calls.
 
-Models that were trained for tools have marks of their own. All others are told about theirs in plain words, and are
+Models that were trained for tools have markers of their own. All others are told about theirs in plain words, and are
 held to one form: `<tool_call>`, a line of JSON with `name` and `arguments`, `</tool_call>`.
 """
 
@@ -12,26 +12,26 @@ from typing import Any
 from agent_memory.domain.chat import Message, Tool, ToolCall
 
 CallParser = Callable[[str, Sequence[Tool]], list[tuple[str, str]]]
-"""What stands between two marks -> names, and arguments as JSON. Raises ValueError when it is no call."""
+"""What stands between two markers -> names, and arguments as JSON. Raises ValueError when it is no call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Markers:
     begin: str
     end: str
 
 
-JSON_CALL = Marks("<tool_call>", "</tool_call>")
+JSON_CALL = Markers("<tool_call>", "</tool_call>")
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """`thought` is None for a model that does not think. Between the marks of a `call` stands JSON, or what `parse`
+    """`thought` is None for a model that does not think. Between the markers of a `call` stands JSON, or what `parse`
     understands.
     """
 
-    thought: Marks | None = None
-    call: Marks = JSON_CALL
+    thought: Markers | None = None
+    call: Markers = JSON_CALL
     parse: CallParser | None = None
 
 
@@ -41,7 +41,7 @@ its arguments.
 <tools>
 {tools}
 </tools>
-To call one, say nothing but its name and its arguments between these marks, and again for each further call:
+To call one, say nothing but its name and its arguments between these markers, and again for each further call:
 <tool_call>
 {{"name": "<name>", "arguments": {{<arguments as JSON>}}}}
 </tool_call>
@@ -114,7 +114,7 @@ def in_order(value: Any, schema: Any) -> Any:
 
 
 def parse_json(text: str, tools: Sequence[Tool]) -> list[tuple[str, str]]:
-    """The form between `JSON_CALL`'s marks, of a model that was not held to it."""
+    """The form between `JSON_CALL`'s markers, of a model that was not held to it."""
     call = json.loads(text)
     names = {tool.name for tool in tools}
     if not (isinstance(call, dict) and call.get("name") in names and isinstance(call.get("arguments"), dict)):

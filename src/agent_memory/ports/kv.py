@@ -13,7 +13,7 @@ from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.steps import Logprobs
 from agent_memory.domain.kv.turn import Sampling, TurnId
-from agent_memory.domain.speech import Marks, Speech
+from agent_memory.domain.speech import Markers, Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +153,11 @@ class Grammar:
 @dataclass(frozen=True, slots=True)
 class Calls:
     """Of which tools: their names and schemas are kept to. An answer holds one at least where they are `forced`, and
-    one at most unless there may be `many`. Without tools, the mark that begins a call is never said.
+    one at most unless there may be `many`. Without tools, the marker that begins a call is never said.
     """
 
     tools: tuple[Tool, ...]
-    marks: Marks
+    markers: Markers
     forced: bool = False
     many: bool = True
 
@@ -166,7 +166,7 @@ class Calls:
 class Foreword:
     """A thought that may come before what is kept to. It has `begun` where the prompt ends inside it."""
 
-    marks: Marks
+    markers: Markers
     begun: bool
 
 

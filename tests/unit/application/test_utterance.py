@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from agent_memory.application.replies import CallArguments, CallBegun, Delta, Thought
 from agent_memory.application.utterance import Calling, Utterance
 from agent_memory.domain.chat import Tool
-from agent_memory.domain.speech import JSON_CALL, Marks, parse_json
+from agent_memory.domain.speech import JSON_CALL, Markers, parse_json
 
-THINK = Marks("<think>", "</think>")
+THINK = Markers("<think>", "</think>")
 TOOLS = (Tool("look"), Tool("say"))
 
 
@@ -83,7 +83,7 @@ def test_a_call_whose_mark_has_no_end_ends_with_the_answer():
     def parse(text, _):
         return [("look", json.dumps(json.loads(text)))]
 
-    utterance = Utterance(None, Calling(Marks("[CALL]", ""), parse, TOOLS))
+    utterance = Utterance(None, Calling(Markers("[CALL]", ""), parse, TOOLS))
     begun, arguments = [*utterance.add('[CALL]{"a":'), *utterance.add("1}"), *utterance.finish()]
     assert (begun.name, arguments.text) == ("look", '{"a": 1}')
 

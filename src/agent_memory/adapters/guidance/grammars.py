@@ -94,11 +94,11 @@ class GuidanceCompiler:
                 return f"tools: the parameters of {tool.name!r}"
         return form.grammar.field if form.grammar else "tools"
 
-    def _spelled(self, mark: str) -> list[int | str]:
-        """A mark as the tokens that stand for nothing else, and the text between them."""
+    def _spelled(self, marker: str) -> list[int | str]:
+        """A marker as the tokens that stand for nothing else, and the text between them."""
         parts: list[int | str] = []
         text: list[int] = []
-        for token in self._spelling.tokenize_str(mark, parse_special=True):
+        for token in self._spelling.tokenize_str(marker, parse_special=True):
             if not self._spelling.is_special_token(token):
                 text.append(token)
                 continue

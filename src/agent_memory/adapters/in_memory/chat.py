@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Sequence
 
 from agent_memory.domain.chat import Message, Tool
-from agent_memory.domain.speech import Marks, Speech, told
+from agent_memory.domain.speech import Markers, Speech, told
 from agent_memory.ports.kv import Rendered
 
 BEGIN, END = 256, 257
@@ -23,7 +23,7 @@ class ByteTextStream:
 
 
 class ByteChatTokenizer:
-    def __init__(self, thought: Marks | None = None) -> None:
+    def __init__(self, thought: Markers | None = None) -> None:
         self.speech = Speech(thought)
 
     @property

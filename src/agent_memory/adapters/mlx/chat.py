@@ -77,12 +77,12 @@ class MlxChatTokenizer:
 
     @cached_property
     def _unseen(self) -> frozenset[int]:
-        """Special tokens, but for those that are marks, or parts of them."""
+        """Special tokens, but for those that are markers, or parts of them."""
         speech = self.speech
-        marks = [speech.call.begin, speech.call.end]
+        markers = [speech.call.begin, speech.call.end]
         if speech.thought is not None:
-            marks += [speech.thought.begin, speech.thought.end]
-        seen = {token for mark in marks if mark for token in self.encode(mark)}
+            markers += [speech.thought.begin, speech.thought.end]
+        seen = {token for marker in markers if marker for token in self.encode(marker)}
         return frozenset(self._tokenizer.all_special_ids) - seen
 
     @cached_property

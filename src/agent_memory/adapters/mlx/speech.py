@@ -7,15 +7,15 @@ from typing import Any
 from mlx_lm.tool_parsers import json_tools
 
 from agent_memory.domain.chat import Message, Tool
-from agent_memory.domain.speech import CallParser, Marks, Speech, in_form
+from agent_memory.domain.speech import CallParser, Markers, Speech, in_form
 
 
 def speech_of(tokenizer: Any) -> Speech:
     """`tokenizer` is mlx-lm's wrapper."""
-    thought = Marks(tokenizer.think_start, tokenizer.think_end) if tokenizer.has_thinking else None
+    thought = Markers(tokenizer.think_start, tokenizer.think_end) if tokenizer.has_thinking else None
     if not tokenizer.has_tool_calling or tokenizer.tool_parser is json_tools.parse_tool_call:
         return Speech(thought)
-    return Speech(thought, Marks(tokenizer.tool_call_start, tokenizer.tool_call_end), _parser(tokenizer.tool_parser))
+    return Speech(thought, Markers(tokenizer.tool_call_start, tokenizer.tool_call_end), _parser(tokenizer.tool_parser))
 
 
 def _parser(parse: Callable[..., Any]) -> CallParser:

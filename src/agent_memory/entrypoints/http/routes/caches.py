@@ -43,7 +43,9 @@ async def explain_prompt(data: JSONBody[wire.ExplainRequest], application: Given
     """How many tokens of these messages would not have to be read, from which tier they would come, and where the first
     lies that differs from all that is stored. Nothing is computed.
     """
-    prompt = to_prompt(ChatRequest(messages=data.messages, max_tokens=1, x_cache=True), application.plan)
+    prompt = to_prompt(
+        ChatRequest(messages=data.messages, tools=data.tools, max_tokens=1, x_cache=True), application.plan
+    )
     finish = await application.models.ready().foresee(prompt)
     return wire.ExplainAnswer(
         prompt_tokens=finish.prompt_tokens, cached_tokens=finish.cached_tokens, x_cache=report_of(finish)

@@ -18,6 +18,7 @@ from agent_memory.entrypoints.http.wire.openai.chat import ChatRequest, choices_
 from agent_memory.entrypoints.http.wire.openai.errors import ErrorAnswer, ErrorBody, Model, ModelList
 from agent_memory.entrypoints.http.wire.openai.logprobs import ChoiceLogprobs, logprobs_of
 from agent_memory.entrypoints.http.wire.openai.messages import ChatMessage
+from agent_memory.entrypoints.http.wire.openai.tools import FunctionTool
 
 __all__ = [
     "AnswerMessage",
@@ -32,6 +33,7 @@ __all__ = [
     "DeltaMessage",
     "ErrorAnswer",
     "ErrorBody",
+    "FunctionTool",
     "Model",
     "ModelList",
     "Usage",
