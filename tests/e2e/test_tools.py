@@ -180,9 +180,7 @@ def test_a_turn_is_found_without_its_thought(thinker):
     talk.append({"role": "tool", "tool_call_id": call.id, "content": "Sunny."})
     following = thinker.chat.completions.create(**options(messages=talk, max_tokens=4))
     usage = following.usage
-    answered = len(
-        "<|im_end|>_<|im_start|>user_<tool_response>_Sunny._</tool_response><|im_end|>_<|im_start|>assistant_"
-    )
+    behind = "<|im_end|>_<|im_start|>user_<tool_response>_Sunny._</tool_response><|im_end|>_<|im_start|>assistant_"
     assert usage.prompt_tokens_details.cached_tokens >= usage.prompt_tokens - len(behind)
 
 

@@ -13,7 +13,6 @@ from agent_memory.domain.kv.block import common_prefix, pack
 from agent_memory.ports.kv import ChatTokenizer, Rendered
 
 MOST = 8192  # tokens that are read for it
-_PROBES = ("1", "x")  # two messages that nothing of is the same
 
 
 def beginnings(prompt: Prompt, answer: Answer, spoken: Sequence[int], tokenizer: ChatTokenizer) -> Iterator[Rendered]:
@@ -32,19 +31,24 @@ def beginnings(prompt: Prompt, answer: Answer, spoken: Sequence[int], tokenizer:
 
 
 def _begun(prompt: Prompt, said: Message, tokenizer: ChatTokenizer) -> Rendered:
-    """What two different next prompts have in common, up to where the answer ends."""
-    one, other = (
-        tokenizer.render((*prompt.messages, said, *_following(said, probe)), prompt.use.tools, thinking=prompt.thinking)
-        for probe in _PROBES
-    )
-    common = common_prefix(pack(one.tokens), pack(other.tokens))
-    stops = (at for at in range(common - 1, -1, -1) if one.tokens[at] in tokenizer.stop_tokens)
-    end = max(next(stops, 0), max((end for _, end in one.answers if end <= common), default=0)) or common
+    """A next prompt, up to where the answer ends."""
+    one = _rendered(prompt, said, "1", tokenizer)
+    if len(one.answers) == sum(message.role == "assistant" for message in (*prompt.messages, said)):
+        end = one.answers[-1][1]
+    else:  # it cannot be told for each answer: what another next prompt has in common with this one
+        other = _rendered(prompt, said, "x", tokenizer)
+        common = common_prefix(pack(one.tokens), pack(other.tokens))
+        end = next((at for at in reversed(range(common)) if one.tokens[at] in tokenizer.stop_tokens), common)
     return Rendered(
         one.tokens[:end],
         tuple(mark for mark in one.marks if mark < end),
         tuple((start, stop) for start, stop in one.answers if stop <= end),
     )
+
+
+def _rendered(prompt: Prompt, said: Message, text: str, tokenizer: ChatTokenizer) -> Rendered:
+    talk = (*prompt.messages, said, *_following(said, text))
+    return tokenizer.render(talk, prompt.use.tools, thinking=prompt.thinking)
 
 
 def _following(said: Message, text: str) -> tuple[Message, ...]:

@@ -48,9 +48,10 @@ To call one, say nothing but its name and its arguments between these markers, a
 What it answered then comes between <tool_response> and </tool_response>."""
 
 
-def told(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
+def told(messages: Sequence[Message], tools: Sequence[Tool], *, system: bool = True) -> list[Message]:
     """The same conversation for a chat template that knows nothing of tools: what they are is said in the system
-    prompt, calls and answers are plain text. A longer conversation begins with the text of the shorter one.
+    prompt, or where there can be none, before all else; calls and answers are plain text. A longer conversation begins
+    with the text of the shorter one.
     """
     plain: list[Message] = []
     for message in messages:
@@ -66,8 +67,9 @@ def told(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
         return plain
     lines = "\n".join(_line(tool) for tool in tools)
     instructions = _INSTRUCTIONS.format(tools=lines)
-    if plain and plain[0].role == "system":
-        return [replace(plain[0], content=f"{plain[0].content}\n\n{instructions}"), *plain[1:]]
+    if plain and (plain[0].role == "system" or not system):
+        first = [instructions, plain[0].content] if plain[0].role != "system" else [plain[0].content, instructions]
+        return [replace(plain[0], content="\n\n".join(first)), *plain[1:]]
     return [Message("system", instructions), *plain]
 
 

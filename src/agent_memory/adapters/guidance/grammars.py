@@ -97,15 +97,12 @@ class GuidanceCompiler:
     def _spelled(self, marker: str) -> list[int | str]:
         """A marker as the tokens that stand for nothing else, and the text between them."""
         parts: list[int | str] = []
-        text: list[int] = []
+        rest = marker
         for token in self._spelling.tokenize_str(marker, parse_special=True):
-            if not self._spelling.is_special_token(token):
-                text.append(token)
-                continue
-            parts += [self._spelling.decode_str(text)] if text else []
-            parts.append(token)
-            text = []
-        return parts + ([self._spelling.decode_str(text)] if text else [])
+            if self._spelling.is_special_token(token):
+                before, _, rest = rest.partition(self._spelling.decode_str([token]))
+                parts += [before, token] if before else [token]
+        return [*parts, rest] if rest else parts
 
     @cached_property
     def _spelling(self) -> LLTokenizer:

@@ -155,7 +155,16 @@ class MlxChatTokenizer:
         return None
 
     def _talk(self, messages: Sequence[Message], tools: Sequence[Tool], *, thinking: bool) -> "_Talk":
-        return _Talk(self._tokenizer, self._template, messages, tools, self._knows_tools, thinking)
+        system = self._takes_system if tools and not self._knows_tools else True
+        return _Talk(self._tokenizer, self._template, messages, tools, self._knows_tools, system, thinking)
+
+    @cached_property
+    def _takes_system(self) -> bool:
+        """Some templates refuse a system prompt."""
+        with suppress(*_REFUSALS):
+            talk = (Message("system", "Be brief."), Message("user", "Hello."))
+            return bool(self._talk(talk, (), thinking=True).text())
+        return False
 
     def text_of(self, token: int) -> str:
         return str(self._tokenizer.decode([token], skip_special_tokens=False, clean_up_tokenization_spaces=False))
@@ -166,13 +175,16 @@ class MlxChatTokenizer:
 
 @dataclass(frozen=True, slots=True)
 class _Talk:
-    """One conversation as the template writes it. `template` is ours, where the model brings none."""
+    """One conversation as the template writes it. `template` is ours, where the model brings none. It may know nothing
+    of tools, or take no `system` prompt.
+    """
 
     tokenizer: Any
     template: str | None
     messages: Sequence[Message]
     tools: Sequence[Tool]
     knows_tools: bool
+    system: bool
     thinking: bool
 
     def text(self) -> str:
@@ -185,7 +197,7 @@ class _Talk:
     def system_end(self, text: str) -> list[int]:
         """The character where the system prompt ends, if the template renders it alone as it does in company."""
         given = self.messages[:1] if self.messages and self.messages[0].role == "system" else ()
-        if not given and (self.knows_tools or not self.tools):
+        if not given and (self.knows_tools or not self.tools or not self.system):
             return []
         with suppress(*_REFUSALS):
             alone = self._apply(given, speak=False)
@@ -205,7 +217,7 @@ class _Talk:
             with suppress(*_REFUSALS):
                 asked = self._apply(self.messages[:number], speak=True)
                 if text.startswith(asked):
-                    said = message.content.strip()
+                    said = (message if self.knows_tools else told([message], self.tools)[-1]).content.strip()
                     at = text.find(said, len(asked), len(asked) + len(said) + _MARGIN)
                     found.append((len(asked), len(asked) if at < 0 else at + len(said)))
         return found
@@ -221,5 +233,5 @@ class _Talk:
             if functions:
                 extra["tools"] = functions
         else:
-            plain, _ = as_template_reads(told(messages, self.tools), ())
+            plain, _ = as_template_reads(told(messages, self.tools, system=self.system), ())
         return str(self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=speak, **extra))
