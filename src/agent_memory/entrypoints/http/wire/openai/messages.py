@@ -67,12 +67,13 @@ def to_message(index: int, message: ChatMessage) -> Message:
         raise InvalidInput(f"{at}.tool_calls", "only an assistant calls tools")
     if message.role == "tool" and message.tool_call_id is None:
         raise InvalidInput(f"{at}.tool_call_id", "is required: which call this answers")
-    if message.content is None and not message.tool_calls:
+    reasoning = message.reasoning_content or message.reasoning or ""
+    if message.content is None and not (message.tool_calls or reasoning):
         raise InvalidInput(f"{at}.content", "is required")
     return Message(
         "system" if message.role == "developer" else message.role,
         _text(at, message.content),
-        message.reasoning_content or message.reasoning or "",
+        reasoning,
         tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()),
         message.tool_call_id,
     )
