@@ -8,7 +8,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from agent_memory.adapters.disk.blocks import owned
 from agent_memory.adapters.disk.bundle import TarBundleFormat
 from agent_memory.adapters.disk.checking import DiskFiles
 from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
+from agent_memory.adapters.in_memory.keys import InMemoryKeyStore
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
@@ -30,6 +31,7 @@ from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.indexing import Indexing
+from agent_memory.adapters.postgres.keys import PostgresKeyStore
 from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
@@ -43,7 +45,9 @@ from agent_memory.application.agents import Agents
 from agent_memory.application.chores import Chore, in_background
 from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
 from agent_memory.application.conversation import Conversation
+from agent_memory.application.draining import Draining
 from agent_memory.application.idempotency import Idempotency
+from agent_memory.application.keys import Keys
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.model_condensing import ModelCondenser
 from agent_memory.application.model_slot import LoadedModel, ModelSlot
@@ -57,6 +61,7 @@ from agent_memory.domain.limits import MOST_CALLS, Limit
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
+from agent_memory.domain.tenants import Reach
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, plan_model, profiles_of
 from agent_memory.wiring.blocks import envelope_of
@@ -68,7 +73,7 @@ _TENDING = timedelta(minutes=1)
 _RENEWING = timedelta(seconds=5)
 
 
-__all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "shared_database"]
+__all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "opened_keys", "shared_database"]
 
 
 class Parts(TypedDict, total=False):
@@ -101,6 +106,8 @@ class Application:
     consolidation: Consolidation | None
     idempotency: Idempotency
     gate: Gate
+    keys: Keys
+    draining: Draining
     registry: CollectorRegistry
     scrape: Callable[[], bytes]
     runs_on: Mapping[str, str]
@@ -110,6 +117,19 @@ class Application:
     def conversation(self) -> Conversation | None:
         """With the model that is loaded at the moment."""
         return self.models.conversation
+
+    def within(self, reach: Reach) -> "Application":
+        """The same for another caller: what its use cases of memories can reach ends with the reach."""
+        if reach == self.memory.reach:
+            return self
+        return replace(
+            self,
+            memory=self.memory.within(reach),
+            keeping=self.keeping and self.keeping.within(reach),
+            transfer=self.transfer and self.transfer.within(reach),
+            remembering=self.remembering and self.remembering.within(reach),
+            consolidation=self.consolidation and self.consolidation.within(reach),
+        )
 
     @property
     def plan(self) -> ModelPlan:
@@ -186,11 +206,21 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             consolidation=consolidation,
             idempotency=idempotency,
             gate=gate,
+            keys=Keys(PostgresKeyStore(database) if database else InMemoryKeyStore()),
+            draining=Draining(),
             registry=registry,
             scrape=partial(scrape, registry),
             runs_on=runs_on,
             probes=probes,
         )
+
+
+@asynccontextmanager
+async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
+    """The keys alone, for the command line. Raises Misconfigured while a server has the embedded database."""
+    async with AsyncExitStack() as stack:
+        _claim(settings.data_folder)
+        yield Keys(PostgresKeyStore(await _open_database(stack, settings, None, {})))
 
 
 @contextmanager

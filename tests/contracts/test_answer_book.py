@@ -91,10 +91,19 @@ async def test_work_that_fails_leaves_the_key_free(book, key):
 async def test_what_was_answered_about_a_user_is_erased(book, key):
     ada = Scope("agent", f"ada {key}")
     await book.claim(key, "one", ada)
-    await book.erase(ada.user_id, "another")
+    await book.erase(ada.user_id, "another", tenant=ada.tenant)
     assert await book.claim(key, "two", ada) == Claim("one")
-    await book.erase(ada.user_id, "agent")
+    await book.erase(ada.user_id, "agent", tenant=ada.tenant)
     assert await book.settle(key, "too late") == "too late"
     assert await book.claim(key, "two", ada) == Claim("two")
-    await book.erase(ada.user_id, None)
+    await book.erase(ada.user_id, None, tenant=ada.tenant)
     assert await book.claim(key, "three", ada) == Claim("three")
+
+
+async def test_what_another_tenant_was_answered_about_a_user_of_that_name_stays(book, key):
+    ada = Scope("agent", f"ada {key}", "another")
+    await book.claim(key, "one", ada)
+    await book.erase(ada.user_id, None, tenant="default")
+    assert await book.claim(key, "two", ada) == Claim("one")
+    await book.erase(ada.user_id, None, tenant="another")
+    assert await book.claim(key, "two", ada) == Claim("two")

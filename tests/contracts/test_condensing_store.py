@@ -1,6 +1,7 @@
 """What every `CondensingStore` promises, and consolidation on top of it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import NotFound
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.retention import Retention
+from agent_memory.domain.tenants import Reach
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -26,6 +28,7 @@ class Bench:
     def __init__(self, store, condensing) -> None:
         self.store, self.condensing = store, condensing
         self.scope = Scope(f"agent-{uuid4()}", "user")
+        self.whose = {"agent_id": self.scope.agent_id, "user_id": self.scope.user_id}
         self.embedder = HashingEmbedder()
         self.memory = SemanticMemory(store, self.embedder, clock=lambda: NOW)
 
@@ -79,7 +82,7 @@ async def test_gives_the_oldest_first(bench):
 
 async def test_the_oldest_become_one_that_tells_what_they_told(bench):
     told = await bench.tell(7)
-    made = await bench.consolidation().condense(bench.scope)
+    made = await bench.consolidation().condense(**bench.whose)
     assert made.content == "\n".join(memory.content for memory in told[:4])
     assert await bench.known() == {made.content, *(memory.content for memory in told[4:])}
     assert await bench.store.count(bench.scope) == 8
@@ -87,7 +90,7 @@ async def test_the_oldest_become_one_that_tells_what_they_told(bench):
 
 async def test_too_little_is_left_alone(bench):
     await bench.tell(3)
-    assert await bench.consolidation().condense(bench.scope) is None
+    assert await bench.consolidation().condense(**bench.whose) is None
     assert len(await bench.known()) == 3
 
 
@@ -100,14 +103,14 @@ async def test_a_run_condenses_what_is_crowded_until_nothing_is(bench):
 
 async def test_of_many_workers_one_condenses(bench):
     await bench.tell(7)
-    made = await asyncio.gather(*(bench.consolidation().condense(bench.scope) for _ in range(6)))
+    made = await asyncio.gather(*(bench.consolidation().condense(**bench.whose) for _ in range(6)))
     assert sum(memory is not None for memory in made) == 1
     assert await bench.store.count(bench.scope) == 8
 
 
 async def test_what_was_condensed_can_be_brought_back(bench):
     told = await bench.tell(7)
-    made = await bench.consolidation().condense(bench.scope)
+    made = await bench.consolidation().condense(**bench.whose)
     with pytest.raises(NotFound):
         await bench.consolidation().restore(made.id, agent_id="another")
     assert await bench.consolidation().restore(made.id, agent_id=bench.scope.agent_id) == 4
@@ -118,7 +121,7 @@ async def test_what_was_condensed_can_be_brought_back(bench):
 
 async def test_nothing_changes_when_a_source_is_gone(bench):
     told = await bench.tell(4)
-    await bench.store.remove(told[0].id, bench.scope.agent_id)
+    await bench.store.remove(told[0].id, bench.scope.agent_id, tenant=bench.scope.tenant)
     successor = Memory(MemoryId(uuid4()), bench.scope, "all", START)
     [embedding] = await bench.embedder.embed(["all"])
     ids = [memory.id for memory in told]
@@ -147,13 +150,32 @@ async def test_what_is_old_and_unimportant_fades_and_can_be_brought_back(bench):
     await bench.condensing.fade(timedelta(days=1), NOW)
     assert [m.importance for m in await bench.condensing.oldest(bench.scope, 10, NOW)] == [pytest.approx(1.1)]
     assert await bench.store.count(bench.scope) == held
-    assert await bench.condensing.restore(plain.id, "another") == 0
-    assert await bench.condensing.restore(plain.id, bench.scope.agent_id) == 1
-    assert await bench.condensing.restore(plain.id, bench.scope.agent_id) == 0
+    assert await bench.condensing.restore(plain.id, "another", tenant=bench.scope.tenant) == 0
+    assert await bench.condensing.restore(plain.id, bench.scope.agent_id, tenant=bench.scope.tenant) == 1
+    assert await bench.condensing.restore(plain.id, bench.scope.agent_id, tenant=bench.scope.tenant) == 0
     await bench.condensing.fade(timedelta(days=1), NOW)
     assert plain.id in {m.id for m in await bench.condensing.oldest(bench.scope, 10, NOW)}
 
 
 async def test_the_tags_of_what_was_condensed_find_what_stands_for_it(bench):
     await bench.tell(7, tags=frozenset({"door"}))
-    assert (await bench.consolidation().condense(bench.scope)).tags == {"door", "condensed"}
+    assert (await bench.consolidation().condense(**bench.whose)).tags == {"door", "condensed"}
+
+
+async def test_tenants_share_names_and_ids_and_never_meet(bench):
+    """The same agent, user and ids: one tenant's are condensed and brought back, the other's stay as they are."""
+    mine = await bench.tell(4)
+    other = replace(bench.scope, tenant="another")
+    for memory in mine:
+        [embedding] = await bench.embedder.embed([memory.content])
+        await bench.store.add(replace(memory, scope=other), embedding)
+    assert {scope for scope in await bench.condensing.crowded(3, NOW) if scope.agent_id == other.agent_id} == {
+        bench.scope, other
+    }  # fmt: skip
+    theirs = bench.consolidation(threshold=4).within(Reach("another"))
+    made = await theirs.condense(**bench.whose)
+    assert await bench.condensing.oldest(bench.scope, 9, NOW) == mine
+    assert await bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant) == 0
+    assert await bench.condensing.restore(made.id, bench.scope.agent_id, "somebody", tenant="another") == 0
+    assert await bench.condensing.restore(made.id, bench.scope.agent_id, "user", tenant="another") == 4
+    assert await bench.store.count(bench.scope) == await bench.store.count(other) == 4

@@ -14,6 +14,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.domain.semantic.duplicates import Likeness
 from agent_memory.domain.semantic.keeping import Mark
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
@@ -78,11 +79,14 @@ async def test_keeps_many_and_tells_which_are_new(bench):
 async def test_gets_one_memory_of_its_agent(bench):
     memory = bench.memory(tags=frozenset({"x"}), metadata={"a": 1}, expires_at=START)
     await bench.keep(memory)
-    assert await bench.archive.get(memory.id, bench.scope.agent_id) == memory
-    assert await bench.archive.get(memory.id, bench.scope.agent_id, bench.scope.user_id) == memory
-    assert await bench.archive.get(memory.id, bench.scope.agent_id, "another") is None
-    assert await bench.archive.get(memory.id, "another") is None
-    assert await bench.archive.get(MemoryId(uuid4()), bench.scope.agent_id) is None
+    assert await bench.archive.get(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant) == memory
+    assert (
+        await bench.archive.get(memory.id, bench.scope.agent_id, bench.scope.user_id, tenant=bench.scope.tenant)
+        == memory
+    )
+    assert await bench.archive.get(memory.id, bench.scope.agent_id, "another", tenant=bench.scope.tenant) is None
+    assert await bench.archive.get(memory.id, "another", tenant=bench.scope.tenant) is None
+    assert await bench.archive.get(MemoryId(uuid4()), bench.scope.agent_id, tenant=bench.scope.tenant) is None
 
 
 async def test_lists_page_by_page_newest_first(bench):
@@ -109,9 +113,9 @@ async def test_replaces_and_remembers_what_was(bench):
     await bench.keep(first)
     second = replace(first, content="She lives in Lima", version=2, importance=2.0, metadata={})
     assert await bench.archive.replace(*await bench.entry(second), expected=1)
-    assert await bench.archive.get(first.id, bench.scope.agent_id) == second
-    assert await bench.archive.history(first.id, bench.scope.agent_id) == [second, first]
-    assert await bench.archive.history(first.id, "another") == []
+    assert await bench.archive.get(first.id, bench.scope.agent_id, tenant=bench.scope.tenant) == second
+    assert await bench.archive.history(first.id, bench.scope.agent_id, tenant=bench.scope.tenant) == [second, first]
+    assert await bench.archive.history(first.id, "another", tenant=bench.scope.tenant) == []
     [entry] = await bench.archive.entries(bench.scope, None, 10)
     assert entry[1].vector == pytest.approx((await bench.entry(second))[1].vector, abs=1e-3)
 
@@ -130,7 +134,7 @@ async def test_of_many_who_replace_one_version_one_succeeds(bench):
     await bench.keep(memory)
     tries = [bench.archive.replace(replace(memory, version=2, importance=n / 10), None, 1) for n in range(8)]
     assert sorted(await asyncio.gather(*tries)) == [False] * 7 + [True]
-    assert len(await bench.archive.history(memory.id, bench.scope.agent_id)) == 2
+    assert len(await bench.archive.history(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant)) == 2
 
 
 async def test_what_is_superseded_stays_but_is_not_found(bench):
@@ -138,7 +142,7 @@ async def test_what_is_superseded_stays_but_is_not_found(bench):
     await bench.keep(old)
     new = bench.memory("She lives in Lima", hour=5)
     assert await bench.archive.supersede(old.id, *await bench.entry(new))
-    marked = await bench.archive.get(old.id, bench.scope.agent_id)
+    marked = await bench.archive.get(old.id, bench.scope.agent_id, tenant=bench.scope.tenant)
     assert (marked.superseded_by, marked.superseded_at) == (new.id, new.created_at)
     assert await bench.found("Where does she live?") == [new]
     assert await bench.page() == [new]
@@ -169,11 +173,11 @@ async def test_erases_a_user_of_one_agent_or_of_all(bench):
     memory = bench.memory()
     await bench.keep(memory, bench.memory(expires_at=START), bench.memory(scope=elsewhere))
     await bench.archive.replace(replace(memory, version=2), None, 1)
-    receipt = await bench.archive.erase(bench.scope.user_id, bench.scope.agent_id, NOW)
+    receipt = await bench.archive.erase(bench.scope.user_id, bench.scope.agent_id, NOW, tenant=bench.scope.tenant)
     assert (receipt.memories, receipt.versions, receipt.erased_at) == (2, 1, NOW)
     assert await bench.store.count(elsewhere) == 1
-    assert (await bench.archive.erase(bench.scope.user_id, None, NOW)).memories == 1
-    assert (await bench.archive.erase(bench.scope.user_id, None, NOW)).memories == 0
+    assert (await bench.archive.erase(bench.scope.user_id, None, NOW, tenant=bench.scope.tenant)).memories == 1
+    assert (await bench.archive.erase(bench.scope.user_id, None, NOW, tenant=bench.scope.tenant)).memories == 0
 
 
 async def test_takes_an_inventory(bench):
@@ -237,3 +241,34 @@ async def test_likeness_ends_at_scopes_and_validity_and_itself(bench):
     await bench.keep(gone, other, itself)
     assert await bench.archive.alike(*await bench.entry(itself), NOW, thorough=True) == []
     assert await bench.archive.twins(bench.scope, ["the red boat", "'; --"], NOW) == [itself]
+
+
+async def test_tenants_share_names_and_ids_and_never_meet(bench):
+    """The same agent, user and id: everything that is done to one leaves the other as it is."""
+    agent, user, other = bench.scope.agent_id, bench.scope.user_id, replace(bench.scope, tenant="another")
+    mine = bench.memory("the red boat")
+    theirs = replace(mine, scope=other)
+    await bench.keep(mine, theirs)
+    assert await bench.archive.add_many([await bench.entry(theirs)]) == [False]
+    assert await bench.archive.get(mine.id, agent, tenant="a-third") is None
+    assert await bench.archive.history(mine.id, agent, tenant="a-third") == []
+    assert await bench.archive.alike(*await bench.entry(bench.memory("the red boat", scope=other)), NOW) == [
+        Likeness(theirs, 1.0)
+    ]
+    assert await bench.archive.twins(bench.scope, ["the red boat"], NOW) == [mine]
+    changed = replace(theirs, content="the blue boat", version=2)
+    assert await bench.archive.replace(changed, None, 1)
+    assert await bench.archive.history(mine.id, agent, tenant="another") == [changed, theirs]
+    assert await bench.archive.history(mine.id, agent, tenant=mine.scope.tenant) == [mine]
+    successor = bench.memory("the green boat", 1, scope=other)
+    assert await bench.archive.supersede(mine.id, *await bench.entry(successor))
+    assert await bench.archive.page(bench.scope, EVERYTHING, NOW, None, 9) == [mine]
+    assert [m.content for m in await bench.archive.page(other, EVERYTHING, NOW, None, 9)] == ["the green boat"]
+    assert (await bench.archive.inventory(bench.scope, NOW)).superseded == 0
+    assert (await bench.archive.inventory(other, NOW)).superseded == 1
+    assert await bench.archive.count_selected(bench.scope, EVERYTHING, NOW) == 1
+    assert [memory for memory, _ in await bench.archive.entries(bench.scope, None, 9)] == [mine]
+    assert await bench.archive.remove_selected(other, EVERYTHING, NOW) == 1
+    receipt = await bench.archive.erase(user, None, NOW, tenant="another")
+    assert (receipt.memories, receipt.versions) == (1, 1)
+    assert await bench.archive.get(mine.id, agent, tenant=mine.scope.tenant) == mine

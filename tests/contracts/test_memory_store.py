@@ -1,5 +1,6 @@
 """What every `MemoryStore` promises."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import uuid4
@@ -107,16 +108,16 @@ async def test_adding_a_known_id_changes_nothing(bench):
 
 async def test_forgets_one_memory_once(bench):
     gone, kept = await bench.add("apples"), await bench.add("pears")
-    assert await bench.store.remove(gone.id, bench.scope.agent_id, bench.scope.user_id)
-    assert not await bench.store.remove(gone.id, bench.scope.agent_id, bench.scope.user_id)
+    assert await bench.store.remove(gone.id, bench.scope.agent_id, bench.scope.user_id, tenant=bench.scope.tenant)
+    assert not await bench.store.remove(gone.id, bench.scope.agent_id, bench.scope.user_id, tenant=bench.scope.tenant)
     assert await bench.found("apples") == [kept]
 
 
 async def test_forgets_nothing_of_another_agent_or_user(bench):
     memory = await bench.add("apples")
-    assert not await bench.store.remove(memory.id, "another agent")
-    assert not await bench.store.remove(memory.id, bench.scope.agent_id, "another user")
-    assert await bench.store.remove(memory.id, bench.scope.agent_id)
+    assert not await bench.store.remove(memory.id, "another agent", tenant=bench.scope.tenant)
+    assert not await bench.store.remove(memory.id, bench.scope.agent_id, "another user", tenant=bench.scope.tenant)
+    assert await bench.store.remove(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant)
 
 
 async def test_numbers_memories_by_time(bench):
@@ -192,7 +193,7 @@ async def test_takes_any_text_literally(store, text):
     memory = await bench.add(text)
     assert await bench.found(text) == [memory]
     assert await store.count(bench.scope) == 1
-    assert await store.remove(memory.id, bench.scope.agent_id, text)
+    assert await store.remove(memory.id, bench.scope.agent_id, text, tenant=bench.scope.tenant)
 
 
 async def test_holds_the_longest_content(bench):
@@ -258,3 +259,18 @@ async def test_as_of_a_time_brings_what_was_valid_then(bench):
     for days, known in ((-1, [told_later]), (1, [told_later, early]), (2, [told_later, late])):
         assert await bench.found("boat", as_of=START + timedelta(days=days)) == known
     assert await bench.found("boat") == [told_later, late]
+
+
+async def test_tenants_share_names_and_ids_and_never_meet(bench):
+    """The same agent, user and id: two memories."""
+    other = replace(bench.scope, tenant="another")
+    mine = await bench.add("the red boat")
+    theirs = replace(mine, scope=other, content="the blue boat")
+    assert await bench.store.add(theirs, await bench.embedded(theirs.content))
+    assert not await bench.store.add(theirs, await bench.embedded(theirs.content))
+    assert await bench.found("boat") == [mine]
+    assert await bench.found("boat", scope=other) == [theirs]
+    assert (await bench.shortlist("blue boat")).words.frequencies == {"boat": 1}
+    assert not await bench.store.remove(mine.id, bench.scope.agent_id, tenant="a-third")
+    assert await bench.store.remove(mine.id, bench.scope.agent_id, tenant="another")
+    assert (await bench.store.count(bench.scope), await bench.store.count(other)) == (1, 0)

@@ -1,6 +1,7 @@
 """What is found through the indexes of a large scope, held against reading the scope whole."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -94,6 +95,22 @@ async def test_measures_as_reading_all_does(database):
             assert candidate.similarity == pytest.approx(other.similarity)
             assert (dict(candidate.counts), candidate.length) == (dict(other.counts), other.length)
     assert found.words.documents == SIZE
+
+
+async def test_another_tenants_memories_of_the_same_ids_are_not_there(database):
+    """Every id of the large scope is used by another tenant too, for something else."""
+    other = replace(LARGE, tenant="another")
+    before = await ask(database, "boat tea 77", 100)
+    theirs = [(replace(m, scope=other, content=f"{m.content} boat"), e) for m, e in await entries(LARGE, SIZE)]
+    known = [replace(m, id=c.memory.id) for (m, _), c in zip(theirs, before.candidates, strict=False)]
+    mixed = [(m, e) for m, (_, e) in zip(known, theirs, strict=False)] + theirs[len(known) :]
+    assert all(await PostgresMemoryArchive(database).add_many(mixed))
+    after = await ask(database, "boat tea 77", 100)
+    assert {c.memory.scope for c in after.candidates} == {LARGE}
+    assert (after.words.documents, after.words.frequencies) == (before.words.documents, before.words.frequencies)
+    found = await ask(database, "boat tea 77", 100, scope=other)
+    assert {c.memory.scope for c in found.candidates} == {other}
+    await PostgresMemoryArchive(database).erase(LARGE.user_id, None, NOW, tenant="another")
 
 
 async def test_finds_a_rare_word(database):

@@ -12,7 +12,7 @@ from functools import partial
 from typing import BinaryIO, Protocol, TypeVar
 
 from agent_memory.application.holdings import Held, Holdings, Overview
-from agent_memory.domain.errors import Conflict, InvalidInput, Unavailable
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from agent_memory.domain.kv.agents import AgentName, checked_ttl
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.ports.agents import Bundle, BundleFormat
@@ -85,6 +85,13 @@ class Agents:
         found = await self._ask(lambda holdings: holdings.page(tenant, after, limit + 1))
         page, more = found[:limit], len(found) > limit
         return AgentPage(tuple(page), _cursor(page[-1].agent.name.id) if more else None)
+
+    async def only(self, name: AgentName) -> AgentPage:
+        """The list of whoever may know of one agent."""
+        try:
+            return AgentPage((await self.get(name),), None)
+        except NotFound:
+            return AgentPage((), None)
 
     async def overview(self, tenant: str) -> Overview:
         await self._settle(tenant)

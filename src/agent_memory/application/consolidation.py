@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import NotFound
 from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.condensing import condense
@@ -24,7 +25,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Consolidation:
+class Consolidation(OfTenant):
     """May run in many workers at once: whoever comes second finds the work done and changes nothing."""
 
     def __init__(
@@ -42,13 +43,16 @@ class Consolidation:
         self._clock = clock
 
     async def run_once(self) -> list[Memory]:
-        """Condense one batch of every scope that has too much; the memories that stand for what was condensed."""
+        """Condense one batch of every scope of every tenant that has too much; the memories that stand for it."""
         crowded = await self._store.crowded(self._retention.threshold, self._clock())
-        made = [await self.condense(scope) for scope in crowded]
+        made = [await self._condense(scope) for scope in crowded]
         return [memory for memory in made if memory is not None]
 
-    async def condense(self, scope: Scope) -> Memory | None:
+    async def condense(self, *, agent_id: str, user_id: str) -> Memory | None:
         """Condense the oldest batch of one scope; None: there was too little, or another worker was first."""
+        return await self._condense(self.scope(agent_id, user_id))
+
+    async def _condense(self, scope: Scope) -> Memory | None:
         sources = await self._store.oldest(scope, self._retention.batch, self._clock())
         if len(sources) < self._retention.batch:
             return None
@@ -69,7 +73,10 @@ class Consolidation:
     async def restore(self, memory_id: MemoryId | str, *, agent_id: str) -> int:
         """Bring back what a memory stands for, in its place, or a memory that has faded; answers how many."""
         check_text("agent_id", agent_id, LONGEST_NAME)
-        restored = await self._store.restore(parse_memory_id(memory_id), agent_id)
+        self.reach.agent(agent_id)
+        restored = await self._store.restore(
+            parse_memory_id(memory_id), agent_id, self.reach.user_id, tenant=self.reach.tenant
+        )
         if not restored:
             raise NotFound("condensed or faded memory", str(memory_id))
         return restored

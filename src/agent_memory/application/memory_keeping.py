@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TypedDict, Unpack
 from uuid import uuid4
 
+from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, NotFound
 from agent_memory.domain.semantic.checks import Document, check_count, check_text
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt
@@ -14,7 +15,6 @@ from agent_memory.domain.semantic.memory import (
     Memory,
     MemoryId,
     MemoryType,
-    Scope,
     check_who,
     parse_memory_id,
     parse_memory_type,
@@ -43,7 +43,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class MemoryKeeping:
+class MemoryKeeping(OfTenant):
     """One for the whole application, over the same place as its `SemanticMemory`; holds no state of its own."""
 
     def __init__(
@@ -60,7 +60,9 @@ class MemoryKeeping:
 
     async def get(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> Memory:
         check_who(agent_id, user_id)
-        memory = await self._archive.get(parse_memory_id(memory_id), agent_id, user_id)
+        self.reach.agent(agent_id)
+        whose = self.reach.user(user_id)
+        memory = await self._archive.get(parse_memory_id(memory_id), agent_id, whose, tenant=self.reach.tenant)
         if memory is None:
             raise NotFound("memory", str(memory_id))
         return memory
@@ -77,7 +79,7 @@ class MemoryKeeping:
         """What holds now, newest first, page by page."""
         check_count("limit", limit, 1, MOST_LISTED)
         after = None if cursor is None else Mark.read(cursor)
-        scope = Scope(agent_id, user_id)
+        scope = self.scope(agent_id, user_id)
         # One more than asked tells whether anything follows.
         found = await self._archive.page(scope, selection, self._clock(), after, limit + 1)
         page = found[:limit]
@@ -101,8 +103,8 @@ class MemoryKeeping:
 
     async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:
         """All it ever said, the newest version first."""
-        check_who(agent_id)
-        versions = await self._archive.history(parse_memory_id(memory_id), agent_id)
+        memory = await self.get(memory_id, agent_id=agent_id)
+        versions = await self._archive.history(memory.id, agent_id, tenant=self.reach.tenant)
         if not versions:
             raise NotFound("memory", str(memory_id))
         return versions
@@ -121,7 +123,7 @@ class MemoryKeeping:
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
         """Forget all that is selected; a dry run only counts them."""
-        scope = Scope(agent_id, user_id)
+        scope = self.scope(agent_id, user_id)
         verb = self._archive.count_selected if dry_run else self._archive.remove_selected
         return await verb(scope, selection, self._clock())
 
@@ -130,15 +132,17 @@ class MemoryKeeping:
         check_text("user_id", user_id, LONGEST_NAME)
         if agent_id is not None:
             check_text("agent_id", agent_id, LONGEST_NAME)
+        self.reach.user(user_id)
+        whose, tenant = self.reach.agent(agent_id), self.reach.tenant
         if self._answers is not None:
-            await self._answers.erase(user_id, agent_id)
-        return await self._archive.erase(user_id, agent_id, self._clock())
+            await self._answers.erase(user_id, whose, tenant=tenant)
+        return await self._archive.erase(user_id, whose, self._clock(), tenant=tenant)
 
     async def inventory(self, *, agent_id: str, user_id: str) -> Inventory:
-        return await self._archive.inventory(Scope(agent_id, user_id), self._clock())
+        return await self._archive.inventory(self.scope(agent_id, user_id), self._clock())
 
     async def purge(self) -> int:
-        """Remove what has expired; it was not to be found before either."""
+        """Remove what has expired, of every tenant; it was not to be found before either."""
         return await self._archive.purge(self._clock())
 
 

@@ -33,19 +33,19 @@ class ModelCondenser:
     async def condense(self, memories: Sequence[Memory]) -> str:
         notes = "\n".join(memory.content for memory in memories)
         try:
-            text = await self._written(notes)
+            text = await self._written(notes, memories[0].scope.tenant)
         except AgentMemoryError:
             text = ""  # no model, too long a prompt, too many requests: all the same here
         if _is_faithful(text, notes):
             return text
         return await self._otherwise.condense(memories)
 
-    async def _written(self, notes: str) -> str:
+    async def _written(self, notes: str, whose: str) -> str:
         prompt = Prompt(
             (Message("user", f"{_TASK}\n\n{notes}"),),
             Sampling(temperature=0),
             len(notes) // 3 + 64,
-            tenant="condensing",
+            tenant=f"condensing for {whose}",
             thinking=False,
         )
         answer = await whole(self._conversation.reply(prompt))

@@ -1,10 +1,11 @@
 """What is asked of a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent_memory.domain.chat import NO_TOOLS, Message, ToolUse
-from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.turn import Sampling
+from agent_memory.domain.tenants import DEFAULT_TENANT, Reach
 from agent_memory.ports.kv import Grammar
 
 
@@ -28,3 +29,9 @@ class Prompt:
     grammar: Grammar | None = None
     use: ToolUse = NO_TOOLS
     thinking: bool = True
+
+    def within(self, reach: Reach) -> "Prompt":
+        """The same of another caller, whose tenant's blocks alone it finds. Raises Forbidden for an agent beyond."""
+        agent_id = reach.agent(None if self.agent is None else self.agent.id)
+        agent = None if agent_id is None else AgentName(reach.tenant, agent_id)
+        return replace(self, tenant=reach.tenant, agent=agent)

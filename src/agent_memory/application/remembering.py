@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 from uuid import uuid4
 
 from agent_memory.application.memory_keeping import Fields, said
+from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput
 from agent_memory.domain.semantic.duplicates import (
     Likeness,
@@ -37,7 +38,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Remembering:
+class Remembering(OfTenant):
     """One for the whole application; store and archive are the same place."""
 
     def __init__(
@@ -60,7 +61,7 @@ class Remembering:
     ) -> Remembered:
         """Keep a memory and tell which others say nearly the same; or, if asked to, reinforce such a one instead."""
         wish = parse_on_near_duplicate(on_near_duplicate)
-        memory = _new(Scope(**whose), self._clock(), fields)
+        memory = _new(self.scope(**whose), self._clock(), fields)
         [embedding] = await self._embedder.embed([memory.content])
         return await self._keep(memory, embedding, wish)
 
@@ -78,7 +79,7 @@ class Remembering:
         if not 1 <= len(memories) <= MOST_KEPT_AT_ONCE:
             raise InvalidInput("memories", f"must be 1 to {MOST_KEPT_AT_ONCE}, are {len(memories)}")
         wish = parse_on_near_duplicate(on_near_duplicate)
-        outcomes = _read(Scope(**whose), self._clock(), memories)
+        outcomes = _read(self.scope(**whose), self._clock(), memories)
         sound = [outcome for outcome in outcomes if isinstance(outcome, Memory)]
         entries = list(zip(sound, await self._embedder.embed([m.content for m in sound]), strict=True))
         if wish is OnNearDuplicate.KEEP:
@@ -134,7 +135,9 @@ class Remembering:
 
     async def _known(self, memory: Memory) -> Remembered:
         """What is kept under an id that was given before."""
-        known = await self._archive.get(memory.id, memory.scope.agent_id, memory.scope.user_id)
+        known = await self._archive.get(
+            memory.id, memory.scope.agent_id, memory.scope.user_id, tenant=memory.scope.tenant
+        )
         if known is None or known.content != memory.content:
             raise Conflict(f"id: {memory.id} is that of another memory")
         return Remembered(known, added=False)

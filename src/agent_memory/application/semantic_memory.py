@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Required, TypedDict, Unpack
 from uuid import uuid4
 
+from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import NotFound
 from agent_memory.domain.semantic.checks import Document
 from agent_memory.domain.semantic.memory import (
@@ -54,8 +55,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class SemanticMemory:
-    """One for the whole application: it holds no state of its own. `blend` ranks where a question has an alpha."""
+class SemanticMemory(OfTenant):
+    """One for the whole application: it holds no state of its own. `blend` ranks where a question has an alpha.
+
+    It is of one tenant, the default one at first; `within` answers another's.
+    """
 
     def __init__(
         self,
@@ -87,7 +91,7 @@ class SemanticMemory:
         """Keep what was said. When it returns, the memory is committed. `event_time` is when it happened."""
         memory = Memory(
             id=MemoryId(uuid4()),
-            scope=Scope(agent_id, user_id),
+            scope=self.scope(agent_id, user_id),
             content=content,
             created_at=self._clock(),
             memory_type=parse_memory_type(memory_type),
@@ -112,7 +116,7 @@ class SemanticMemory:
 
     async def recall_page(self, cursor: str | None, **asked: Unpack[Asked]) -> RecalledPage:
         """`recall`, page by page: the cursor of one page, with the same question, asks for the next."""
-        question, now = _question(asked), self._clock()
+        question, now = _question(asked, self.scope(asked["agent_id"], asked["user_id"])), self._clock()
         if cursor is None:
             progress = Progress.begun(question, now)
         else:
@@ -143,20 +147,22 @@ class SemanticMemory:
     async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
         """Remove a memory of this agent; another agent's, or user's, is as absent as one that never was."""
         check_who(agent_id, user_id)
-        if not await self._store.remove(parse_memory_id(memory_id), agent_id, user_id):
+        self.reach.agent(agent_id)
+        whose = self.reach.user(user_id)
+        if not await self._store.remove(parse_memory_id(memory_id), agent_id, whose, tenant=self.reach.tenant):
             raise NotFound("memory", str(memory_id))
 
     async def count(self, *, agent_id: str, user_id: str) -> int:
-        return await self._store.count(Scope(agent_id, user_id))
+        return await self._store.count(self.scope(agent_id, user_id))
 
 
-def _question(asked: Asked) -> Question:
+def _question(asked: Asked, scope: Scope) -> Question:
     selection = asked.get("selection", EVERYTHING)
     memory_type = asked.get("memory_type")
     if memory_type is not None:
         selection = replace(selection, memory_type=parse_memory_type(memory_type))
     return Question(
-        scope=Scope(asked["agent_id"], asked["user_id"]),
+        scope=scope,
         query=asked["query"],
         top_k=asked.get("top_k", 10),
         alpha=asked.get("alpha"),

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.application.tenancy import OfTenant
+from agent_memory.domain.errors import Forbidden, InvalidInput
 from agent_memory.domain.semantic.jsonl import entry_of, line_of
 from agent_memory.domain.semantic.keeping import Mark
-from agent_memory.domain.semantic.memory import Embedding, Memory, Scope
+from agent_memory.domain.semantic.memory import Embedding, Memory
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 _AT_ONCE = 200
@@ -22,14 +23,14 @@ class Arrival:
     refused: list[tuple[int, str]] = field(default_factory=list)
 
 
-class Transfer:
+class Transfer(OfTenant):
     def __init__(self, archive: MemoryArchive, embedder: Embedder) -> None:
         self._archive = archive
         self._embedder = embedder
 
     async def export(self, *, agent_id: str, user_id: str) -> AsyncIterator[str]:
         """Every memory of the scope as a line, oldest first, superseded ones too; reads as it is read from."""
-        scope, mark = Scope(agent_id, user_id), None
+        scope, mark = self.scope(agent_id, user_id), None
         while entries := await self._archive.entries(scope, mark, _AT_ONCE):
             for memory, embedding in entries:
                 yield line_of(memory, embedding)
@@ -52,8 +53,10 @@ class Transfer:
 
     def _take(self, line: str, number: int, waiting: list[tuple[Memory, Embedding | None]], arrival: Arrival) -> None:
         try:
-            waiting.append(entry_of(line))
-        except InvalidInput as error:
+            memory, embedding = entry_of(line, self.reach.tenant)
+            self.scope(memory.scope.agent_id, memory.scope.user_id)
+            waiting.append((memory, embedding))
+        except (InvalidInput, Forbidden) as error:
             if len(arrival.refused) >= _MOST_REFUSALS:
                 raise InvalidInput("lines", f"more than {_MOST_REFUSALS} are no memories, the last {error}") from None
             arrival.refused.append((number, str(error)))

@@ -9,25 +9,22 @@ import shutil
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from typing import Any, BinaryIO, Protocol, TypeVar
-from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
-from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
 
 from agent_memory.application.agents import Agents
-from agent_memory.domain.errors import AgentMemoryError, Misconfigured, Unavailable
-from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.domain.errors import Misconfigured, Unavailable
+from agent_memory.domain.kv.agents import AgentName
+from agent_memory.domain.tenants import DEFAULT_TENANT
 from agent_memory.entrypoints import address
 from agent_memory.entrypoints.http.whole_names import AGENTS, IMPORT, segment_of
 from agent_memory.entrypoints.http.wire import agents as wire
+from agent_memory.entrypoints.own_server import asked
 from agent_memory.settings import Settings
 from agent_memory.wiring.cache_folder import CacheFolder, bundle_origin, opened_cache_folder
 
 T = TypeVar("T")
-
-_OPENER = build_opener(ProxyHandler({}))  # the server is on this machine, whatever proxy the environment names
-_PATIENCE = 600.0  # seconds, for what reads or writes many files
 
 
 class CacheAccess(Protocol):
@@ -50,10 +47,10 @@ def cache_of(settings: Settings) -> Iterator[CacheAccess]:
         try:
             folder = stack.enter_context(opened_cache_folder(settings))
         except Misconfigured as busy:
-            url = address.found_in(settings.data_folder)
-            if url is None:
+            found = address.found_in(settings.data_folder)
+            if found is None:
                 raise Misconfigured(f"{busy}; it has left no address: it starts, ends, or is no server") from None
-            yield ServedCache(url)
+            yield ServedCache(found)
         else:
             yield FolderCache(folder)
 
@@ -61,8 +58,8 @@ def cache_of(settings: Settings) -> Iterator[CacheAccess]:
 class ServedCache:
     """That of a running server."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, found: address.Address) -> None:
+        self._url, self._token = found
 
     def list(self) -> list[wire.AgentAnswer]:
         found: list[wire.AgentAnswer] = []
@@ -112,19 +109,7 @@ class ServedCache:
             return msgspec.json.decode(answer.read(), type=kind)
 
     def _open(self, method: str, path: str, body: BinaryIO | None = None) -> Any:
-        asked = Request(self._url + path, data=body, method=method)  # noqa: S310 - the address is our own server's
-        if body is not None:
-            asked.add_header("Content-Length", str(body.seek(0, 2)))
-            body.seek(0)
-        try:
-            return _OPENER.open(asked, timeout=_PATIENCE)
-        except HTTPError as error:
-            raise AgentMemoryError(_detail(error)) from None
-        except (URLError, OSError) as error:
-            reason = getattr(error, "reason", error)
-            raise Unavailable(
-                f"the server that owns the data folder does not answer at {self._url}: {reason}"
-            ) from None
+        return asked(self._url, method, path, {"Authorization": f"Bearer {self._token}"}, body)
 
 
 class FolderCache:
@@ -192,13 +177,6 @@ def _path(agent_id: str, verb: str = "") -> str:
 
 def _name(agent_id: str) -> AgentName:
     return AgentName.of(DEFAULT_TENANT, agent_id, "agent")
-
-
-def _detail(error: HTTPError) -> str:
-    try:
-        return str(msgspec.json.decode(error.read())["detail"])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return f"the server answered {error.code} {error.reason}"
 
 
 def _done(work: Coroutine[Any, Any, T]) -> T:

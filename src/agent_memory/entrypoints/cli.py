@@ -10,7 +10,9 @@ import typer
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
 from agent_memory.entrypoints.cache_cli import cache
+from agent_memory.entrypoints.http.neighbours import is_loopback
 from agent_memory.entrypoints.http.routes.system import VERSION
+from agent_memory.entrypoints.keys_cli import keys
 from agent_memory.entrypoints.logs import configure_logs
 from agent_memory.entrypoints.models_cli import calibrate, models
 from agent_memory.entrypoints.serving import serve as serve_forever
@@ -19,10 +21,10 @@ from agent_memory.settings import load_settings
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
 cli.add_typer(cache)
+cli.add_typer(keys)
 cli.add_typer(models)
 cli.command()(calibrate)
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _OPTION_KEYS = {
     "host": "server.host",
     "port": "server.port",
@@ -30,6 +32,7 @@ _OPTION_KEYS = {
     "workers": "server.workers",
     "data_dir": "data_dir",
     "log_level": "server.log_level",
+    "allow_unauthenticated": "server.allow_unauthenticated",
 }
 
 # What a newcomer may try; the README shows the answers.
@@ -51,11 +54,15 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Processes that serve memories; needs --no-model [1]")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where everything is kept [~/.agent_memory]")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR [INFO]")] = None,
+    allow_unauthenticated: Annotated[
+        bool | None, typer.Option("--allow-unauthenticated", help="Let anybody in who reaches the address")
+    ] = None,
     settings: Annotated[Path | None, typer.Option(help="A settings file (TOML)")] = None,
 ) -> None:
     """Start the server. Everything else is set by environment variables or the settings file."""
     given = {
         "host": host, "port": port, "model": model, "workers": workers, "data_dir": data_dir, "log_level": log_level,
+        "allow_unauthenticated": allow_unauthenticated,
     }  # fmt: skip
     options: dict[str, tuple[str, object]] = {
         _OPTION_KEYS[name]: (f"--{name.replace('_', '-')}", value) for name, value in given.items() if value is not None
@@ -90,8 +97,9 @@ def announce(application: Application, url: str) -> None:
     width = max(map(len, application.runs_on), default=0)
     lines = ["", f"agent_memory {VERSION} is ready at {url}", ""]
     lines += [f"  {name:<{width}}  {what}" for name, what in application.runs_on.items()]
-    if application.settings.server.host not in _LOOPBACK:
-        lines += ["", "Whoever reaches this address can read and change everything: there are no keys yet."]
+    server = application.settings.server
+    if server.allow_unauthenticated and not is_loopback(server.host):
+        lines += ["", "Whoever reaches this address can read and change everything: no key is asked for."]
     lines += ["", "Try it:", "", *_commands(application, url), ""]
     tell("\n".join(lines) + "\n")
 

@@ -5,6 +5,7 @@ is answered.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -20,7 +21,9 @@ import uvloop
 from agent_memory.bootstrap import Application, Parts, bootstrap
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.entrypoints import address
+from agent_memory.entrypoints.address import new_token
 from agent_memory.entrypoints.http.app import create_app
+from agent_memory.entrypoints.http.neighbours import hosts_of, is_loopback
 from agent_memory.settings import ServerSettings, Settings
 
 
@@ -31,11 +34,15 @@ def serve(settings: Settings, announce: Callable[[Application, str], None]) -> N
 
 
 def serve_as_worker(
-    settings: Settings, conninfo: str | None, sock: socket.socket, announce: Callable[[Application, str], None]
+    settings: Settings,
+    conninfo: str | None,
+    token: str,
+    sock: socket.socket,
+    announce: Callable[[Application, str], None],
 ) -> None:
     """Until the standard input closes; on a socket and with a database that others serve from as well."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, sock, announce, _Ending.watching_input, conninfo=conninfo))
+        runner.run(_serve(settings, sock, announce, _Ending.watching_input, token, conninfo=conninfo))
 
 
 @contextmanager
@@ -62,18 +69,32 @@ async def _serve(
     sock: socket.socket,
     announce: Callable[[Application, str], None],
     watching: "Callable[[_Ending], AbstractContextManager[None]]",
+    token: str | None = None,
     **parts: Unpack[Parts],
 ) -> None:
-    ending = _Ending()
+    ending, token = _Ending(), token or new_token()
     with watching(ending):
         try:
             async with bootstrap(settings, **parts) as application:
-                app = create_app(application)
-                with address.left_in(settings.data_folder, _url(sock)):
+                await _refuse_strangers(application)
+                app = create_app(application, hosts_of(settings.server), token)
+                with address.left_in(settings.data_folder, _url(sock), token):
                     await ending.run(Server(app, settings.server, lambda: announce(application, _url(sock))), sock)
         except asyncio.CancelledError:
             if not ending.asked:
                 raise
+
+
+async def _refuse_strangers(application: Application) -> None:
+    """Raises Misconfigured where whoever reaches the address would reach everything."""
+    server = application.settings.server
+    if is_loopback(server.host) or server.allow_unauthenticated or await application.keys.needed():
+        return
+    raise Misconfigured(
+        f"refusing to listen on {server.host} while there are no API keys: whoever reaches it could read and change "
+        "everything. Make one with `agent-memory keys create`, or say --allow-unauthenticated "
+        "(SEMANTIC_SERVER_ALLOW_UNAUTHENTICATED=true)"
+    )
 
 
 class Server(uvicorn.Server):
@@ -94,6 +115,8 @@ class Server(uvicorn.Server):
             await super().startup(sockets)
         except OSError as error:
             raise Misconfigured(f"cannot listen: {error.strerror}") from None
+        # A search makes thousands of objects, none in a cycle: with 700 of them the collector looked several times.
+        gc.set_threshold(20_000)
         self._on_listening()
 
     @contextmanager

@@ -19,7 +19,7 @@ def main() -> None:
     configure_logs(orders.settings.server.log_level)
     with socket.socket(fileno=orders.socket) as sock:
         try:
-            serve_as_worker(orders.settings, orders.conninfo, sock, announce_once)
+            serve_as_worker(orders.settings, orders.conninfo, orders.token, sock, announce_once)
         except AgentMemoryError as error:
             sys.stdout.write(str(error))
             sys.stdout.flush()

@@ -24,6 +24,7 @@ import structlog
 
 from agent_memory.bootstrap import METRICS_FOLDER, forget_worker, shared_database
 from agent_memory.domain.errors import Misconfigured, Unavailable
+from agent_memory.entrypoints.address import new_token
 from agent_memory.entrypoints.serving import bound
 from agent_memory.settings import Settings
 
@@ -39,6 +40,7 @@ class Orders(msgspec.Struct, frozen=True):
 
     settings: Settings
     conninfo: str | None
+    token: str
     socket: int
 
 
@@ -50,7 +52,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         shared_database(settings) as conninfo,
         tempfile.TemporaryDirectory(prefix="agent-memory-") as metrics,
     ):
-        _Crew(Orders(settings, conninfo, sock.fileno()), Path(metrics), signals, announce).run()
+        _Crew(Orders(settings, conninfo, new_token(), sock.fileno()), Path(metrics), signals, announce).run()
 
 
 @dataclass

@@ -27,8 +27,8 @@ class AnswerBook(Protocol):
         """Give up a key that has no answer; one that has keeps it."""
         ...
 
-    async def erase(self, user_id: str, agent_id: str | None) -> None:
-        """Forget all that was answered about a user, of one agent or of all."""
+    async def erase(self, user_id: str, agent_id: str | None, *, tenant: str) -> None:
+        """Forget all that was answered about a tenant's user, of one agent or of all."""
         ...
 
     async def purge(self, older_than: timedelta) -> int:

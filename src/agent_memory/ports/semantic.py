@@ -1,6 +1,7 @@
 """What semantic memory needs of the world: a place for memories, and something that turns text into vectors.
 
-Every promise here is held by `tests/contracts/` on every adapter.
+Every promise here is held by `tests/contracts/` on every adapter. An id is one tenant's: two may use the same for
+different memories, and neither hears of the other's.
 What cannot be reached raises `Unavailable`.
 """
 
@@ -35,7 +36,7 @@ class MemoryStore(Protocol):
         """
         ...
 
-    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
+    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
         """Forget one memory of this agent (and user, if given). False: there is none, nothing changed."""
         ...
 
@@ -63,7 +64,9 @@ class MemoryArchive(Protocol):
         """The memories that hold now and have one of these contents."""
         ...
 
-    async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
+    async def get(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str
+    ) -> Memory | None:
         """One memory of this agent, superseded or expired though it may be; None if there is none."""
         ...
 
@@ -80,7 +83,7 @@ class MemoryArchive(Protocol):
         """
         ...
 
-    async def history(self, memory_id: MemoryId, agent_id: str) -> list[Memory]:
+    async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
         """All versions, the newest first; none for a memory that this agent does not have."""
         ...
 
@@ -96,7 +99,7 @@ class MemoryArchive(Protocol):
         """Forget what `count_selected` counts; answers how many."""
         ...
 
-    async def erase(self, user_id: str, agent_id: str | None, now: datetime) -> Receipt:
+    async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:
         """Remove everything about a user, superseded, expired and former versions too, of one agent or of all."""
         ...
 
@@ -135,11 +138,12 @@ class CondensingStore(Protocol):
         """Mark the lasting episodic memories that have faded as superseded by nothing; answers how many."""
         ...
 
-    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
+    async def restore(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> int:
         """Undo a supersession: what the memory stands for is held again, and the memory itself is gone. One that has
         faded is held again itself, and important enough not to fade any more.
 
-        Answers how many are held again; 0: there is nothing to undo for this agent, nothing changed.
+        Answers how many are held again; 0: there is nothing to undo for this agent (and user, if
+        given), nothing changed.
         """
         ...
 

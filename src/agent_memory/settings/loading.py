@@ -41,6 +41,8 @@ VARIABLES: Mapping[str, str] = {
     "SEMANTIC_SERVER_WORKERS": "server.workers",
     "SEMANTIC_SERVER_LOG_LEVEL": "server.log_level",
     "SEMANTIC_SERVER_CORS_ORIGINS": "server.cors_origins",
+    "SEMANTIC_SERVER_ALLOWED_HOSTS": "server.allowed_hosts",
+    "SEMANTIC_SERVER_ALLOW_UNAUTHENTICATED": "server.allow_unauthenticated",
     "SEMANTIC_SERVER_MAX_BODY_MB": "server.max_body_mb",
     "SEMANTIC_SERVER_REQUEST_SECONDS": "server.request_seconds",
     "SEMANTIC_SERVER_SHUTDOWN_SECONDS": "server.shutdown_seconds",
@@ -130,7 +132,7 @@ class _Tree:
 
 def _as_written(key: str, value: object) -> object:
     """A list is written with commas, a word of a few in any case."""
-    if key == "server.cors_origins":
+    if key in {"server.cors_origins", "server.allowed_hosts"}:
         return [part.strip() for part in str(value).split(",") if part.strip()]
     if key in {"cache.kv_bits", "cache.kv_attention"}:
         return str(value).lower()

@@ -71,6 +71,8 @@ class ServerSettings(_Section, frozen=True):
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     log_level: LogLevel = "INFO"
     cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allow_unauthenticated: bool = False
     admin_key: Annotated[str, Meta(min_length=1)] | None = None
     max_body_mb: Annotated[int, Meta(ge=1, le=1024)] = 4
     request_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None

@@ -7,19 +7,12 @@ from urllib.parse import quote
 import msgspec
 import pytest
 from toy_desk import ToyDesk
+from toy_engine import toy_engine
 
-from agent_memory.adapters.in_memory.agents import InMemoryAgentStore
-from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
-from agent_memory.adapters.in_memory.chat import VOCABULARY, ByteChatTokenizer
-from agent_memory.adapters.in_memory.runtime import ToyRuntime
+from agent_memory.adapters.in_memory.chat import ByteChatTokenizer
 from agent_memory.application.conversation import Conversation
-from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.model_slot import LoadedModel
-from agent_memory.application.tiered_blocks import TieredBlocks
-from agent_memory.application.write_behind import WriteBehind
-from agent_memory.domain.kv.ledger import Ledger
-from agent_memory.domain.kv.scheduler import Scheduler
 
 CHAT = "/v1/chat/completions"
 LONG = "The harbour, the market and the three bridges, one after the other. " * 3
@@ -39,15 +32,6 @@ STRANGE = [
     "import",
     "\n",
 ]
-
-
-def toy_engine(wake, weights="toy"):
-    runtime = ToyRuntime(vocabulary=VOCABULARY, block_tokens=16, weights=weights)
-    store = InMemoryBlockStore()
-    writer = WriteBehind(store, wake)
-    writer.start()
-    scheduler = Scheduler(runtime.spec, Ledger(runtime.spec, 1 << 24), chunk=64)
-    return Engine(runtime, TieredBlocks(store, writer), scheduler, InMemoryAgentStore())
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ async def test_what_says_nothing_new_reinforces_what_is_known(world):
     assert again.memory.id == first.memory.id
     assert (again.memory.importance, again.memory.tags, again.memory.version) == (1.25, {"a", "b"}, 2)
     assert await world.count() == 1
-    assert len(await world.archive.history(first.memory.id, "agent")) == 2
+    assert len(await world.archive.history(first.memory.id, "agent", tenant="default")) == 2
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,10 @@ class InMemoryAnswerBook:
         if key in self._claims and self._claims[key][1].answer is None:
             self._drop([key])
 
-    async def erase(self, user_id: str, agent_id: str | None) -> None:
-        self._drop([k for k, s in self._scopes.items() if s.user_id == user_id and agent_id in {None, s.agent_id}])
+    async def erase(self, user_id: str, agent_id: str | None, *, tenant: str) -> None:
+        whose = (tenant, user_id)
+        theirs = {key: scope for key, scope in self._scopes.items() if (scope.tenant, scope.user_id) == whose}
+        self._drop([key for key, scope in theirs.items() if agent_id in {None, scope.agent_id}])
 
     async def purge(self, older_than: timedelta) -> int:
         border = self._clock() - older_than.total_seconds()

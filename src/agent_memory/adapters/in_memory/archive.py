@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, similarity
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, Place, place_of, similarity
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
@@ -15,13 +15,13 @@ from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 class InMemoryMemoryArchive:
     def __init__(self, store: InMemoryMemoryStore) -> None:
         self._kept = store.kept
-        self._former: dict[MemoryId, list[Memory]] = {}
+        self._former: dict[Place, list[Memory]] = {}
 
     async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
         new = []
         for memory, embedding in entries:
-            new.append(memory.id not in self._kept)
-            self._kept.setdefault(memory.id, Kept(memory, embedding))
+            new.append(place_of(memory) not in self._kept)
+            self._kept.setdefault(place_of(memory), Kept(memory, embedding))
         return new
 
     async def alike(
@@ -35,14 +35,16 @@ class InMemoryMemoryArchive:
 
     def _likeness(self, other: Memory, memory: Memory, embedding: Embedding) -> float:
         # 1 is for the very same words.
-        alike = min(similarity(self._kept[other.id].embedding, embedding), NEARLY)
+        alike = min(similarity(self._kept[place_of(other)].embedding, embedding), NEARLY)
         return 1.0 if other.content == memory.content else alike
 
     async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
         return [memory for memory in self._held(scope, EVERYTHING, now) if memory.content in set(contents)]
 
-    async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
-        kept = self._kept.get(memory_id)
+    async def get(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str
+    ) -> Memory | None:
+        kept = self._kept.get((tenant, memory_id))
         if kept is None or kept.memory.scope.agent_id != agent_id:
             return None
         return kept.memory if user_id in {None, kept.memory.scope.user_id} else None
@@ -54,27 +56,29 @@ class InMemoryMemoryArchive:
         return [memory for memory in held if after is None or _place(memory) < (after.moment, after.id)][:limit]
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
-        present = self._kept.get(memory.id)
+        place = place_of(memory)
+        present = self._kept.get(place)
         if present is None or present.memory.version != expected:
             return False
         former = present.memory
-        self._former.setdefault(memory.id, []).insert(0, replace(former, superseded_by=None, superseded_at=None))
+        self._former.setdefault(place, []).insert(0, replace(former, superseded_by=None, superseded_at=None))
         # Who supersedes it is not the version's to say.
         marked = replace(memory, superseded_by=former.superseded_by, superseded_at=former.superseded_at)
-        self._kept[memory.id] = Kept(marked, embedding or present.embedding)
+        self._kept[place] = Kept(marked, embedding or present.embedding)
         return True
 
-    async def history(self, memory_id: MemoryId, agent_id: str) -> list[Memory]:
-        present = await self.get(memory_id, agent_id)
-        return [] if present is None else [present, *self._former.get(memory_id, [])]
+    async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
+        present = await self.get(memory_id, agent_id, tenant=tenant)
+        return [] if present is None else [present, *self._former.get((tenant, memory_id), [])]
 
     async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
-        present = self._kept.get(memory_id)
+        place = successor.scope.tenant, memory_id
+        present = self._kept.get(place)
         if present is None or present.memory.scope != successor.scope or present.memory.superseded_at is not None:
             return False
         marked = replace(present.memory, superseded_by=successor.id, superseded_at=successor.begins)
-        self._kept[memory_id] = Kept(marked, present.embedding)
-        self._kept[successor.id] = Kept(successor, embedding)
+        self._kept[place] = Kept(marked, present.embedding)
+        self._kept[place_of(successor)] = Kept(successor, embedding)
         return True
 
     async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
@@ -83,13 +87,15 @@ class InMemoryMemoryArchive:
     async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
         return self._remove(self._held(scope, selection, now))
 
-    async def erase(self, user_id: str, agent_id: str | None, now: datetime) -> Receipt:
+    async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:
         doomed = [
             memory
             for memory in self._memories()
-            if memory.scope.user_id == user_id and agent_id in {None, memory.scope.agent_id}
+            if memory.scope.tenant == tenant
+            and memory.scope.user_id == user_id
+            and agent_id in {None, memory.scope.agent_id}
         ]
-        versions = sum(len(self._former.get(memory.id, [])) for memory in doomed)
+        versions = sum(len(self._former.get(place_of(memory), [])) for memory in doomed)
         return Receipt(user_id, agent_id, self._remove(doomed), versions, now)
 
     async def inventory(self, scope: Scope, now: datetime) -> Inventory:
@@ -113,7 +119,7 @@ class InMemoryMemoryArchive:
     async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
         memories = sorted((memory for memory in self._memories() if memory.scope == scope), key=_place)
         following = [m for m in memories if after is None or _place(m) > (after.moment, after.id)]
-        return [(memory, self._kept[memory.id].embedding) for memory in following[:limit]]
+        return [(memory, self._kept[place_of(memory)].embedding) for memory in following[:limit]]
 
     def _memories(self) -> Iterator[Memory]:
         return (kept.memory for kept in self._kept.values())
@@ -124,8 +130,8 @@ class InMemoryMemoryArchive:
 
     def _remove(self, memories: list[Memory]) -> int:
         for memory in memories:
-            del self._kept[memory.id]
-            self._former.pop(memory.id, None)
+            del self._kept[place_of(memory)]
+            self._former.pop(place_of(memory), None)
         return len(memories)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.retention import brought_back, is_faded, is_lasting
 
@@ -25,13 +25,14 @@ class InMemoryCondensingStore:
     async def stand_for(
         self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
     ) -> bool:
-        found = [self._kept[id_] for id_ in sources if id_ in self._kept]
+        places = [(successor.scope.tenant, id_) for id_ in sources]
+        found = [self._kept[place] for place in places if place in self._kept]
         held = [k for k in found if k.memory.scope == successor.scope and k.memory.superseded_at is None]
         if len(held) != len(sources):
             return False
         for kept in held:
             self._put(replace(kept.memory, superseded_by=successor.id, superseded_at=now))
-        self._kept[successor.id] = Kept(successor, embedding)
+        self._kept[place_of(successor)] = Kept(successor, embedding)
         return True
 
     async def fade(self, after: timedelta, now: datetime) -> int:
@@ -40,20 +41,20 @@ class InMemoryCondensingStore:
             self._put(replace(memory, superseded_at=now))
         return len(faded)
 
-    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
+    async def restore(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> int:
         sources = [kept for kept in self._kept.values() if kept.memory.superseded_by == memory_id]
-        sources = [kept for kept in sources if kept.memory.scope.agent_id == agent_id]
+        sources = [kept for kept in sources if _is_of(kept.memory.scope, tenant, agent_id, user_id)]
         for kept in sources:
             self._put(replace(kept.memory, superseded_by=None, superseded_at=None))
         if sources:
-            self._kept.pop(memory_id, None)
+            self._kept.pop((tenant, memory_id), None)
             return len(sources)
-        return self._bring_back(memory_id, agent_id)
-
-    def _bring_back(self, memory_id: MemoryId, agent_id: str) -> int:
-        kept = self._kept.get(memory_id)
-        if kept is None or kept.memory.scope.agent_id != agent_id:
+        faded = self._kept.get((tenant, memory_id))
+        if faded is None or not _is_of(faded.memory.scope, tenant, agent_id, user_id):
             return 0
+        return self._bring_back(faded)
+
+    def _bring_back(self, kept: Kept) -> int:
         if kept.memory.superseded_at is None or kept.memory.superseded_by is not None:
             return 0
         self._put(brought_back(kept.memory))
@@ -63,4 +64,8 @@ class InMemoryCondensingStore:
         return [kept.memory for kept in self._kept.values() if is_lasting(kept.memory, now)]
 
     def _put(self, memory: Memory) -> None:
-        self._kept[memory.id] = Kept(memory, self._kept[memory.id].embedding)
+        self._kept[place_of(memory)] = Kept(memory, self._kept[place_of(memory)].embedding)
+
+
+def _is_of(scope: Scope, tenant: str, agent_id: str, user_id: str | None) -> bool:
+    return (scope.tenant, scope.agent_id) == (tenant, agent_id) and user_id in {None, scope.user_id}

@@ -12,6 +12,9 @@ from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
 from agent_memory.domain.semantic.shortlisting import shortlisted
 from agent_memory.domain.semantic.words import memory_words
 
+Place = tuple[str, MemoryId]
+"""A tenant, and an id of its own."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -37,11 +40,11 @@ class Kept:
 
 class InMemoryMemoryStore:
     def __init__(self) -> None:
-        self.kept: dict[MemoryId, Kept] = {}
+        self.kept: dict[Place, Kept] = {}
 
     async def add(self, memory: Memory, embedding: Embedding) -> bool:
-        new = memory.id not in self.kept
-        self.kept.setdefault(memory.id, Kept(memory, embedding))
+        new = place_of(memory) not in self.kept
+        self.kept.setdefault(place_of(memory), Kept(memory, embedding))
         return new
 
     async def shortlist(self, search: Search) -> Shortlist:
@@ -51,17 +54,21 @@ class InMemoryMemoryStore:
         )
         return shortlisted([row.candidate(position, search) for position, row in enumerate(rows)], search)
 
-    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
-        row = self.kept.get(memory_id)
+    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
+        row = self.kept.get((tenant, memory_id))
         if row is None or row.memory.scope.agent_id != agent_id:
             return False
         if user_id not in {None, row.memory.scope.user_id}:
             return False
-        del self.kept[memory_id]
+        del self.kept[tenant, memory_id]
         return True
 
     async def count(self, scope: Scope) -> int:
         return sum(row.memory.scope == scope for row in self.kept.values())
+
+
+def place_of(memory: Memory) -> Place:
+    return memory.scope.tenant, memory.id
 
 
 def similarity(one: Embedding, other: Embedding) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of
 from agent_memory.domain.semantic.memory import Embedding, Memory
 
 
@@ -15,10 +15,10 @@ class InMemoryReembeddingStore:
 
     async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:
         present = [
-            (memory.id, embedding)
+            (place, embedding)
             for memory, embedding in entries
-            if memory.id in self._kept and self._kept[memory.id].memory.content == memory.content
+            if (place := place_of(memory)) in self._kept and self._kept[place].memory.content == memory.content
         ]
-        for memory_id, embedding in present:
-            self._kept[memory_id] = Kept(self._kept[memory_id].memory, embedding)
+        for place, embedding in present:
+            self._kept[place] = Kept(self._kept[place].memory, embedding)
         return len(present)

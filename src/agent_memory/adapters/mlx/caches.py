@@ -13,7 +13,7 @@ import mlx.core as mx
 from mlx_lm.models.cache import KVCache, RotatingKVCache
 
 from agent_memory.adapters.mlx.attention import PackedTensor
-from agent_memory.adapters.mlx.codec import LayerCodec, Packed, cut, tokens
+from agent_memory.adapters.mlx.codec import LayerCodec, Packed, cut, padded, tokens
 from agent_memory.adapters.mlx.packed import PackedCache
 from agent_memory.adapters.mlx.states import StateCache, empty_state
 from agent_memory.adapters.mlx.tape import Tape
@@ -165,6 +165,9 @@ class ExpandedCache(LayerCache):
         codec, window = self.form.codec, self.form.layer.window
         # offset; of a ring also: keep nothing for ever, its size, and where it is written next
         place = (length, *((0, window, tokens(keys)) if window else ()))
+        if not window:  # with room for what comes next, or the first token would have all of it copied
+            room = KVCache.step - length % KVCache.step
+            keys, values = padded(keys, room), padded(values, room)
         self.inner.state = (codec.keys.unpack(keys), codec.values.unpack(values), *place)
 
     def mark(self) -> None:

@@ -88,6 +88,14 @@ def join(parts: Sequence[Packed]) -> Packed:
     return tuple(mx.concatenate(list(arrays), axis=-2) for arrays in zip(*parts, strict=True))
 
 
+def padded(packed: Packed, room: int) -> Packed:
+    """With so many tokens of zeros behind."""
+    return tuple(
+        mx.concatenate([array, mx.zeros((*array.shape[:-2], room, array.shape[-1]), array.dtype)], axis=-2)
+        for array in packed
+    )
+
+
 def cut(packed: Packed, start: int, stop: int) -> Packed:
     """Tokens start to stop."""
     return tuple(array[..., start:stop, :] for array in packed)

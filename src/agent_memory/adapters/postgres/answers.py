@@ -11,7 +11,7 @@ from agent_memory.domain.semantic.memory import Scope
 
 # The row that is there is written anew as it is, so that it is seen however the two statements fall.
 _CLAIM: LiteralString = """
-INSERT INTO agent_memory.answers AS a (key, request, agent_id, user_id) VALUES (%s, %s, %s, %s)
+INSERT INTO agent_memory.answers AS a (key, request, tenant, agent_id, user_id) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (key) DO UPDATE SET request = a.request
 RETURNING request, answer
 """
@@ -22,7 +22,8 @@ UPDATE agent_memory.answers SET answer = coalesce(answer, %(answer)s) WHERE key 
 
 _ERASE: LiteralString = """
 DELETE FROM agent_memory.answers
-WHERE user_id = %(user_id)s AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
+WHERE tenant = %(tenant)s AND user_id = %(user_id)s
+  AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
 """
 
 _RELEASE: LiteralString = "DELETE FROM agent_memory.answers WHERE key = %s AND answer IS NULL"
@@ -35,7 +36,8 @@ class PostgresAnswerBook:
 
     async def claim(self, key: str, request: str, scope: Scope) -> Claim:
         async def work(connection: AsyncConnection) -> Claim:
-            [row] = await (await connection.execute(_CLAIM, [key, request, scope.agent_id, scope.user_id])).fetchall()
+            names = [scope.tenant, scope.agent_id, scope.user_id]
+            [row] = await (await connection.execute(_CLAIM, [key, request, *names])).fetchall()
             return Claim(*row)
 
         return await self._database.run(work)
@@ -53,9 +55,9 @@ class PostgresAnswerBook:
 
         await self._database.run(work)
 
-    async def erase(self, user_id: str, agent_id: str | None) -> None:
+    async def erase(self, user_id: str, agent_id: str | None, *, tenant: str) -> None:
         async def work(connection: AsyncConnection) -> None:
-            await connection.execute(_ERASE, {"user_id": user_id, "agent_id": agent_id})
+            await connection.execute(_ERASE, {"tenant": tenant, "user_id": user_id, "agent_id": agent_id})
 
         await self._database.run(work)
 

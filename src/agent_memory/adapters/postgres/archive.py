@@ -12,20 +12,18 @@ from psycopg.types.json import Jsonb
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
-from agent_memory.adapters.postgres.rows import ADD, COLUMNS, WIDTH, bag, half, memory_of, row_of
+from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, WIDTH, bag, half, memory_of, named, row_of
 from agent_memory.domain.semantic.duplicates import Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.selection import Selection
 
-_HELD = SQL("""
-agent_id = %(agent_id)s AND user_id = %(user_id)s
-AND {valid} AND {selected}
-""")
+_HELD = SQL("{scope} AND {valid} AND {selected}")
 
 _GET = SQL("""
 SELECT {columns} FROM agent_memory.memories
-WHERE id = %(id)s AND agent_id = %(agent_id)s AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+  AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """)
 
 _PAGE = SQL("""
@@ -37,11 +35,12 @@ ORDER BY moment DESC, id DESC LIMIT %(limit)s
 # The row is locked before its version is read, so of two writers who expect the same version one finds it.
 _REPLACE: LiteralString = """
 WITH present AS (
-    SELECT * FROM agent_memory.memories WHERE id = %(id)s AND version = %(expected)s FOR UPDATE
+    SELECT * FROM agent_memory.memories
+    WHERE id = %(id)s AND tenant = %(tenant)s AND version = %(expected)s FOR UPDATE
 ), kept AS (
     INSERT INTO agent_memory.memory_versions
-        (memory_id, version, content, memory_type, importance, tags, metadata, expires_at, event_time)
-    SELECT id, version, content, memory_type, importance, tags, metadata, expires_at, event_time FROM present
+        (memory_id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time)
+    SELECT id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time FROM present
 )
 UPDATE agent_memory.memories AS m
 SET content = %(content)s, memory_type = %(memory_type)s, importance = %(importance)s, tags = %(tags)s,
@@ -49,58 +48,61 @@ SET content = %(content)s, memory_type = %(memory_type)s, importance = %(importa
     words = %(words)s,
     embedding = coalesce(%(embedding)s::halfvec, m.embedding),
     embedding_model = coalesce(%(embedding_model)s, m.embedding_model)
-FROM present WHERE m.id = present.id
+FROM present WHERE m.id = present.id AND m.tenant = present.tenant
 """
 
 _HISTORY = SQL("""
-SELECT m.id, m.agent_id, m.user_id, v.content, m.created_at, v.memory_type, v.importance, v.tags, v.metadata,
+SELECT m.id, m.agent_id, m.user_id, m.tenant, v.content, m.created_at, v.memory_type, v.importance, v.tags, v.metadata,
        v.expires_at, v.version, NULL::uuid, NULL::timestamptz, v.event_time
-FROM agent_memory.memory_versions AS v JOIN agent_memory.memories AS m ON m.id = v.memory_id
-WHERE m.id = %(id)s AND m.agent_id = %(agent_id)s
+FROM agent_memory.memory_versions AS v JOIN agent_memory.memories AS m
+     ON m.id = v.memory_id AND m.tenant = v.tenant
+WHERE m.id = %(id)s AND m.tenant = %(tenant)s AND m.agent_id = %(agent_id)s
 UNION ALL
-SELECT {columns} FROM agent_memory.memories WHERE id = %(id)s AND agent_id = %(agent_id)s
+SELECT {columns} FROM agent_memory.memories
+WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
 ORDER BY version DESC
 """)
 
-_SUPERSEDE: LiteralString = """
-UPDATE agent_memory.memories SET superseded_by = %s, superseded_at = %s
-WHERE id = %s AND agent_id = %s AND user_id = %s AND superseded_at IS NULL
-"""
+_SUPERSEDE = SQL("""
+UPDATE agent_memory.memories SET superseded_by = %(successor)s, superseded_at = %(since)s
+WHERE id = %(id)s AND {} AND superseded_at IS NULL
+""").format(SQL(IN_SCOPE_OF))
 
 _ERASE: LiteralString = """
 WITH doomed AS (
     SELECT id FROM agent_memory.memories
-    WHERE user_id = %(user_id)s AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
+    WHERE tenant = %(tenant)s AND user_id = %(user_id)s
+      AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
     FOR UPDATE
 ), versions AS (
-    SELECT count(*) AS number FROM agent_memory.memory_versions WHERE memory_id IN (SELECT id FROM doomed)
+    SELECT count(*) AS number FROM agent_memory.memory_versions
+    WHERE tenant = %(tenant)s AND memory_id IN (SELECT id FROM doomed)
 ), gone AS (
-    DELETE FROM agent_memory.memories WHERE id IN (SELECT id FROM doomed) RETURNING id
+    DELETE FROM agent_memory.memories WHERE tenant = %(tenant)s AND id IN (SELECT id FROM doomed) RETURNING id
 )
 SELECT (SELECT count(*) FROM gone), number FROM versions
 """
 
-_INVENTORY: LiteralString = """
+_INVENTORY = SQL("""
 WITH scope AS (
     SELECT *, superseded_at IS NOT NULL AS superseded,
            superseded_at IS NULL AND coalesce(expires_at <= %(now)s, false) AS expired
-    FROM agent_memory.memories WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
+    FROM agent_memory.memories WHERE {scope}
 ), held AS (
     SELECT * FROM scope WHERE NOT superseded AND NOT expired
 )
 SELECT count(*), coalesce(sum(char_length(content)), 0)::bigint, min(moment), max(moment),
-       (SELECT coalesce(jsonb_object_agg(memory_type, number), '{}')
+       (SELECT coalesce(jsonb_object_agg(memory_type, number), '{{}}')
         FROM (SELECT memory_type, count(*) AS number FROM held GROUP BY memory_type) AS types),
-       (SELECT coalesce(jsonb_object_agg(tag, number), '{}')
+       (SELECT coalesce(jsonb_object_agg(tag, number), '{{}}')
         FROM (SELECT tag, count(*) AS number FROM held, unnest(tags) AS tag GROUP BY tag) AS tags),
        (SELECT count(*) FROM scope WHERE superseded), (SELECT count(*) FROM scope WHERE expired)
 FROM held
-"""
+""").format(scope=SQL(IN_SCOPE_OF))
 
 _ENTRIES = SQL("""
 SELECT {columns}, embedding, embedding_model FROM agent_memory.memories
-WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s
-  AND (%(moment)s::timestamptz IS NULL OR (moment, id) > (%(moment)s, %(mark)s))
+WHERE {scope} AND (%(moment)s::timestamptz IS NULL OR (moment, id) > (%(moment)s, %(mark)s))
 ORDER BY moment, id LIMIT %(limit)s
 """)
 
@@ -128,11 +130,13 @@ class PostgresMemoryArchive:
         return await self._alike.find(memory, embedding, now, thorough=thorough)
 
     async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
-        parameters = {"agent_id": scope.agent_id, "user_id": scope.user_id, "now": now, "contents": list(contents)}
+        parameters = named(scope) | {"now": now, "contents": list(contents)}
         return [memory_of(row) for row in await self._rows(TWINS, parameters)]
 
-    async def get(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> Memory | None:
-        parameters = {"id": memory_id, "agent_id": agent_id, "user_id": user_id}
+    async def get(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str
+    ) -> Memory | None:
+        parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id}
         rows = await self._rows(_GET.format(columns=_NAMED), parameters)
         return memory_of(rows[0]) if rows else None
 
@@ -145,7 +149,8 @@ class PostgresMemoryArchive:
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
         parameters = {
-            "id": memory.id, "expected": expected, "content": memory.content, "version": memory.version,
+            "id": memory.id, "tenant": memory.scope.tenant, "expected": expected, "version": memory.version,
+            "content": memory.content,
             "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
             "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,
             "event_time": memory.event_time, "words": bag(memory),
@@ -154,13 +159,14 @@ class PostgresMemoryArchive:
         }  # fmt: skip
         return await self._changed(SQL(_REPLACE), parameters) > 0
 
-    async def history(self, memory_id: MemoryId, agent_id: str) -> list[Memory]:
-        rows = await self._rows(_HISTORY.format(columns=_NAMED), {"id": memory_id, "agent_id": agent_id})
+    async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
+        parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id}
+        rows = await self._rows(_HISTORY.format(columns=_NAMED), parameters)
         return [memory_of(row) for row in rows]
 
     async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
         scope, row = successor.scope, row_of(successor, embedding)
-        mark = [successor.id, successor.begins, memory_id, scope.agent_id, scope.user_id]
+        mark = named(scope) | {"successor": successor.id, "since": successor.begins, "id": memory_id}
 
         async def work(connection: AsyncConnection) -> bool:
             async with connection.transaction():
@@ -182,15 +188,14 @@ class PostgresMemoryArchive:
         held, parameters = _held(scope, selection, now)
         return await self._changed(SQL("DELETE FROM agent_memory.memories WHERE {}").format(held), parameters)
 
-    async def erase(self, user_id: str, agent_id: str | None, now: datetime) -> Receipt:
-        [[memories, versions]] = await self._rows(SQL(_ERASE), {"user_id": user_id, "agent_id": agent_id})
+    async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:
+        parameters = {"tenant": tenant, "user_id": user_id, "agent_id": agent_id}
+        [[memories, versions]] = await self._rows(SQL(_ERASE), parameters)
         return Receipt(user_id, agent_id, memories, versions, now)
 
     async def inventory(self, scope: Scope, now: datetime) -> Inventory:
-        parameters = {"agent_id": scope.agent_id, "user_id": scope.user_id, "now": now}
-        [[memories, characters, oldest, newest, types, tags, superseded, expired]] = await self._rows(
-            SQL(_INVENTORY), parameters
-        )
+        [row] = await self._rows(_INVENTORY, named(scope) | {"now": now})
+        memories, characters, oldest, newest, types, tags, superseded, expired = row
         by_type = {MemoryType(name): number for name, number in types.items()}
         return Inventory(memories, by_type, tags, characters, oldest, newest, superseded, expired)
 
@@ -199,8 +204,8 @@ class PostgresMemoryArchive:
         return await self._changed(expired, {"now": now})
 
     async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
-        parameters = {"agent_id": scope.agent_id, "user_id": scope.user_id} | _place(after, limit)
-        rows = await self._rows(_ENTRIES.format(columns=_NAMED), parameters)
+        query = _ENTRIES.format(columns=_NAMED, scope=SQL(IN_SCOPE_OF))
+        rows = await self._rows(query, named(scope) | _place(after, limit))
         return [(memory_of(row[:WIDTH]), Embedding(row[-1], array("f", row[-2].to_list()))) for row in rows]
 
     async def _rows(self, query: SQL | Composed, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -218,9 +223,8 @@ class PostgresMemoryArchive:
 
 def _held(scope: Scope, selection: Selection, now: datetime) -> tuple[Composed, dict[str, Any]]:
     conditions = Conditions()
-    held = _HELD.format(valid=valid(), selected=conditions.selected(selection))
-    named = {"agent_id": scope.agent_id, "user_id": scope.user_id, "now": now}
-    return held, conditions.parameters | named
+    held = _HELD.format(scope=SQL(IN_SCOPE_OF), valid=valid(), selected=conditions.selected(selection))
+    return held, conditions.parameters | named(scope) | {"now": now}
 
 
 def _place(after: Mark | None, limit: int) -> dict[str, Any]:

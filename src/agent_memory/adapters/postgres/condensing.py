@@ -8,33 +8,37 @@ from psycopg import AsyncConnection, Rollback
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.rows import ADD, COLUMNS, memory_of, row_of
+from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memory_of, named, row_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.retention import RESTORED_IMPORTANCE
 
 _CROWDED: LiteralString = """
-SELECT agent_id, user_id FROM agent_memory.memories
+SELECT agent_id, user_id, tenant FROM agent_memory.memories
 WHERE memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
-GROUP BY agent_id, user_id HAVING count(*) > %s
+GROUP BY tenant, agent_id, user_id HAVING count(*) > %s
 """
 
 _OLDEST = SQL("""
 SELECT {columns} FROM agent_memory.memories
-WHERE agent_id = %s AND user_id = %s AND memory_type = 'episodic'
-  AND superseded_at IS NULL AND expires_at IS NULL
-ORDER BY moment, id LIMIT %s
-""")
+WHERE {scope} AND memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
+ORDER BY moment, id LIMIT %(limit)s
+""").format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF))
 
-_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%s, hashtextextended(%s, 0)))"
-
-_SUPERSEDE: LiteralString = """
-UPDATE agent_memory.memories SET superseded_by = %s, superseded_at = %s
-WHERE id = ANY(%s) AND agent_id = %s AND user_id = %s AND superseded_at IS NULL
+_LOCK: LiteralString = """
+SELECT pg_advisory_xact_lock(
+    hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(user_id)s, 0)))
+)
 """
+
+_SUPERSEDE = SQL("""
+UPDATE agent_memory.memories SET superseded_by = %(successor)s, superseded_at = %(now)s
+WHERE id = ANY(%(sources)s) AND {} AND superseded_at IS NULL
+""").format(SQL(IN_SCOPE_OF))
 
 _RESTORE: LiteralString = """
 UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL
-WHERE superseded_by = %(id)s AND agent_id = %(agent_id)s
+WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+  AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """
 
 _FADE: LiteralString = """
@@ -45,10 +49,14 @@ WHERE memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
 
 _BRING_BACK: LiteralString = """
 UPDATE agent_memory.memories SET superseded_at = NULL, importance = greatest(importance, %(importance)s)
-WHERE id = %(id)s AND agent_id = %(agent_id)s AND superseded_at IS NOT NULL AND superseded_by IS NULL
+WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+  AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+  AND superseded_at IS NOT NULL AND superseded_by IS NULL
 """
 
-_REMOVE: LiteralString = "DELETE FROM agent_memory.memories WHERE id = %(id)s AND agent_id = %(agent_id)s"
+_REMOVE: LiteralString = """
+DELETE FROM agent_memory.memories WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+"""
 
 
 class PostgresCondensingStore:
@@ -65,12 +73,10 @@ class PostgresCondensingStore:
         return await self._database.run(work)
 
     async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
-        query = _OLDEST.format(columns=SQL(COLUMNS))
-
         del now  # what holds for ever holds now
 
         async def work(connection: AsyncConnection) -> list[Memory]:
-            cursor = await connection.execute(query, [scope.agent_id, scope.user_id, limit])
+            cursor = await connection.execute(_OLDEST, named(scope) | {"limit": limit})
             return [memory_of(row) for row in await cursor.fetchall()]
 
         return await self._database.run(work)
@@ -79,11 +85,11 @@ class PostgresCondensingStore:
         self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
     ) -> bool:
         scope, row = successor.scope, row_of(successor, embedding)
-        mark = [successor.id, now, list(sources), scope.agent_id, scope.user_id]
+        mark = named(scope) | {"successor": successor.id, "now": now, "sources": list(sources)}
 
         async def work(connection: AsyncConnection) -> bool:
             async with connection.transaction() as transaction:
-                await connection.execute(_LOCK, [scope.agent_id, scope.user_id])
+                await connection.execute(_LOCK, named(scope))
                 whole = (await connection.execute(_SUPERSEDE, mark)).rowcount == len(sources)
                 if not whole:
                     raise Rollback(transaction)
@@ -98,15 +104,18 @@ class PostgresCondensingStore:
 
         return await self._database.run(work)
 
-    async def restore(self, memory_id: MemoryId, agent_id: str) -> int:
-        named = {"id": memory_id, "agent_id": agent_id, "importance": RESTORED_IMPORTANCE}
+    async def restore(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> int:
+        which = {
+            "id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id,
+            "importance": RESTORED_IMPORTANCE,
+        }  # fmt: skip
 
         async def work(connection: AsyncConnection) -> int:
             async with connection.transaction():
-                restored = (await connection.execute(_RESTORE, named)).rowcount
+                restored = (await connection.execute(_RESTORE, which)).rowcount
                 if not restored:
-                    return (await connection.execute(_BRING_BACK, named)).rowcount
-                await connection.execute(_REMOVE, named)
+                    return (await connection.execute(_BRING_BACK, which)).rowcount
+                await connection.execute(_REMOVE, which)
                 return restored
 
         return await self._database.run(work)

@@ -18,7 +18,8 @@ _LOCK = 0x696E646578
 _log = structlog.get_logger(__name__)
 
 _LARGEST: LiteralString = """
-SELECT coalesce(max(size), 0) FROM (SELECT count(*) AS size FROM agent_memory.memories GROUP BY agent_id, user_id) AS s
+SELECT coalesce(max(size), 0)
+FROM (SELECT count(*) AS size FROM agent_memory.memories GROUP BY tenant, agent_id, user_id) AS s
 """
 _DIMENSIONS: LiteralString = """
 SELECT embedding_dimension FROM agent_memory.memories GROUP BY embedding_dimension HAVING count(*) >= %s

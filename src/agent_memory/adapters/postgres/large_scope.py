@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Literal
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, hashed, memory_in
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed, memory_in
 from agent_memory.adapters.postgres.sizes import Commonness
 from agent_memory.adapters.postgres.whole_scope import counted, parameters_of
 from agent_memory.domain.semantic.memory import Memory, Scope
@@ -21,7 +21,7 @@ from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, Wo
 _LEAST_LOOKED_AT = 200  # memories that the vector index has to bring
 _MOST_WORDED = 1000  # memories that the words of a query may bring: common words are left out for it
 
-_IN_SCOPE = SQL("agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}")
+_HELD = SQL("{} AND {}")
 
 _BY_INDEX = SQL("""
     SELECT id, moment, embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
@@ -86,7 +86,7 @@ SELECT {columns},
             THEN ARRAY(SELECT word FROM frequencies ORDER BY word) END,
        CASE WHEN row_number() OVER (ORDER BY hit, step) = 1
             THEN ARRAY(SELECT frequency FROM frequencies ORDER BY word) END
-FROM windows JOIN agent_memory.memories USING (id)
+FROM windows JOIN agent_memory.memories USING (id) WHERE tenant = %(tenant)s
 ORDER BY hit, step
 """)
 
@@ -105,7 +105,7 @@ async def _rows(
     connection: AsyncConnection, looked_at: SQL, search: Search, parameters: dict[str, object]
 ) -> list[tuple[Any, ...]]:
     conditions = Conditions()
-    selected, held = conditions.selected(search.selection), _IN_SCOPE.format(valid=valid(search.as_of))
+    selected, held = conditions.selected(search.selection), _HELD.format(SQL(IN_SCOPE_OF), valid(search.as_of))
     dimension = Literal(len(search.embedding.vector))
     query = _SHORTLIST.format(
         looked_at=looked_at.format(held=held, selected=selected, dimension=dimension),

@@ -8,19 +8,19 @@ from psycopg.sql import SQL, Literal
 from agent_memory.adapters.postgres.conditions import valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.memories import WHOLE_UP_TO
-from agent_memory.adapters.postgres.rows import COLUMNS, half, memory_of
+from agent_memory.adapters.postgres.rows import COLUMNS, IN_SCOPE_OF, half, memory_of, named
 from agent_memory.adapters.postgres.sizes import Sizes
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.memory import Embedding, Memory
 
 TWINS = SQL("""
 SELECT {columns} FROM agent_memory.memories
-WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}
+WHERE {scope} AND {valid}
   AND hashtextextended(content, 0) = ANY(ARRAY(
       SELECT hashtextextended(said, 0) FROM unnest(%(contents)s::text[]) AS said
   ))
   AND content = ANY(%(contents)s::text[])
-""").format(columns=SQL(COLUMNS), valid=valid())
+""").format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF), valid=valid())
 
 # Every memory of the scope is measured; the vectors of another model are not.
 _NEAR_IN_SMALL = SQL("""
@@ -29,17 +29,22 @@ SELECT * FROM (
                            WHEN embedding_model = %(model)s THEN least(1 - (embedding <=> %(vector)s), {nearly})
                            ELSE 0 END::float8 AS similarity
     FROM agent_memory.memories
-    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid} AND id <> %(id)s
+    WHERE {scope} AND {valid} AND id <> %(id)s
 ) AS measured
 WHERE similarity >= {near} ORDER BY similarity DESC LIMIT {most}
 """).format(
-    columns=SQL(COLUMNS), valid=valid(), nearly=Literal(NEARLY), near=Literal(NEAR), most=Literal(MOST_REPORTED)
+    columns=SQL(COLUMNS),
+    scope=SQL(IN_SCOPE_OF),
+    valid=valid(),
+    nearly=Literal(NEARLY),
+    near=Literal(NEAR),
+    most=Literal(MOST_REPORTED),
 )
 
 _NEAR = SQL("""
 SELECT {columns}, (1 - (embedding <=> %(vector)s))::float8
 FROM agent_memory.memories
-WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid} AND id <> %(id)s
+WHERE {scope} AND {valid} AND id <> %(id)s
   AND embedding_model = %(model)s AND embedding_dimension = {dimension}
 ORDER BY embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension})
 LIMIT {most}
@@ -52,9 +57,7 @@ class Likenesses:
         self._sizes = Sizes(WHOLE_UP_TO)
 
     async def find(self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool) -> list[Likeness]:
-        parameters = {
-            "agent_id": memory.scope.agent_id,
-            "user_id": memory.scope.user_id,
+        parameters = named(memory.scope) | {
             "now": now,
             "id": memory.id,
             "content": memory.content,
@@ -80,7 +83,13 @@ async def _near(
     connection: AsyncConnection, memory: Memory, dimension: int, parameters: dict[str, object]
 ) -> list[Likeness]:
     """Through the vector index; the very same content is another's matter."""
-    query = _NEAR.format(columns=SQL(COLUMNS), valid=valid(), dimension=Literal(dimension), most=Literal(MOST_REPORTED))
+    query = _NEAR.format(
+        columns=SQL(COLUMNS),
+        scope=SQL(IN_SCOPE_OF),
+        valid=valid(),
+        dimension=Literal(dimension),
+        most=Literal(MOST_REPORTED),
+    )
     rows = await (await connection.execute(query, parameters)).fetchall()
     found = [Likeness(memory_of(row[:-1]), min(row[-1], NEARLY)) for row in rows]
     return [each for each in found if each.similarity >= NEAR and each.memory.content != memory.content]

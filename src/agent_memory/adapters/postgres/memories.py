@@ -5,10 +5,11 @@ asked through their indexes.
 from typing import LiteralString
 
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.large_scope import read_large
-from agent_memory.adapters.postgres.rows import ADD, row_of
+from agent_memory.adapters.postgres.rows import ADD, IN_SCOPE_OF, named, row_of
 from agent_memory.adapters.postgres.sizes import Commonness, Sizes
 from agent_memory.adapters.postgres.small_scope import read_small
 from agent_memory.adapters.postgres.whole_scope import read_whole
@@ -22,10 +23,11 @@ WHOLE_UP_TO = 2000
 
 _REMOVE: LiteralString = """
 DELETE FROM agent_memory.memories
-WHERE id = %(id)s AND agent_id = %(agent_id)s AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+  AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """
 
-_COUNT: LiteralString = "SELECT count(*) FROM agent_memory.memories WHERE agent_id = %s AND user_id = %s"
+_COUNT = SQL("SELECT count(*) FROM agent_memory.memories WHERE {}").format(SQL(IN_SCOPE_OF))
 
 
 class PostgresMemoryStore:
@@ -57,8 +59,8 @@ class PostgresMemoryStore:
 
         return await self._database.run(work)
 
-    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
-        parameters = {"id": memory_id, "agent_id": agent_id, "user_id": user_id}
+    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
+        parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id}
 
         async def work(connection: AsyncConnection) -> bool:
             return (await connection.execute(_REMOVE, parameters)).rowcount > 0
@@ -67,7 +69,7 @@ class PostgresMemoryStore:
 
     async def count(self, scope: Scope) -> int:
         async def work(connection: AsyncConnection) -> int:
-            cursor = await connection.execute(_COUNT, [scope.agent_id, scope.user_id])
+            cursor = await connection.execute(_COUNT, named(scope))
             [[count]] = await cursor.fetchall()
             return int(count)
 

@@ -23,7 +23,7 @@ ORDER BY id LIMIT %(limit)s
 """)
 
 _REEMBED: LiteralString = """
-UPDATE agent_memory.memories SET embedding = %s, embedding_model = %s WHERE id = %s AND content = %s
+UPDATE agent_memory.memories SET embedding = %s, embedding_model = %s WHERE id = %s AND tenant = %s AND content = %s
 """
 
 
@@ -48,8 +48,11 @@ class PostgresReembeddingStore:
 
     async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:
         # In the order of their ids, so that no two workers wait for each other.
-        by_id = sorted(entries, key=lambda entry: entry[0].id)
-        changes = [[half(embedding), embedding.model, memory.id, memory.content] for memory, embedding in by_id]
+        by_id = sorted(entries, key=lambda entry: (entry[0].id, entry[0].scope.tenant))
+        changes = [
+            [half(embedding), embedding.model, memory.id, memory.scope.tenant, memory.content]
+            for memory, embedding in by_id
+        ]
 
         async def work(connection: AsyncConnection) -> int:
             async with connection.transaction(), connection.cursor() as cursor:

@@ -17,26 +17,33 @@ _OWN: LiteralString = (
     "content, created_at, memory_type, importance, tags, metadata, expires_at, version, superseded_by, superseded_at, "
     "event_time"
 )
-COLUMNS: LiteralString = "id, agent_id, user_id, " + _OWN
-WIDTH = 14
+COLUMNS: LiteralString = "id, agent_id, user_id, tenant, " + _OWN
+WIDTH = 15
 IN_SCOPE: LiteralString = "id, " + _OWN  # where one scope is asked, its names need not travel with every row
 IN_SCOPE_WIDTH = 12
+
+IN_SCOPE_OF: LiteralString = "tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = %(user_id)s"
 
 _TYPES = {each.value: each for each in MemoryType}
 _NO_TAGS: frozenset[str] = frozenset()
 
 ADD: LiteralString = """
 INSERT INTO agent_memory.memories
-    (id, agent_id, user_id, content, created_at, memory_type, importance, tags, metadata, expires_at,
+    (id, agent_id, user_id, tenant, content, created_at, memory_type, importance, tags, metadata, expires_at,
      version, superseded_by, superseded_at, event_time, embedding, embedding_model, words)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (id) DO NOTHING
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (id, tenant) DO NOTHING
 """
+
+
+def named(scope: Scope) -> dict[str, object]:
+    """The parameters of `IN_SCOPE_OF`."""
+    return {"tenant": scope.tenant, "agent_id": scope.agent_id, "user_id": scope.user_id}
 
 
 def row_of(memory: Memory, embedding: Embedding) -> list[object]:
     return [
-        memory.id, memory.scope.agent_id, memory.scope.user_id, memory.content, memory.created_at,
+        memory.id, memory.scope.agent_id, memory.scope.user_id, memory.scope.tenant, memory.content, memory.created_at,
         memory.memory_type.value, memory.importance, sorted(memory.tags), Jsonb(memory.metadata), memory.expires_at,
         memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
         half(embedding), embedding.model, bag(memory),
@@ -44,14 +51,14 @@ def row_of(memory: Memory, embedding: Embedding) -> list[object]:
 
 
 def memory_of(row: tuple[Any, ...]) -> Memory:
-    id_, agent_id, user_id, *own = row
-    return memory_in(Scope(agent_id, user_id), (id_, *own))
+    id_, agent_id, user_id, tenant, *own = row
+    return memory_in(Scope(agent_id, user_id, tenant), (id_, *own))
 
 
 def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
     id_, content, created_at, memory_type, importance, tags, *rest = row
-    named = frozenset(tags) if tags else _NO_TAGS
-    return Memory.stored(id_, scope, content, created_at, _TYPES[memory_type], importance, named, *rest)
+    labels = frozenset(tags) if tags else _NO_TAGS
+    return Memory.stored(id_, scope, content, created_at, _TYPES[memory_type], importance, labels, *rest)
 
 
 def half(embedding: Embedding) -> HalfVector:

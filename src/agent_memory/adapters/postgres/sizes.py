@@ -5,17 +5,19 @@ from collections import OrderedDict
 from typing import LiteralString
 
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
+from agent_memory.adapters.postgres.rows import IN_SCOPE_OF, named
 from agent_memory.domain.semantic.memory import Scope
 
 _MOST_SCOPES = 10_000
 _SIZE_HOLDS = 60.0  # seconds
 _COMMONNESS_HOLDS = 300.0
 
-_UP_TO: LiteralString = """
-SELECT count(*) FROM (SELECT FROM agent_memory.memories WHERE agent_id = %s AND user_id = %s LIMIT %s) AS seen
-"""
-_ALL: LiteralString = "SELECT count(*) FROM agent_memory.memories WHERE agent_id = %s AND user_id = %s"
+_UP_TO = SQL("""
+SELECT count(*) FROM (SELECT FROM agent_memory.memories WHERE {} LIMIT %(most)s) AS seen
+""").format(SQL(IN_SCOPE_OF))
+_ALL = SQL("SELECT count(*) FROM agent_memory.memories WHERE {}").format(SQL(IN_SCOPE_OF))
 # What ANALYZE has found of the words in all scopes; the two last frequencies are the least and the greatest.
 _COMMON: LiteralString = """
 SELECT most_common_elems::text::integer[], most_common_elem_freqs FROM pg_stats
@@ -41,8 +43,8 @@ class Sizes:
         return size
 
     async def _count(self, connection: AsyncConnection, scope: Scope) -> int:
-        names = [scope.agent_id, scope.user_id]
-        [[size]] = await (await connection.execute(_UP_TO, [*names, self._limit + 1])).fetchall()
+        names = named(scope)
+        [[size]] = await (await connection.execute(_UP_TO, names | {"most": self._limit + 1})).fetchall()
         if size > self._limit:
             [[size]] = await (await connection.execute(_ALL, names)).fetchall()
         return int(size)

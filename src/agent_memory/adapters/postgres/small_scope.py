@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, hashed, memory_in
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed, memory_in
 from agent_memory.adapters.postgres.whole_scope import counted, parameters_of
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
@@ -22,7 +22,7 @@ SELECT {columns},
             THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END,
        cardinality(words), {selected}
 FROM agent_memory.memories
-WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}
+WHERE {scope} AND {valid}
 ORDER BY moment, id LIMIT %(most)s
 """)
 
@@ -32,7 +32,10 @@ async def read_small(connection: AsyncConnection, search: Search, most: int) -> 
     words = {hashed(word): word for word in search.words}
     conditions = Conditions()
     query = _SCOPE.format(
-        columns=SQL(IN_SCOPE), selected=conditions.selected(search.selection), valid=valid(search.as_of)
+        columns=SQL(IN_SCOPE),
+        scope=SQL(IN_SCOPE_OF),
+        selected=conditions.selected(search.selection),
+        valid=valid(search.as_of),
     )
     parameters = conditions.parameters | parameters_of(search) | {"most": most + 1}
     async with connection.cursor(binary=True) as cursor:

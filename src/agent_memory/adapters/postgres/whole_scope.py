@@ -1,14 +1,18 @@
 """The shortlist of a scope that is measured whole, though only the best of it come back: exact, in one statement."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_WIDTH, half, hashed, memory_in
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, half, hashed, memory_in, named
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
+
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
 _SHORTLIST = SQL("""
@@ -21,7 +25,7 @@ WITH scope AS MATERIALIZED (
            cardinality(words) AS length,
            {selected} AS eligible
     FROM agent_memory.memories
-    WHERE agent_id = %(agent_id)s AND user_id = %(user_id)s AND {valid}
+    WHERE {scope} AND {valid}
 ), totals AS (
     SELECT count(*) AS documents, avg(length)::float8 AS mean_length FROM scope
 ), counts AS (
@@ -59,7 +63,10 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
     words = {hashed(word): word for word in search.words}
     conditions = Conditions()
     query = _SHORTLIST.format(
-        columns=SQL(IN_SCOPE), selected=conditions.selected(search.selection), valid=valid(search.as_of)
+        columns=SQL(IN_SCOPE),
+        scope=SQL(IN_SCOPE_OF),
+        selected=conditions.selected(search.selection),
+        valid=valid(search.as_of),
     )
     parameters = conditions.parameters | parameters_of(search)
     async with connection.cursor(binary=True) as cursor:
@@ -70,9 +77,7 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
 
 
 def parameters_of(search: Search) -> dict[str, object]:
-    return {
-        "agent_id": search.scope.agent_id,
-        "user_id": search.scope.user_id,
+    return named(search.scope) | {
         "now": search.as_of or search.now,
         "model": search.embedding.model,
         "vector": half(search.embedding),
@@ -82,10 +87,12 @@ def parameters_of(search: Search) -> dict[str, object]:
     }
 
 
-def counted(matched: list[int] | None, words: dict[int, str]) -> dict[str, int]:
+def counted(matched: list[int] | None, words: dict[int, str]) -> Mapping[str, int]:
     """How often each of the searched words occurs, of the hashes that matched."""
+    if not matched:
+        return _NONE
     counts: dict[str, int] = {}
-    for word in matched or ():
+    for word in matched:
         counts[words[word]] = counts.get(words[word], 0) + 1
     return counts
 

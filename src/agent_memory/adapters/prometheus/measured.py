@@ -61,10 +61,10 @@ class MeasuredMemoryStore:
         with self._errors.labels("recall").count_exceptions():
             return await self._store.shortlist(search)
 
-    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None) -> bool:
+    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
         self._operations.labels("forget").inc()
         with self._errors.labels("forget").count_exceptions():
-            return await self._store.remove(memory_id, agent_id, user_id)
+            return await self._store.remove(memory_id, agent_id, user_id, tenant=tenant)
 
     async def count(self, scope: Scope) -> int:
         self._operations.labels("count").inc()

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.kv.block import BlockHash
 
-DEFAULT_TENANT = "default"
 MAX_NAME = 256
 MAX_TTL = timedelta(days=3650)
 MAX_BLOCKS = 4096

@@ -22,7 +22,9 @@ def lines_of_mem0(document: str, scope: Scope, now: datetime) -> Iterator[str]:
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("memory"), str):
             raise InvalidInput("document", f"has an entry without a memory: {str(entry)[:80]}")
-        who = Scope(str(entry.get("agent_id") or scope.agent_id), str(entry.get("user_id") or scope.user_id))
+        who = Scope(
+            str(entry.get("agent_id") or scope.agent_id), str(entry.get("user_id") or scope.user_id), scope.tenant
+        )
         created_at = _moment(entry.get("created_at"), now)
         fields = {"metadata": entry.get("metadata") or {}, "tags": entry.get("categories") or []}
         yield _line(entry.get("id"), who, entry["memory"], created_at, fields)

@@ -43,8 +43,10 @@ def line_of(memory: Memory, embedding: Embedding) -> str:
     )
 
 
-def entry_of(line: str) -> tuple[Memory, Embedding | None]:
-    """The memory, and its vector if the line has one; what is missing has its default, but id, scope and content."""
+def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
+    """The memory of whoever reads the line, and its vector if the line has one; what is missing has its default, but
+    id, scope and content.
+    """
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):
@@ -52,18 +54,18 @@ def entry_of(line: str) -> tuple[Memory, Embedding | None]:
     if not isinstance(fields, dict):
         raise InvalidInput("line", "is not a JSON object")
     try:
-        return _memory(fields), _embedding(fields)
+        return _memory(fields, tenant), _embedding(fields)
     except KeyError as missing:
         raise InvalidInput(str(missing.args[0]), "is missing") from None
     except (TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise InvalidInput("line", f"has a field of the wrong kind: {error}") from None
 
 
-def _memory(fields: Mapping[str, Any]) -> Memory:
+def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
     superseded_by = fields.get("superseded_by")
     return Memory(
         id=parse_memory_id(fields["id"]),
-        scope=Scope(fields["agent_id"], fields["user_id"]),
+        scope=Scope(fields["agent_id"], fields["user_id"], tenant),
         content=fields["content"],
         created_at=datetime.fromisoformat(fields["created_at"]),
         memory_type=parse_memory_type(fields.get("memory_type", "episodic")),

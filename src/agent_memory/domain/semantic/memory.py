@@ -13,6 +13,7 @@ from uuid import UUID
 
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.checks import Document, check_document, check_moment, check_number, check_text
+from agent_memory.domain.tenants import DEFAULT_TENANT, check_tenant
 
 MemoryId = NewType("MemoryId", UUID)
 
@@ -35,14 +36,16 @@ class MemoryType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One agent's knowledge of one user: no search ever crosses it."""
+    """One agent's knowledge of one user, of one tenant: no search ever crosses it."""
 
     agent_id: str
     user_id: str
+    tenant: str = DEFAULT_TENANT
 
     def __post_init__(self) -> None:
         check_text("agent_id", self.agent_id, LONGEST_NAME)
         check_text("user_id", self.user_id, LONGEST_NAME)
+        check_tenant(self.tenant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,10 +68,10 @@ def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> 
         return 0.0
     relative_length = length / statistics.mean_length if statistics.mean_length else 1.0
     damping = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * relative_length)
-    return sum(
-        _rarity(statistics.frequencies.get(word, 0), statistics.documents) * count / (count + damping)
-        for word, count in counts.items()
-    )
+    documents, frequencies, relevance = statistics.documents, statistics.frequencies, 0.0
+    for word, count in counts.items():
+        relevance += _rarity(frequencies.get(word, 0), documents) * count / (count + damping)
+    return relevance
 
 
 @lru_cache(maxsize=10_000)

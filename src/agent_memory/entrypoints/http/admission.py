@@ -3,7 +3,6 @@
 A request stands for its agent, and for its API key if it brings one: either may have had enough.
 """
 
-from hashlib import sha256
 from math import ceil
 
 from litestar.datastructures import MutableScopeHeaders
@@ -12,7 +11,8 @@ from litestar.types import Message, Scope
 from agent_memory.application.admission import SEARCHES, WRITES
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import RateLimited
-from agent_memory.entrypoints.http.given import AnyRequest
+from agent_memory.domain.tenants import DEFAULT_TENANT
+from agent_memory.entrypoints.http.given import AnyRequest, caller_of
 
 _STATE = "limits"
 
@@ -50,6 +50,7 @@ async def _admit(request: AnyRequest, application: Application, kind: str, agent
 
 
 def _callers(request: AnyRequest, agent_id: str) -> list[str]:
-    key = request.headers.get("authorization") or request.headers.get("x-api-key")
-    # A key is a secret: what is stored of it is its digest.
-    return [f"agent {agent_id}"] + ([f"key {sha256(key.encode()).hexdigest()[:16]}"] if key else [])
+    caller = caller_of(request.scope)
+    # The default tenant's agents are named as they ever were; no tenant's name has a space.
+    whose = "" if caller.reach.tenant == DEFAULT_TENANT else f"{caller.reach.tenant} "
+    return [f"{whose}agent {agent_id}"] + ([f"key {caller.id}"] if caller.id else [])

@@ -1,7 +1,10 @@
 """The application as an ASGI app: routes, and the layers that every request passes.
 
-From the outside: request log, agents' names, CORS, exception handling, routing, the server's end, body limit, handler.
+From the outside: request log, the door, agents' names, CORS, exception handling, routing, the server's end, body limit,
+handler.
 """
+
+from collections.abc import Collection
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
@@ -14,9 +17,12 @@ from litestar.openapi import OpenAPIConfig
 from agent_memory.bootstrap import Application
 from agent_memory.entrypoints.http.admission import tell_limits
 from agent_memory.entrypoints.http.docs import DocsPage
+from agent_memory.entrypoints.http.door import Door
 from agent_memory.entrypoints.http.ending import Ending
 from agent_memory.entrypoints.http.errors import on_error
+from agent_memory.entrypoints.http.given import AnyRequest, reach_of
 from agent_memory.entrypoints.http.limits import BodyLimit
+from agent_memory.entrypoints.http.neighbours import Neighbours
 from agent_memory.entrypoints.http.request_log import RequestLog
 from agent_memory.entrypoints.http.routes import admin, agents, caches, completions, keeping, memories, system
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
@@ -45,6 +51,12 @@ _ROUTES = (
     admin.swap_model,
     admin.offload_model,
     admin.clear_caches,
+    admin.create_key,
+    admin.list_keys,
+    admin.revoke_key,
+    admin.drain,
+    admin.drain_state,
+    admin.resume,
     caches.show_caches,
     caches.explain_prompt,
     caches.verify_caches,
@@ -70,12 +82,22 @@ _ROUTES = (
 )
 
 
-def create_app(application: Application) -> Litestar:
+def create_app(application: Application, hosts: Collection[str] | None = None, token: str | None = None) -> Litestar:
+    """`hosts` are the names under which it answers; None: any. `token` opens everything, as the admin key does."""
     server = application.settings.server
     limit = server.max_body_mb * 1_000_000
+    cors = _cors(server.cors_origins)
+    admin_keys = [key for key in (server.admin_key, token) if key is not None]
+
+    def reached(request: AnyRequest) -> Application:
+        return application.within(reach_of(request))
+
     app = Litestar(
         _ROUTES,
-        dependencies={"application": Provide(lambda: application, sync_to_thread=False)},
+        dependencies={
+            "application": Provide(reached, sync_to_thread=False),
+            "reach": Provide(reach_of, sync_to_thread=False),
+        },
         middleware=[
             Ending,
             DefineMiddleware(BodyLimit, limit=limit, unlimited=[IMPORT]),
@@ -83,7 +105,7 @@ def create_app(application: Application) -> Litestar:
         exception_handlers={HTTPException: on_error, Exception: on_error},
         before_send=[tell_limits],
         request_max_body_size=None,
-        cors_config=_cors(server.cors_origins),
+        cors_config=cors,
         openapi_config=OpenAPIConfig(
             title="agent_memory",
             version=system.VERSION,
@@ -93,10 +115,20 @@ def create_app(application: Application) -> Litestar:
             use_handler_docstrings=True,
         ),
         logging_config=None,
-        state=State({"admin_key": server.admin_key}),
+        state=State({"admin_key": server.admin_key, "admin_keys": admin_keys}),
     )
     # Around all of it, also around what no route answers: Litestar's own middleware begins after the routing.
-    app.asgi_handler = RequestLog(WholeNames(app.asgi_handler), application.registry)
+    door = Door(
+        WholeNames(app.asgi_handler),
+        keys=application.keys,
+        draining=application.draining,
+        neighbours=Neighbours(hosts, cors.is_origin_allowed if cors else lambda _: False),
+        unauthenticated=server.allow_unauthenticated,
+        token=token,
+        admin_keys=admin_keys,
+        cors=cors,
+    )
+    app.asgi_handler = RequestLog(door, application.registry)
     return app
 
 

@@ -2,8 +2,9 @@
 
 import logging
 
-from litestar import Response
+from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, HTTPScope
 from msgspec import json
 
 from agent_memory.entrypoints.http.given import AnyRequest
@@ -28,10 +29,22 @@ def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     if path.startswith(OPENAI_ROUTES):
         body, status, media = json.encode(openai_error(fault)), openai_status(fault), "application/json"
     else:
-        in_body = request.method in ("POST", "PUT", "PATCH")
-        told = problem(fault, path=path, request_id=request_id.get(), in_body=in_body)
+        told = problem(fault, path=path, request_id=request_id.get(), in_body=_is_in_body(request, fault))
         body, status, media = json.encode(told), fault.kind.status, "application/problem+json"
     return Response(body, status_code=status, media_type=media, headers=dict(fault.headers))
+
+
+def _is_in_body(request: AnyRequest, fault: Fault) -> bool:
+    """Where the field is that is wrong; headers' names alone begin with a capital."""
+    field = fault.field or ""
+    elsewhere = fault.in_address or field[:1].isupper() or field in request.scope.get("path_params", {})
+    return request.method in ("POST", "PUT", "PATCH") and not elsewhere and field not in request.query_params
+
+
+def answer_to(scope: HTTPScope, error: Exception) -> ASGIApp:
+    """The answer of whoever refuses a request before it is routed."""
+    request: AnyRequest = Request(scope)
+    return on_error(request, error).to_asgi_response(None, request)
 
 
 def error_event(error: BaseException) -> bytes:

@@ -5,26 +5,48 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
+from litestar.types import Scope
 from msgspec import Struct
 
 from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.agents import DEFAULT_TENANT
+from agent_memory.domain.errors import Forbidden, InvalidInput
+from agent_memory.domain.keys import Caller
+from agent_memory.domain.tenants import EVERYTHING, Reach
 from agent_memory.entrypoints.http.wire.openai import ErrorAnswer
 from agent_memory.entrypoints.http.wire.problems import Problem
 
 AnyRequest = Request[object, object, State]
 GivenApplication = NamedDependency[SkipValidation[Application]]
+GivenReach = NamedDependency[SkipValidation[Reach]]
 
 
 TIMEOUT_HEADER = "X-Request-Timeout"
 _MAX_SECONDS = 86_400.0
 
 
+CALLER = "caller"
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who sent a request, as the door found it in an ASGI scope."""
+    caller: Caller = scope["state"][CALLER]
+    return caller
+
+
+def reach_of(request: AnyRequest) -> Reach:
+    """How far the key of a request reaches."""
+    return caller_of(request.scope).reach
+
+
 def tenant_of(request: AnyRequest) -> str:
     """Whose memories, agents and blocks a request may see."""
-    del request
-    return DEFAULT_TENANT
+    return reach_of(request).tenant
+
+
+def operators_only(reach: Reach) -> None:
+    """Raises Forbidden for whoever may not ask for, or do, what concerns all tenants together."""
+    if reach != EVERYTHING:
+        raise Forbidden("this concerns all tenants: it needs a key of the default tenant that is for all of it")
 
 
 def seconds_allowed(request: AnyRequest) -> float | None:
@@ -50,18 +72,18 @@ def answers(shape: type[Struct], told: dict[int, str], media_type: str = "applic
 
 
 def problems(*also: int) -> dict[int, ResponseSpec]:
-    told = {status: _MEANINGS[status] for status in (400, 422, 500, 503, *also)}
+    told = {status: _MEANINGS[status] for status in (400, 401, 403, 422, 500, 503, *also)}
     return answers(Problem, told, "application/problem+json")
 
 
 def openai_errors() -> dict[int, ResponseSpec]:
-    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in (400, 404, 413, 429, 500, 503, 504)})
+    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in (400, 401, 403, 404, 413, 429, 500, 503, 504)})
 
 
 _MEANINGS = {
     400: "The request cannot be read, or on OpenAI's routes: is not valid",
     401: "The key is missing or wrong",
-    403: "No such key is configured; the detail says how to",
+    403: "The key, or the page that asks, may not do this; the detail says why",
     404: "What was named does not exist",
     409: "The current state forbids it; the detail says why",
     413: "The body is too large",

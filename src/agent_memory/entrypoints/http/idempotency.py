@@ -1,6 +1,6 @@
 """`Idempotency-Key`: a request that is sent again with the key of the first gets the answer of the first.
 
-A key belongs to its caller: to the API key and the agent that sent it.
+It belongs to its caller: to the tenant, the API key and the agent that sent it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,8 +15,7 @@ from msgspec import Struct, json
 from agent_memory.application.idempotency import FIELD, LONGEST_KEY
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.memory import Scope
-from agent_memory.entrypoints.http.given import AnyRequest
+from agent_memory.entrypoints.http.given import AnyRequest, caller_of
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name=FIELD)]
 
@@ -29,7 +28,8 @@ class _Answered(Struct):
 async def answer_once(
     request: AnyRequest,
     application: Application,
-    scope: Scope,
+    agent_id: str,
+    user_id: str,
     work: Callable[[UUID | None], Awaitable[tuple[int, Struct]]],
 ) -> Response[bytes]:
     """The work's status and body as an answer. With a key, the work hears a UUID that is the same for every attempt."""
@@ -39,8 +39,8 @@ async def answer_once(
         return _response(_Answered(status, json.encode(body).decode()))
     if not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise InvalidInput(FIELD, f"must be 1 to {LONGEST_KEY} printable ASCII characters")
-    caller = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
-    name = sha256(json.encode([caller, scope.agent_id, key])).hexdigest()
+    scope = application.memory.scope(agent_id, user_id)
+    name = sha256(json.encode([caller_of(request.scope).id, scope.tenant, agent_id, key])).hexdigest()
 
     async def written() -> str:
         status, body = await work(uuid5(NAMESPACE_URL, name))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
+from urllib.parse import quote
 
 from litestar.exceptions import HTTPException, ValidationException
 
@@ -37,6 +38,7 @@ KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
     errors.InvalidInput: Kind(422, "invalid-input", "The request is not valid", openai_status=400),
     errors.NotFound: Kind(404, "not-found", "What was named does not exist", openai_code="not_found"),
     errors.Conflict: Kind(409, "conflict", "The current state forbids the request", openai_code="conflict"),
+    errors.Forbidden: Kind(403, "forbidden", "This is not allowed", "permission_error", "forbidden"),
     errors.RateLimited: Kind(429, "rate-limited", "You asked too often", "rate_limit_error", "rate_limited"),
     errors.Overloaded: Kind(429, "overloaded", "The server is busy", "rate_limit_error", "overloaded"),
     errors.Unavailable: Kind(503, "unavailable", "A part cannot be reached", "server_error", "unavailable"),
@@ -55,18 +57,20 @@ HTTP_KINDS: Mapping[int, Kind] = {
     404: Kind(404, "no-such-route", "There is nothing at this path", openai_code="unknown_url"),
     405: Kind(405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"),
     413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
+    421: Kind(421, "wrong-host", "This server has another name"),
     499: Kind(499, "client-gone", "The client left before the answer"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failed request, before it is written in anyone's shape."""
+    """One failed request, before it is written in anyone's shape. A field `in_address` is no part of the body."""
 
     kind: Kind
     detail: str
     field: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    in_address: bool = False
 
 
 def fault_of(error: Exception) -> Fault:
@@ -129,7 +133,7 @@ def _invalid_parameter(error: ValidationException) -> Fault:
     missing = re.match(r"Missing required (?:query )?parameter '(\w+)'", error.detail)
     field = missing[1] if missing else str(complaint.get("key", "request"))
     reason = "is required" if missing else str(complaint.get("message", error.detail)).replace("`", "")
-    return Fault(KINDS[errors.InvalidInput], f"{field}: {reason}", field)
+    return Fault(KINDS[errors.InvalidInput], f"{field}: {reason}", field, in_address=True)
 
 
 def _field_problem(detail: str, field: str, *, in_body: bool) -> FieldProblem:
@@ -139,5 +143,6 @@ def _field_problem(detail: str, field: str, *, in_body: bool) -> FieldProblem:
 
 
 def _pointer(field: str) -> str:
-    """messages[0].role -> #/messages/0/role"""
-    return "#/" + re.sub(r"\[(\d+)\]", r"/\1", field).replace(".", "/").lstrip("/")
+    """messages[0].role -> #/messages/0/role, as RFC 6901 has it in a fragment."""
+    steps = re.sub(r"\[(\d+)\]", r".\1", field).strip(".").split(".")
+    return "#/" + "/".join(quote(step.replace("~", "~0").replace("/", "~1"), safe="~") for step in steps)

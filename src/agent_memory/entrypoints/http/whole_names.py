@@ -10,7 +10,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.domain.kv.agents import AgentName
+from agent_memory.domain.tenants import Reach
 
 AGENT_HEADER = "X-Agent-ID"
 AGENTS = "/v1/agents/"
@@ -31,24 +32,32 @@ class WholeNames:
         await self._app(scope, receive, send)
 
 
-def agent_in_header(given: str | None) -> AgentName | None:
-    """Whom X-Agent-ID names; it may be UTF-8, or Latin-1 as HTTP once had it. An empty one names nobody."""
+def agent_in_header(given: str | None, reach: Reach) -> AgentName | None:
+    """Whom X-Agent-ID names; it may be UTF-8, or Latin-1 as HTTP once had it. An empty one names nobody. Raises
+    Forbidden for whom the caller does not reach.
+    """
     if not given:
         return None
     sent = given.encode("latin-1")
     try:
-        return AgentName.of(DEFAULT_TENANT, sent.decode(), AGENT_HEADER)
+        name = sent.decode()
     except UnicodeDecodeError:
-        return AgentName.of(DEFAULT_TENANT, given, AGENT_HEADER)
+        name = given
+    return _reached(AgentName.of(reach.tenant, name, AGENT_HEADER), reach)
 
 
-def agent_in_path(segment: str) -> AgentName:
+def agent_in_path(segment: str, reach: Reach) -> AgentName:
     """Percent-encoded; or `~` and the id in base64url, for what no path can hold: clients take `.` and `..` out."""
     try:
         name = _decoded(segment[1:]) if segment.startswith("~") else unquote(segment, errors="strict")
     except ValueError:
         raise InvalidInput("agent_id", "is neither percent-encoded UTF-8 nor ~ and base64url") from None
-    return AgentName.of(DEFAULT_TENANT, name)
+    return _reached(AgentName.of(reach.tenant, name), reach)
+
+
+def _reached(name: AgentName, reach: Reach) -> AgentName:
+    reach.agent(name.id)
+    return name
 
 
 def segment_of(agent_id: str) -> str:

@@ -26,7 +26,7 @@ MCP = """
 
 
 def memories(lines):
-    return [entry_of(line)[0] for line in lines]
+    return [entry_of(line, "default")[0] for line in lines]
 
 
 def test_mem0_keeps_ids_times_and_scopes():

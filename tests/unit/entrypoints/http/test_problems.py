@@ -1,10 +1,22 @@
 """Every error has its row, and both shapes say the same thing."""
 
+import re
+from pathlib import Path
+
 import pytest
 from litestar.exceptions import HTTPException, ValidationException
 
 from agent_memory.domain import errors
-from agent_memory.entrypoints.http.problems import KINDS, fault_of, openai_error, openai_status, problem
+from agent_memory.entrypoints.http.problems import (
+    HTTP_KINDS,
+    INTERNAL,
+    KINDS,
+    MODEL_NOT_FOUND,
+    fault_of,
+    openai_error,
+    openai_status,
+    problem,
+)
 from agent_memory.entrypoints.http.wire.openai import ErrorBody
 from agent_memory.entrypoints.http.wire.problems import FieldProblem
 
@@ -34,6 +46,29 @@ def test_a_parameter_is_told_by_name():
     fault = fault_of(errors.InvalidInput("agent_id", "too long"))
     told = problem(fault, path="/v1/memories/count", request_id="r1", in_body=False)
     assert told.errors == [FieldProblem(detail="agent_id: too long", parameter="agent_id")]
+
+
+@pytest.mark.parametrize(
+    ("field", "pointer"),
+    [
+        ("a/b", "#/a~1b"),
+        ("~", "#/~0"),
+        ("tags[12]", "#/tags/12"),
+        ("x y", "#/x%20y"),
+        ("é", "#/%C3%A9"),
+        ("a[0][1].b", "#/a/0/1/b"),
+    ],
+)
+def test_a_pointer_keeps_to_its_rfc(field, pointer):
+    told = problem(fault_of(errors.InvalidInput(field, "wrong")), path="/", request_id="r1", in_body=True)
+    assert told.errors[0].pointer == pointer
+
+
+def test_the_page_of_errors_has_every_row_and_no_other():
+    page = (Path(__file__).parents[4] / "docs" / "errors.md").read_text()
+    told = re.findall(r"^\| `urn:agent-memory:problem:([a-z-]+)` \| (\d+) \| ([^|]+) \|", page, re.MULTILINE)
+    kinds = {*KINDS.values(), *HTTP_KINDS.values(), INTERNAL, MODEL_NOT_FOUND}
+    assert sorted(told) == sorted({(kind.slug, str(kind.status), kind.title) for kind in kinds})
 
 
 def test_openai_hears_of_invalid_input_as_400():

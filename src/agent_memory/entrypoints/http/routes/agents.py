@@ -14,8 +14,9 @@ from litestar.response import Stream
 from agent_memory.application.conversation import Message, Prompt, Sampling
 from agent_memory.application.replies import whole
 from agent_memory.bootstrap import Application
-from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, problems, seconds_allowed
+from agent_memory.domain.kv.agents import AgentName
+from agent_memory.domain.tenants import Reach
+from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, GivenReach, problems, seconds_allowed
 from agent_memory.entrypoints.http.limits import BodyTooLarge
 from agent_memory.entrypoints.http.streaming import while_connected
 from agent_memory.entrypoints.http.whole_names import IMPORT, agent_in_path
@@ -32,30 +33,36 @@ _TAGS = ["agents"]
 
 
 @post("/v1/agents", dto=StrictJSON[wire.NewAgent], return_dto=None, responses=problems(409, 413), tags=_TAGS)
-async def create_agent(data: JSONBody[wire.NewAgent], application: GivenApplication) -> wire.AgentAnswer:
+async def create_agent(
+    data: JSONBody[wire.NewAgent], application: GivenApplication, reach: GivenReach
+) -> wire.AgentAnswer:
     """Make an agent before its first turn; a turn that names one makes it as well."""
-    name = AgentName.of(DEFAULT_TENANT, data.agent_id or uuid4().hex)
+    name = _new(data.agent_id, reach)
     return wire.from_held(await application.agents.create(name, data.ttl_seconds, pinned=data.pinned))
 
 
 @get("/v1/agents", responses=problems(), tags=_TAGS)
-async def list_agents(application: GivenApplication, cursor: Cursor = None, limit: Limit = 50) -> wire.AgentsAnswer:
+async def list_agents(
+    application: GivenApplication, reach: GivenReach, cursor: Cursor = None, limit: Limit = 50
+) -> wire.AgentsAnswer:
     """The agents in the order of their ids, page by page."""
-    return wire.from_page(await application.agents.list(DEFAULT_TENANT, cursor, limit))
+    if reach.agent_id is None:
+        return wire.from_page(await application.agents.list(reach.tenant, cursor, limit))
+    return wire.from_page(await application.agents.only(AgentName(reach.tenant, reach.agent_id)))
 
 
 @get("/v1/agents/{agent_id:str}", responses=problems(404), tags=_TAGS)
-async def get_agent(agent_id: AgentPath, application: GivenApplication) -> wire.AgentAnswer:
+async def get_agent(agent_id: AgentPath, application: GivenApplication, reach: GivenReach) -> wire.AgentAnswer:
     """What it did, and where its blocks are."""
-    return wire.from_held(await application.agents.get(agent_in_path(agent_id)))
+    return wire.from_held(await application.agents.get(agent_in_path(agent_id, reach)))
 
 
 @delete("/v1/agents/{agent_id:str}", responses=problems(404, 409), tags=_TAGS)
 async def remove_agent(
-    agent_id: AgentPath, application: GivenApplication, *, evict_only: FromQuery[bool] = False
+    agent_id: AgentPath, application: GivenApplication, reach: GivenReach, *, evict_only: FromQuery[bool] = False
 ) -> None:
     """Remove the agent, and the blocks that nobody else needs; with `evict_only`, only let them out of memory."""
-    name = agent_in_path(agent_id)
+    name = agent_in_path(agent_id, reach)
     if evict_only:
         await application.agents.cool(name)
     else:
@@ -63,15 +70,15 @@ async def remove_agent(
 
 
 @post("/v1/agents/{agent_id:str}/pin", status_code=200, responses=problems(404, 409), tags=_TAGS)
-async def pin_agent(agent_id: AgentPath, application: GivenApplication) -> wire.AgentAnswer:
+async def pin_agent(agent_id: AgentPath, application: GivenApplication, reach: GivenReach) -> wire.AgentAnswer:
     """Its blocks stay in every tier they are in, those of later turns too. At most half of a budget may be pinned."""
-    return wire.from_held(await application.agents.pin(agent_in_path(agent_id)))
+    return wire.from_held(await application.agents.pin(agent_in_path(agent_id, reach)))
 
 
 @post("/v1/agents/{agent_id:str}/unpin", status_code=200, responses=problems(404), tags=_TAGS)
-async def unpin_agent(agent_id: AgentPath, application: GivenApplication) -> wire.AgentAnswer:
+async def unpin_agent(agent_id: AgentPath, application: GivenApplication, reach: GivenReach) -> wire.AgentAnswer:
     """Its blocks go in their turn again."""
-    return wire.from_held(await application.agents.unpin(agent_in_path(agent_id)))
+    return wire.from_held(await application.agents.unpin(agent_in_path(agent_id, reach)))
 
 
 @put(
@@ -82,16 +89,16 @@ async def unpin_agent(agent_id: AgentPath, application: GivenApplication) -> wir
     tags=_TAGS,
 )
 async def limit_agent(
-    agent_id: AgentPath, data: JSONBody[wire.TimeToLive], application: GivenApplication
+    agent_id: AgentPath, data: JSONBody[wire.TimeToLive], application: GivenApplication, reach: GivenReach
 ) -> wire.AgentAnswer:
     """So long after its last use it goes, pinned or not, and its own blocks with it; null: it stays."""
-    return wire.from_held(await application.agents.limit(agent_in_path(agent_id), data.ttl_seconds))
+    return wire.from_held(await application.agents.limit(agent_in_path(agent_id, reach), data.ttl_seconds))
 
 
 @post("/v1/agents/{agent_id:str}/warm", status_code=200, responses=problems(404, 409), tags=_TAGS)
-async def warm_agent(agent_id: AgentPath, application: GivenApplication) -> wire.WarmAnswer:
+async def warm_agent(agent_id: AgentPath, application: GivenApplication, reach: GivenReach) -> wire.WarmAnswer:
     """Bring its blocks from disk into memory, so that its next turn begins at once."""
-    return wire.from_warmth(await application.agents.warm(agent_in_path(agent_id)))
+    return wire.from_warmth(await application.agents.warm(agent_in_path(agent_id, reach)))
 
 
 @post(
@@ -101,10 +108,12 @@ async def warm_agent(agent_id: AgentPath, application: GivenApplication) -> wire
     responses=problems(404, 409, 413),
     tags=_TAGS,
 )
-async def fork_agent(agent_id: AgentPath, data: JSONBody[wire.Fork], application: GivenApplication) -> wire.AgentAnswer:
+async def fork_agent(
+    agent_id: AgentPath, data: JSONBody[wire.Fork], application: GivenApplication, reach: GivenReach
+) -> wire.AgentAnswer:
     """Another agent that goes on from the same blocks. Nothing is copied."""
-    into = AgentName.of(DEFAULT_TENANT, data.agent_id or uuid4().hex)
-    return wire.from_held(await application.agents.fork(agent_in_path(agent_id), into))
+    into = _new(data.agent_id, reach)
+    return wire.from_held(await application.agents.fork(agent_in_path(agent_id, reach), into))
 
 
 @get(
@@ -115,9 +124,9 @@ async def fork_agent(agent_id: AgentPath, data: JSONBody[wire.Fork], application
     },
     tags=_TAGS,
 )
-async def export_agent(agent_id: AgentPath, application: GivenApplication) -> Stream:
+async def export_agent(agent_id: AgentPath, application: GivenApplication, reach: GivenReach) -> Stream:
     """The agent as one file, which another machine with the same model can take in. Its end proves it whole."""
-    pieces = application.agents.export(agent_in_path(agent_id))
+    pieces = application.agents.export(agent_in_path(agent_id, reach))
     first = await anext(pieces)
     headers = {"Content-Disposition": 'attachment; filename="agent.tar"'}
     return Stream(_rest(first, pieces), media_type=BUNDLE, headers=headers)
@@ -125,7 +134,7 @@ async def export_agent(agent_id: AgentPath, application: GivenApplication) -> St
 
 @post(IMPORT, responses=problems(409, 413), tags=_TAGS)
 async def import_agent(
-    request: AnyRequest, application: GivenApplication, agent_id: NewId = None
+    request: AnyRequest, application: GivenApplication, reach: GivenReach, agent_id: NewId = None
 ) -> wire.ArrivalAnswer:
     """Take in what `export` made, under its own id or another. A file that is damaged in any way is refused whole, and
     so is that of another model.
@@ -133,7 +142,7 @@ async def import_agent(
     limit = application.settings.cache.disk_budget_mb << 20
     with tempfile.TemporaryFile(dir=application.settings.data_folder) as file:
         await _receive(request, file, limit)
-        return wire.from_arrival(await application.agents.load(file, DEFAULT_TENANT, agent_id))
+        return wire.from_arrival(await application.agents.load(file, reach.tenant, reach.agent(agent_id)))
 
 
 @post(
@@ -145,10 +154,14 @@ async def import_agent(
     tags=_TAGS,
 )
 async def generate(
-    agent_id: AgentPath, data: JSONBody[wire.GenerateRequest], request: AnyRequest, application: GivenApplication
+    agent_id: AgentPath,
+    data: JSONBody[wire.GenerateRequest],
+    request: AnyRequest,
+    application: GivenApplication,
+    reach: GivenReach,
 ) -> wire.GenerateAnswer:
     """One question and its answer, as a turn of this agent: what chat does with one message and its id."""
-    plan, name = application.plan, agent_in_path(agent_id)
+    plan, name = application.plan, agent_in_path(agent_id, reach)
     temperature = plan.temperature if data.temperature is None else data.temperature
     prompt = Prompt(
         (Message("user", data.prompt),),
@@ -157,8 +170,12 @@ async def generate(
         seconds=seconds_allowed(request),
         agent=name,
         stored=not data.no_store,
-    )
+    ).within(reach)
     return await while_connected(request.receive, _generate(application, prompt, name))
+
+
+def _new(agent_id: str | None, reach: Reach) -> AgentName:
+    return AgentName.of(reach.tenant, reach.agent(agent_id) or uuid4().hex)
 
 
 async def _generate(application: Application, prompt: Prompt, name: AgentName) -> wire.GenerateAnswer:

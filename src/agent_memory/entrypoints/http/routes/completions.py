@@ -22,8 +22,8 @@ from agent_memory.entrypoints.http.given import (
     GivenApplication,
     answers,
     openai_errors,
+    reach_of,
     seconds_allowed,
-    tenant_of,
 )
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
 from agent_memory.entrypoints.http.whole_names import AGENT_HEADER, agent_in_header
@@ -52,8 +52,9 @@ async def create_chat_completion(
     """
     conversation = _model_called(data.model, application)
     wire.refuse_effort(data, thinks=conversation.thinks)
-    agent = agent_in_header(request.headers.get(AGENT_HEADER))
-    prompt = wire.to_prompt(data, application.plan, seconds_allowed(request), agent, tenant_of(request))
+    reach = reach_of(request)
+    agent = agent_in_header(request.headers.get(AGENT_HEADER), reach)
+    prompt = wire.to_prompt(data, application.plan, seconds_allowed(request), agent).within(reach)
     prompts = wire.choices_of(prompt, data.n or 1)
     if not data.stream:
         answer = await while_connected(request.receive, _complete(conversation, prompts))

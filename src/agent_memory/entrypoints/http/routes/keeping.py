@@ -16,7 +16,7 @@ from agent_memory.application.transfer import Transfer
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.foreign import lines_of_mcp, lines_of_mem0
-from agent_memory.domain.semantic.memory import Memory, Scope
+from agent_memory.domain.semantic.memory import Memory
 from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
@@ -30,7 +30,7 @@ Source = FromQuery[Literal["lines", "mem0", "mcp"]]
 _TAGS = ["memories"]
 
 
-@get("/v1/memories/{memory_id:str}", tags=_TAGS)
+@get("/v1/memories/{memory_id:str}", responses=problems(404), tags=_TAGS)
 async def get_memory(
     memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName, user_id: AnyUserName = None
 ) -> Response[wire.WholeMemory]:
@@ -38,7 +38,14 @@ async def get_memory(
     return _tagged(await _keeping(application).get(memory_id, agent_id=agent_id, user_id=user_id))
 
 
-@post("/v1/memories/list", dto=StrictJSON[wire.ListRequest], return_dto=None, status_code=200, tags=_TAGS)
+@post(
+    "/v1/memories/list",
+    dto=StrictJSON[wire.ListRequest],
+    return_dto=None,
+    status_code=200,
+    responses=problems(413),
+    tags=_TAGS,
+)
 async def list_memories(data: JSONBody[wire.ListRequest], application: GivenApplication) -> wire.PageAnswer:
     """The memories that hold now and are selected, newest first, page by page."""
     page = await _keeping(application).list(
@@ -51,7 +58,13 @@ async def list_memories(data: JSONBody[wire.ListRequest], application: GivenAppl
     return wire.from_page(page)
 
 
-@patch("/v1/memories/{memory_id:str}", dto=StrictJSON[wire.Change], return_dto=None, tags=_TAGS)
+@patch(
+    "/v1/memories/{memory_id:str}",
+    dto=StrictJSON[wire.Change],
+    return_dto=None,
+    responses=problems(404, 409, 413, 429),
+    tags=_TAGS,
+)
 async def revise_memory(
     memory_id: FromPath[str],
     data: JSONBody[wire.Change],
@@ -68,7 +81,7 @@ async def revise_memory(
     return _tagged(revised)
 
 
-@get("/v1/memories/{memory_id:str}/history", tags=_TAGS)
+@get("/v1/memories/{memory_id:str}/history", responses=problems(404), tags=_TAGS)
 async def memory_history(
     memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName
 ) -> wire.VersionsAnswer:
@@ -77,7 +90,13 @@ async def memory_history(
     return wire.VersionsAnswer(versions=[wire.from_memory(version) for version in versions])
 
 
-@post("/v1/memories/{memory_id:str}/supersede", dto=StrictJSON[wire.Change], return_dto=None, tags=_TAGS)
+@post(
+    "/v1/memories/{memory_id:str}/supersede",
+    dto=StrictJSON[wire.Change],
+    return_dto=None,
+    responses=problems(404, 409, 413, 429),
+    tags=_TAGS,
+)
 async def supersede_memory(
     memory_id: FromPath[str],
     data: JSONBody[wire.Change],
@@ -120,20 +139,27 @@ async def remember_batch(
         )
         return 200, wire.BatchAnswer(results=[wire.from_outcome(outcome) for outcome in outcomes])
 
-    return await answer_once(request, application, Scope(data.agent_id, data.user_id), work)
+    return await answer_once(request, application, data.agent_id, data.user_id, work)
 
 
-@post("/v1/memories/condense", dto=StrictJSON[wire.CondenseRequest], return_dto=None, status_code=200, tags=_TAGS)
+@post(
+    "/v1/memories/condense",
+    dto=StrictJSON[wire.CondenseRequest],
+    return_dto=None,
+    status_code=200,
+    responses=problems(413, 429),
+    tags=_TAGS,
+)
 async def condense_memories(
     data: JSONBody[wire.CondenseRequest], application: GivenApplication, request: AnyRequest
 ) -> wire.CondenseAnswer:
     """Let one memory stand for the oldest episodic ones of this scope, now. They stay, and can be restored."""
     await admit_write(request, application, data.agent_id)
-    made = await _consolidation(application).condense(Scope(data.agent_id, data.user_id))
+    made = await _consolidation(application).condense(agent_id=data.agent_id, user_id=data.user_id)
     return wire.CondenseAnswer(memory=None if made is None else wire.from_memory(made))
 
 
-@post("/v1/memories/{memory_id:str}/restore", status_code=200, tags=_TAGS)
+@post("/v1/memories/{memory_id:str}/restore", status_code=200, responses=problems(404, 429), tags=_TAGS)
 async def restore_memories(
     memory_id: FromPath[str], application: GivenApplication, request: AnyRequest, agent_id: AgentName
 ) -> wire.RestoreAnswer:
@@ -142,7 +168,14 @@ async def restore_memories(
     return wire.RestoreAnswer(restored=await _consolidation(application).restore(memory_id, agent_id=agent_id))
 
 
-@post("/v1/memories/forget", dto=StrictJSON[wire.ForgetRequest], return_dto=None, status_code=200, tags=_TAGS)
+@post(
+    "/v1/memories/forget",
+    dto=StrictJSON[wire.ForgetRequest],
+    return_dto=None,
+    status_code=200,
+    responses=problems(413, 429),
+    tags=_TAGS,
+)
 async def forget_selected(
     data: JSONBody[wire.ForgetRequest], application: GivenApplication, request: AnyRequest
 ) -> wire.ForgetAnswer:
@@ -154,7 +187,7 @@ async def forget_selected(
     return wire.ForgetAnswer(forgotten=forgotten, dry_run=data.dry_run)
 
 
-@delete("/v1/users/{user_id:str}", status_code=200, tags=_TAGS)
+@delete("/v1/users/{user_id:str}", status_code=200, responses=problems(), tags=_TAGS)
 async def erase_user(
     user_id: FromPath[str], application: GivenApplication, agent_id: AnyAgentName = None
 ) -> wire.ErasureAnswer:
@@ -162,20 +195,20 @@ async def erase_user(
     return wire.from_receipt(await _keeping(application).erase_user(user_id, agent_id=agent_id))
 
 
-@get("/v1/memories/stats", tags=_TAGS)
+@get("/v1/memories/stats", responses=problems(), tags=_TAGS)
 async def memory_stats(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> wire.StatsAnswer:
     """What one agent holds about one user: how many, of which type and tags, since when."""
     return wire.from_inventory(await _keeping(application).inventory(agent_id=agent_id, user_id=user_id))
 
 
-@get("/v1/memories/export", tags=_TAGS, media_type="application/x-ndjson")
+@get("/v1/memories/export", responses=problems(), tags=_TAGS, media_type="application/x-ndjson")
 async def export_memories(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> Stream:
     """Every memory of the scope as a line of JSON, with ids, times and vectors, as a stream."""
     lines = _transfer(application).export(agent_id=agent_id, user_id=user_id)
     return Stream(_with_ends(lines), media_type="application/x-ndjson")
 
 
-@post("/v1/memories/import", status_code=200, tags=_TAGS)
+@post("/v1/memories/import", status_code=200, responses=problems(413), tags=_TAGS)
 async def import_memories(
     request: AnyRequest,
     application: GivenApplication,
@@ -192,7 +225,7 @@ async def import_memories(
     if source != "lines":
         read = {"mem0": lines_of_mem0, "mcp": lines_of_mcp}[source]
         document = (await request.body()).decode(errors="replace")
-        lines = _each(read(document, Scope(agent_id, user_id), datetime.now(UTC)))
+        lines = _each(read(document, application.memory.scope(agent_id, user_id), datetime.now(UTC)))
     arrival = await _transfer(application).load(lines)
     refused = [f"line {number}: {reason}" for number, reason in arrival.refused]
     return wire.ImportAnswer(kept=arrival.kept, known=arrival.known, refused=refused)

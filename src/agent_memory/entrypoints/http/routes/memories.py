@@ -10,7 +10,6 @@ from agent_memory.application.remembering import NewFields
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.duplicates import Remembered
-from agent_memory.domain.semantic.memory import Scope
 from agent_memory.entrypoints.http.admission import admit_search, admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
@@ -47,7 +46,7 @@ async def remember(
         remembered = await _remembered(application, data, wire.to_new(data, given_id))
         return 201 if remembered.added else 200, wire.from_remembered(remembered)
 
-    return await answer_once(request, application, Scope(data.agent_id, data.user_id), work)
+    return await answer_once(request, application, data.agent_id, data.user_id, work)
 
 
 async def _remembered(application: Application, data: wire.RememberRequest, fields: NewFields) -> Remembered:

@@ -8,13 +8,23 @@ from litestar.response import Redirect
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers
+from agent_memory.entrypoints.http.given import (
+    AnyRequest,
+    GivenApplication,
+    GivenReach,
+    answers,
+    operators_only,
+    problems,
+)
 
+READY = "/health/ready"
 VERSION = version("agent-memory")
 
 
 class Health(Struct, kw_only=True):
-    """`status` is ok when every part is; a part is ok, or what is wrong with it."""
+    """`status` is ok when every part is, or else degraded; draining while no new requests are taken. A part is ok, or
+    what is wrong with it.
+    """
 
     status: str
     version: str
@@ -23,18 +33,21 @@ class Health(Struct, kw_only=True):
 
 
 @get(
-    ["/health", "/health/ready"],
+    ["/health", READY],
     responses=answers(Health, {503: "A part does not answer"}),
     tags=["system"],
     summary="Health",
 )
-async def health(application: GivenApplication) -> Response[Health]:
-    """Whether every part answers: 200, or 503 and which does not."""
+async def health(application: GivenApplication, request: AnyRequest) -> Response[Health]:
+    """Whether every part answers: 200, or 503 and which does not. While it is drained, `/health/ready` is 503."""
     parts = await application.check()
     well = all(state == "ok" for state in parts.values())
+    draining = application.draining.asked
     model = application.conversation.model_id if application.conversation else None
-    told = Health(status="ok" if well else "degraded", version=VERSION, model=model, parts=parts)
-    return Response(told, status_code=200 if well else 503)
+    status = "degraded" if not well else "draining" if draining else "ok"
+    told = Health(status=status, version=VERSION, model=model, parts=parts)
+    ready = well and not (draining and request.scope["path"] == READY)
+    return Response(told, status_code=200 if ready else 503)
 
 
 @get("/health/live", tags=["system"], summary="Alive")
@@ -43,9 +56,10 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/metrics", tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
-async def metrics(application: GivenApplication) -> bytes:
-    """Everything counted, for Prometheus."""
+@get("/metrics", responses=problems(), tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
+async def metrics(application: GivenApplication, reach: GivenReach) -> bytes:
+    """Everything counted, for Prometheus. Once there are keys it needs one of the default tenant, or the admin key."""
+    operators_only(reach)
     return application.scrape()
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, UnsetType
 from agent_memory.application.agents import AgentPage, Arrival, Warmth
 from agent_memory.application.holdings import Held, Overview
 from agent_memory.application.upkeep import Collection, Verdict
+from agent_memory.application.whereabouts import Tier
 from agent_memory.entrypoints.http.whole_names import segment_of
 from agent_memory.entrypoints.http.wire.openai import CacheReport, ChatMessage, FunctionTool
 
@@ -122,16 +123,16 @@ class BudgetAnswer(Struct, kw_only=True):
 
 class CachesAnswer(Struct, kw_only=True):
     """`fingerprint` and `spec` are what a bundle must be of to be taken in. In memory, running turns count too; on
-    disk, the bytes are those of every model.
+    disk, the bytes are those of every model. What is of all tenants together is null for all but the default one.
     """
 
     model: str
     fingerprint: str
     spec: str
     agents: int
-    pinned_bytes: int
-    memory: BudgetAnswer
-    disk: BudgetAnswer
+    pinned_bytes: int | None
+    memory: BudgetAnswer | None
+    disk: BudgetAnswer | None
 
 
 class DamagedFile(Struct, kw_only=True):
@@ -198,16 +199,21 @@ def from_held(held: Held) -> AgentAnswer:
     )
 
 
-def from_overview(model: str, told: Overview) -> CachesAnswer:
+def from_overview(model: str, told: Overview, *, whole: bool) -> CachesAnswer:
+    memory, disk = told.memory, told.disk
     return CachesAnswer(
         model=model,
         fingerprint=told.origin.model,
         spec=told.origin.spec,
         agents=told.agents,
-        pinned_bytes=told.pinned_bytes,
-        memory=BudgetAnswer(parts=told.memory.parts, bytes=told.memory.used, budget_bytes=told.memory.budget),
-        disk=BudgetAnswer(parts=told.disk.parts, bytes=told.disk.used, budget_bytes=told.disk.budget),
+        pinned_bytes=told.pinned_bytes if whole else None,
+        memory=_budget(memory) if whole else None,
+        disk=_budget(disk) if whole else None,
     )
+
+
+def _budget(tier: Tier) -> BudgetAnswer:
+    return BudgetAnswer(parts=tier.parts, bytes=tier.used, budget_bytes=tier.budget)
 
 
 def from_page(page: AgentPage) -> AgentsAnswer:

@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 
 from agent_memory.application.conversation import Prompt
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.agents import DEFAULT_TENANT, AgentName
+from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.turn import Sampling
+from agent_memory.domain.tenants import DEFAULT_TENANT
 from agent_memory.entrypoints.http.wire.openai.formats import ResponseFormat, to_grammar
 from agent_memory.entrypoints.http.wire.openai.messages import ChatMessage, to_message
 from agent_memory.entrypoints.http.wire.openai.tools import FunctionTool, ToolChoice, to_use
@@ -98,7 +99,6 @@ def to_prompt(
     plan: ModelPlan,
     seconds: float | None = None,
     agent: AgentName | None = None,
-    tenant: str = DEFAULT_TENANT,
 ) -> Prompt:
     """What the request leaves open, the model's plan decides; how long the answer may be, the conversation."""
     _refuse_what_we_cannot(request)
@@ -119,10 +119,9 @@ def to_prompt(
         sampling=sampling,
         max_tokens=request.max_completion_tokens or request.max_tokens,
         stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
-        tenant=tenant,
         seconds=seconds,
         explain=request.x_cache is True,
-        agent=agent or _agent_of(request, tenant),
+        agent=agent or _agent_of(request),
         stored=request.no_store is not True,
         grammar=to_grammar(request.response_format),
         use=to_use(request.tools, request.tool_choice, parallel=request.parallel_tool_calls is not False),
@@ -144,10 +143,10 @@ def _thinking(request: ChatRequest) -> bool:
     return request.reasoning_effort != "none" and wanted.get("enable_thinking") is not False
 
 
-def _agent_of(request: ChatRequest, tenant: str) -> AgentName | None:
+def _agent_of(request: ChatRequest) -> AgentName | None:
     named = ((field, getattr(request, field)) for field in _AGENT_FIELDS)
     field, name = next(((field, name) for field, name in named if name), ("", ""))
-    return AgentName.of(tenant, name, field) if name else None
+    return AgentName.of(DEFAULT_TENANT, name, field) if name else None
 
 
 def choices_of(prompt: Prompt, count: int) -> list[Prompt]:
