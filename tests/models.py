@@ -4,12 +4,45 @@ import json
 from importlib import import_module
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+# As Qwen3's: tools in the system prompt, calls and their answers between marks, thoughts of earlier turns left out.
+THINKING = """\
+{%- if tools %}<|im_start|>system
+{% for tool in tools %}{{ tool | tojson }}
+{% endfor %}<tool_call> </tool_call><|im_end|>
+{% endif %}
+{%- set last = namespace(user=0) %}
+{%- for m in messages %}{% if m.role == 'user' %}{% set last.user = loop.index0 %}{% endif %}{% endfor %}
+{%- for m in messages %}
+{%- if m.role == 'tool' %}<|im_start|>user
+<tool_response>
+{{ m.content }}
+</tool_response><|im_end|>
+{% else %}<|im_start|>{{ m.role }}
+{% if m.reasoning_content and loop.index0 > last.user %}<think>
+{{ m.reasoning_content.strip('\\n') }}
+</think>
+
+{% endif %}{{ m.content }}
+{%- for tool_call in m.tool_calls %}
+{%- if (loop.first and m.content) or not loop.first %}{{ '\\n' }}{% endif %}
+{%- set tool_call = tool_call.function %}<tool_call>
+{"name": "{{ tool_call.name }}", "arguments": {{ tool_call.arguments | tojson }}}
+</tool_call>{% endfor %}<|im_end|>
+{% endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}<|im_start|>assistant
+{% if enable_thinking is defined and enable_thinking is false %}<think>
+
+</think>
+
+{% endif %}{% endif %}"""
+MARKERS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 _SMALL = {
     "hidden_size": 128,
     "num_hidden_layers": 4,
@@ -155,6 +188,17 @@ def make_model(folder: Path, kind: str, *, seed: int = 0, dtype: str = "float32"
     }
     mx.save_safetensors(str(folder / "model.safetensors"), weights)
     _write_tokenizer(folder)
+    return folder
+
+
+def make_thinking_model(folder: Path) -> Path:
+    """A llama that thinks, with a template that knows tools."""
+    make_model(folder, "llama", vocab_size=272)
+    tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokens.add_tokens([AddedToken(marker, special=False) for marker in MARKERS])
+    tokens.save(str(folder / "tokenizer.json"))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": THINKING}))
     return folder
 
 

@@ -100,6 +100,7 @@ class World:
 
     def run(self, steps: int) -> None:
         acts = [self.ask, self.ask, self.beat, self.beat, self.beat, self.write, self.preempt, self.cancel, self.harm]
+        acts.append(self.rehearse)
         for _ in range(steps):
             self.dice.choice(acts)()
         self.settle()
@@ -129,6 +130,20 @@ class World:
             turn_id, root, list(prompt), self.dice.randint(1, MAX_TOKENS), sampling, marks=marks, answers=answers
         )
         self.engine.submit(turn)
+
+    def rehearse(self) -> None:
+        """Something that may come is read for nobody yet."""
+        tenant = self.dice.choice(list(self.histories))
+        tokens = self.prompt(tenant)
+        self.count += 1
+        marks = tuple(self.places(tokens, self.dice.choice([0, 1])))
+        ends = self.places(tokens, self.dice.choice([0, 2]))
+        answers = tuple(zip(ends[::2], ends[1::2], strict=True))
+        root = self.engine.namespace(tenant).root
+        turn = Turn(TurnId(f"r{self.count}"), root, list(tokens), 0, marks=marks, answers=answers, only_read=True)
+        self.engine.rehearse(turn)
+        self.computed.setdefault((tenant, self.weights), []).append(tokens)
+        self.histories[tenant] = [*self.histories[tenant], tokens][-6:]
 
     def places(self, prompt: tuple[int, ...], count: int) -> list[int]:
         return sorted(self.dice.sample(range(1, len(prompt) + 1), count)) if count <= len(prompt) else []

@@ -8,22 +8,24 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 from agent_memory.application.engine import EngineStats
 from agent_memory.application.engine_thread import EngineThread
-from agent_memory.application.replies import Delta, Finish, Likelihood, Reply, Reuse, Token
-from agent_memory.application.stop_text import StopText
-from agent_memory.domain.chat import NO_TOOLS, Message, ToolUse
+from agent_memory.application.manner import Manner
+from agent_memory.application.next_turn import beginnings
+from agent_memory.application.prompt import Prompt
+from agent_memory.application.replies import Answer, Finish, Likelihood, Reply, Reuse, Token
+from agent_memory.application.spoken import Spoken
+from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.steps import Finished, Logprobs, Said, Started
-from agent_memory.domain.kv.turn import FinishReason, Sampling, Turn, TurnId
-from agent_memory.domain.tenants import DEFAULT_TENANT, Reach
-from agent_memory.ports.kv import ChatTokenizer, Grammar, GrammarCompiler, Rendered, TextStream
+from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
+from agent_memory.ports.kv import ChatTokenizer, Form, Grammar, GrammarCompiler, Rendered
 
 __all__ = [
     "Conversation",
@@ -33,78 +35,6 @@ __all__ = [
     "Prompt",
     "Sampling",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """`max_tokens` None is the model's default, `seconds` None as long as the server allows. With `explain`, the end of
-    the reply tells where its cached tokens came from. What is not `stored` leaves nothing behind, in no tier and not
-    in the book of its `agent`, who is of the same tenant. The answer keeps to the `grammar`.
-    """
-
-    messages: tuple[Message, ...]
-    sampling: Sampling
-    max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
-    tenant: str = DEFAULT_TENANT
-    seconds: float | None = None
-    explain: bool = False
-    agent: AgentName | None = None
-    stored: bool = True
-    grammar: Grammar | None = None
-    use: ToolUse = NO_TOOLS
-    thinking: bool = True
-
-    def within(self, reach: Reach) -> "Prompt":
-        """The same of another caller, whose tenant's blocks alone it finds. Raises Forbidden for an agent beyond."""
-        agent_id = reach.agent(None if self.agent is None else self.agent.id)
-        agent = None if agent_id is None else AgentName(reach.tenant, agent_id)
-        return replace(self, tenant=reach.tenant, agent=agent)
-
-
-@dataclass(slots=True)
-class _Answer:
-    """One answer on its way from tokens to text."""
-
-    text: TextStream
-    stop: StopText
-    stop_tokens: frozenset[int]
-    prompt_tokens: int
-    completion_tokens: int = 0
-    started: Started | None = None
-    reuse: Reuse | None = None
-    tokens: list[Token] = field(default_factory=list)
-    shown: int = 0
-    lengths: list[int] = field(default_factory=list)
-
-    def hear(self, token: int) -> str:
-        """What may be shown now."""
-        self.completion_tokens += 1
-        text = "" if token in self.stop_tokens else self.text.add(token)
-        self.lengths.append((self.lengths[-1] if self.lengths else 0) + len(text))
-        return self._show(self.stop.add(text))
-
-    def rest(self) -> str:
-        shown = self.stop.add(self.text.finish())
-        return self._show(shown if self.stop.stopped else shown + self.stop.finish())
-
-    def _show(self, text: str) -> str:
-        self.shown += len(text)
-        return text
-
-    def delta(self, text: str) -> Delta | None:
-        """What there is to tell, if there is anything."""
-        tokens, self.tokens = tuple(self.tokens), []
-        return Delta(text, tokens) if text or tokens else None
-
-    def whole_tokens(self) -> int | None:
-        """How many tokens make up what was shown; None where it ends inside one."""
-        return self.lengths.index(self.shown) + 1 if self.shown in self.lengths else None
-
-    def end(self, reason: FinishReason) -> Finish:
-        at_length = reason == "length" and not self.stop.stopped
-        cached = self.started.cached_tokens if self.started else 0
-        return Finish("length" if at_length else "stop", self.prompt_tokens, cached, self.completion_tokens, self.reuse)
 
 
 class Conversation:
@@ -133,6 +63,11 @@ class Conversation:
         # Rendering a long prompt takes milliseconds that the event loop has not; a tokenizer serves one at a time.
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
 
+    @property
+    def thinks(self) -> bool:
+        """Whether the model can think before it answers."""
+        return self._tokenizer.speech.thought is not None
+
     def stats(self) -> EngineStats:
         return self._engine.stats()
 
@@ -145,44 +80,66 @@ class Conversation:
         turn.
         """
         loop = asyncio.get_running_loop()
-        rendered = await loop.run_in_executor(self._scribe, self._tokenizer.render, prompt.messages)
-        constraint = await loop.run_in_executor(self._scribe, self._compile, prompt.grammar)
+        rendered = await self._render(prompt)
+        manner = Manner.of(prompt, self._tokenizer.speech, rendered, constrained=self._grammars is not None)
+        constraint = await loop.run_in_executor(self._scribe, self._compile, manner.form)
         turn = self._turn(prompt, rendered, constraint)
-        answer = _Answer(self._tokenizer.stream(), StopText(prompt.stop), turn.stop_tokens, turn.prompt_tokens)
+        answer = Spoken(turn, self._tokenizer.stream(), manner.utterance(), prompt.stop)
+        told = Answer()
         async with aclosing(self._engine.run(turn)) as events:
             async for piece in self._speak(events, answer, prompt):
+                told.hear(piece)
+                if isinstance(piece, Finish):  # before it is told: whoever has heard the end may not listen on
+                    self._keep(prompt, rendered, answer, told, turn)
                 yield piece
-            if answer.stop.stopped and (whole := answer.whole_tokens()) is not None:
-                self._engine.conclude(turn.id, whole)
+
+    def _keep(self, prompt: Prompt, rendered: Rendered, answer: Spoken, told: Answer, turn: Turn) -> None:
+        """Of an answer that has ended: what of it, and in which forms."""
+        if answer.stopped and (whole := answer.whole_tokens()) is not None:
+            self._engine.conclude(turn.id, whole)
+        other_forms = told.calls or self.thinks
+        if prompt.stored and other_forms and told.ended.reason != "length":
+            # Behind each other in one thread: the next prompt is not rendered before this is on its way.
+            with suppress(RuntimeError):  # it is closed
+                self._scribe.submit(self._rehearse, prompt, told, [*rendered.tokens, *answer.tokens])
+
+    def _rehearse(self, prompt: Prompt, told: Answer, spoken: list[int]) -> None:
+        """Have the next prompt's beginning read, where it is not what was spoken."""
+        with suppress(InvalidInput):  # the template refuses such a next prompt
+            for begun in beginnings(prompt, told, spoken, self._tokenizer):
+                turn = self._turn(replace(prompt, max_tokens=1, sampling=Sampling()), begun, None)
+                rehearsal = replace(turn, max_tokens=0, stop_tokens=frozenset(), only_read=True, deadline=None)
+                self._engine.rehearse(rehearsal)
 
     async def foresee(self, prompt: Prompt) -> Finish:
         """How much of the prompt would not be read, and why not more. Nothing is computed, and nothing changes."""
-        loop = asyncio.get_running_loop()
-        rendered = await loop.run_in_executor(self._scribe, self._tokenizer.render, prompt.messages)
+        rendered = await self._render(prompt)
         turn = self._turn(prompt, rendered, None)
         started = await self._engine.ask(lambda engine: engine.scheduler.foresee(turn))
-        reuse = await self._explain(started, turn.prompt_tokens, prompt.messages)
+        reuse = await self._explain(started, turn.prompt_tokens, prompt)
         return Finish("length", turn.prompt_tokens, started.cached_tokens, 0, reuse)
 
-    async def _speak(self, events: AsyncIterator[Started | Said | Finished], answer: _Answer, prompt: Prompt) -> Reply:
+    async def _render(self, prompt: Prompt) -> Rendered:
+        render = partial(self._tokenizer.render, prompt.messages, prompt.use.tools, thinking=prompt.thinking)
+        return await asyncio.get_running_loop().run_in_executor(self._scribe, render)
+
+    async def _speak(self, events: AsyncIterator[Started | Said | Finished], answer: Spoken, prompt: Prompt) -> Reply:
         async for event in events:
             match event:
                 case Started():
                     answer.started = event
                     if prompt.explain:
-                        answer.reuse = await self._explain(event, answer.prompt_tokens, prompt.messages)
+                        answer.reuse = await self._explain(event, answer.prompt_tokens, prompt)
                 case Said(_, token, logprobs):
-                    text = answer.hear(token)
-                    if logprobs is not None and token not in answer.stop_tokens:
-                        answer.tokens.append(self._token(token, logprobs))
-                    if text and (delta := answer.delta(text)):
-                        yield delta
-                    if answer.stop.stopped:
+                    told = None if logprobs is None else self._token(token, logprobs)
+                    for piece in answer.hear(token, told):
+                        yield piece
+                    if answer.stopped:
                         yield answer.end("stop")
                         return
                 case Finished(_, reason):
-                    if delta := answer.delta(answer.rest()):
-                        yield delta
+                    for piece in answer.rest():
+                        yield piece
                     yield answer.end(reason)
 
     def _token(self, token: int, logprobs: Logprobs) -> Token:
@@ -190,21 +147,23 @@ class Conversation:
         likeliest = tuple(Likelihood(spell(other), logprob) for other, logprob in logprobs.likeliest)
         return Token(Likelihood(spell(token), logprobs.said), likeliest)
 
-    async def _explain(self, started: Started, prompt_tokens: int, messages: tuple[Message, ...]) -> Reuse:
+    async def _explain(self, started: Started, prompt_tokens: int, prompt: Prompt) -> Reuse:
         known, message = started.known_tokens, None
         differs = known < prompt_tokens - 1  # the last token is always read, known or not
         if differs:
             loop = asyncio.get_running_loop()
-            message = await loop.run_in_executor(self._scribe, self._tokenizer.message_of, messages, known)
+            where = partial(self._tokenizer.message_of, prompt.messages, known, prompt.use.tools)
+            message = await loop.run_in_executor(self._scribe, partial(where, thinking=prompt.thinking))
         memory = started.cached_tokens - started.disk_tokens
         return Reuse(memory, started.disk_tokens, known, known if differs else None, message)
 
-    def _compile(self, grammar: Grammar | None) -> Constraint | None:
-        if grammar is None:
+    def _compile(self, form: Form | None) -> Constraint | None:
+        if form is None:
             return None
         if self._grammars is None:
-            raise InvalidInput(grammar.field, "the model that is loaded cannot be kept to one")
-        return self._grammars.compile(grammar)
+            field = form.grammar.field if form.grammar else "tool_choice"
+            raise InvalidInput(field, "the model that is loaded cannot be kept to one")
+        return self._grammars.compile(form)
 
     def _turn(self, prompt: Prompt, rendered: Rendered, constraint: Constraint | None) -> Turn:
         if not rendered.tokens:

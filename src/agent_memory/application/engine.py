@@ -105,6 +105,10 @@ class Engine:
         self.scheduler.submit(turn)
         self.idle = False
 
+    def rehearse(self, turn: Turn) -> None:
+        self.scheduler.rehearse(turn)
+        self.idle = False
+
     def cancel(self, turn: TurnId) -> list[Event]:
         self.idle = False
         return self.scheduler.cancel(turn)
@@ -192,7 +196,7 @@ class Engine:
     def _begun(self, step: Restore, started: float, promoted: tuple[tuple[PartKey, int], ...]) -> Restored:
         done = self._advance(step)
         self._count(restore_seconds_total=time.perf_counter() - started)
-        if step.turn.cached_tokens is None:
+        if step.turn.cached_tokens is None and not step.turn.only_read:
             self._count(prompt_tokens_total=step.turn.prompt_tokens, cached_tokens_total=step.length)
         return Restored(promoted, done)
 

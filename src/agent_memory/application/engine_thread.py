@@ -33,6 +33,11 @@ class _Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rehearse:
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
 class _Cancel:
     turn: TurnId
 
@@ -61,7 +66,7 @@ class _Stop:
     grace: float
 
 
-_Letter = _Submit | _Cancel | _Conclude | _Ask | _Wake | _Stop
+_Letter = _Submit | _Rehearse | _Cancel | _Conclude | _Ask | _Wake | _Stop
 
 
 class EngineThread:
@@ -128,6 +133,10 @@ class EngineThread:
         """The turn's answer ended with so many tokens, though the model went on: those are kept."""
         self._mailbox.put(_Conclude(turn, generated))
 
+    def rehearse(self, turn: Turn) -> None:
+        """Read the turn's tokens when there is nothing else to do."""
+        self._mailbox.put(_Rehearse(turn))
+
     async def ask(self, question: Callable[[Engine], Answer]) -> Answer:
         """What the engine answers between two steps; or raises what it raised. Questions are short: turns wait."""
         self.check()
@@ -186,6 +195,9 @@ class EngineThread:
         match letter:
             case _Submit(turn, deliver):
                 self._submit(engine, turn, deliver)
+            case _Rehearse(turn):
+                if self._deadline is None:
+                    engine.rehearse(turn)
             case _Cancel(turn_id):
                 self._listeners.pop(turn_id, None)
                 engine.cancel(turn_id)
@@ -197,6 +209,7 @@ class EngineThread:
             case _Wake():
                 pass
             case _Stop(grace):
+                engine.scheduler.later.clear()
                 self._grace = grace
                 self._deadline = time.monotonic() + grace
 

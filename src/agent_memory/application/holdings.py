@@ -95,6 +95,10 @@ class Holdings:
             return
         now = self._clock()
         agent = self._book.find(turn.agent)
+        if turn.only_read:
+            if agent is not None:
+                self._write(agent.with_blocks(block.hash for block in turn.chain))
+            return
         if agent is not None and agent.expired(now):
             self._remove(agent)
             agent = None
@@ -108,11 +112,13 @@ class Holdings:
             log.warning("an agent is known until the end of this process only: %s", error)
 
     def speaking(self, name: AgentName) -> bool:
-        return any(turn.agent == name and turn.finish is None for turn in self._running.values())
+        running = (turn for turn in self._running.values() if not turn.only_read)
+        return any(turn.agent == name and turn.finish is None for turn in running)
 
     def settling(self, tenant: str, agent_id: str | None = None) -> bool:
         """Whether a turn of this agent, or of any of the tenant's, was answered and is still being put away."""
-        ending = (turn.agent for turn in self._running.values() if turn.finish is not None and turn.agent is not None)
+        spoken = (turn for turn in self._running.values() if not turn.only_read)
+        ending = (turn.agent for turn in spoken if turn.finish is not None and turn.agent is not None)
         return any(name.tenant == tenant and agent_id in {None, name.id} for name in ending)
 
     # --- the book ---

@@ -46,6 +46,7 @@ class ModelCondenser:
             Sampling(temperature=0),
             len(notes) // 3 + 64,
             tenant=f"condensing for {whose}",
+            thinking=False,
         )
         answer = await whole(self._conversation.reply(prompt))
         return "" if answer.ended.reason == "length" else answer.text.strip()

@@ -6,11 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`parameters` is a JSON schema, as text, that a call's arguments keep to."""
+    """`parameters` is a JSON schema, as text, that a call's arguments keep to. What of it cannot be kept to is passed
+    over, or where it is `strict`, an error.
+    """
 
     name: str
     parameters: str = '{"type": "object"}'
     description: str = ""
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from agent_memory.domain.chat import Message
+from agent_memory.domain.chat import Message, Tool
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.steps import Logprobs
 from agent_memory.domain.kv.turn import Sampling, TurnId
+from agent_memory.domain.speech import Markers, Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,14 @@ class Piece:
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """`marks` are positions that other conversations may share, such as the end of the system prompt; `answers` are
-    where the assistant's messages begin and end, as far as that can be told to the token.
+    where the assistant's messages begin and end, as far as that can be told to the token. The template may have begun
+    a thought, so that the model is `thinking` from its first token on.
     """
 
     tokens: list[int]
     marks: tuple[int, ...] = ()
     answers: tuple[tuple[int, int], ...] = ()
+    thinking: bool = False
 
 
 class ModelRuntime(Protocol):
@@ -147,11 +150,40 @@ class Grammar:
     field: str = "grammar"
 
 
-class GrammarCompiler(Protocol):
-    """Spells grammars in the tokens of one tokenizer. May be used from any thread."""
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Of which tools: their names and schemas are kept to. An answer holds one at least where they are `forced`, and
+    one at most unless there may be `many`. Without tools, the marker that begins a call is never said.
+    """
 
-    def compile(self, grammar: Grammar) -> Constraint:
-        """Raises InvalidInput, naming the grammar's field, for one that is wrong or cannot be kept to."""
+    tools: tuple[Tool, ...]
+    markers: Markers
+    forced: bool = False
+    many: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Foreword:
+    """A thought that may come before what is kept to. It has `begun` where the prompt ends inside it."""
+
+    markers: Markers
+    begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an answer may be: text, of a `grammar` if there is one, or calls."""
+
+    grammar: Grammar | None = None
+    calls: Calls | None = None
+    foreword: Foreword | None = None
+
+
+class GrammarCompiler(Protocol):
+    """Spells forms in the tokens of one tokenizer. May be used from any thread."""
+
+    def compile(self, form: Form) -> Constraint:
+        """Raises InvalidInput, naming the grammar's field or the tool, for one that is wrong or cannot be kept to."""
         ...
 
 
@@ -205,13 +237,18 @@ class ChatTokenizer(Protocol):
         """Plain text as tokens, without a template and without special tokens."""
         ...
 
-    def render(self, messages: Sequence[Message]) -> Rendered:
-        """The whole conversation as tokens, up to where the assistant speaks. Raises InvalidInput when the template
-        refuses the messages.
+    @property
+    def speech(self) -> Speech: ...
+
+    def render(self, messages: Sequence[Message], tools: Sequence[Tool] = (), *, thinking: bool = True) -> Rendered:
+        """The whole conversation as tokens, up to where the assistant speaks; a model that can is asked to think first,
+        or not to. Raises InvalidInput when the template refuses the messages.
         """
         ...
 
-    def message_of(self, messages: Sequence[Message], token: int) -> int | None:
+    def message_of(
+        self, messages: Sequence[Message], token: int, tools: Sequence[Tool] = (), *, thinking: bool = True
+    ) -> int | None:
         """Which message this token of their rendering falls in; None behind them all, or where it cannot be told."""
         ...
 

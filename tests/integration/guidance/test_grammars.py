@@ -8,9 +8,11 @@ from models import make_model
 
 from agent_memory.adapters.guidance.grammars import GuidanceCompiler
 from agent_memory.adapters.mlx.loading import load_model
+from agent_memory.domain.chat import Tool
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.precision import Precision
-from agent_memory.ports.kv import Grammar
+from agent_memory.domain.speech import JSON_CALL
+from agent_memory.ports.kv import Calls, Form, Grammar
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +54,7 @@ SCHEMA = {
 
 
 def test_whatever_is_allowed_makes_a_valid_answer(compiler, tokenizer):
-    constraint = compiler.compile(Grammar("json_schema", json.dumps(SCHEMA)))
+    constraint = compiler.compile(Form(Grammar("json_schema", json.dumps(SCHEMA))))
     for seed in range(50):
         answer = json.loads(walk(constraint, tokenizer, random.Random(seed)))
         assert answer.keys() == {"n", "tag"}
@@ -61,7 +63,7 @@ def test_whatever_is_allowed_makes_a_valid_answer(compiler, tokenizer):
 
 
 def test_answers_do_not_touch_each_other(compiler, tokenizer):
-    constraint = compiler.compile(Grammar("regex", "ab|cd"))
+    constraint = compiler.compile(Form(Grammar("regex", "ab|cd")))
     one, two = constraint.begin(), constraint.begin()
     either = allowed(one)
     assert len(either) == 2
@@ -71,7 +73,7 @@ def test_answers_do_not_touch_each_other(compiler, tokenizer):
 
 
 def test_after_the_end_only_the_end_is_allowed(compiler, tokenizer):
-    path = compiler.compile(Grammar("regex", "a")).begin()
+    path = compiler.compile(Form(Grammar("regex", "a"))).begin()
     path.take(min(allowed(path)))
     assert allowed(path) == tokenizer.stop_tokens
     path.take(next(iter(tokenizer.stop_tokens)))
@@ -79,7 +81,7 @@ def test_after_the_end_only_the_end_is_allowed(compiler, tokenizer):
 
 
 def test_what_is_not_allowed_leaves_nothing_but_the_end(compiler, tokenizer):
-    path = compiler.compile(Grammar("regex", "ab")).begin()
+    path = compiler.compile(Form(Grammar("regex", "ab"))).begin()
     (first,) = allowed(path)
     path.take(first + 1)
     assert allowed(path) == tokenizer.stop_tokens
@@ -97,5 +99,52 @@ def test_what_is_not_allowed_leaves_nothing_but_the_end(compiler, tokenizer):
 )
 def test_a_wrong_grammar_is_refused_by_its_field(compiler, kind, text):
     with pytest.raises(InvalidInput, match="tools: ") as caught:
-        compiler.compile(Grammar(kind, text, field="tools"))
+        compiler.compile(Form(Grammar(kind, text, field="tools")))
     assert "\n" not in caught.value.reason
+
+
+def calling(parameters, *, strict):
+    return Form(calls=Calls((Tool("f", json.dumps(parameters), strict=strict),), JSON_CALL, forced=True, many=False))
+
+
+ODD = [
+    {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?!x)a$"}}, "required": ["a"]},
+    {
+        "type": "object",
+        "properties": {"a": {"type": "array", "items": {"const": 1}, "uniqueItems": True, "maxItems": 1}},
+    },
+]
+
+
+@pytest.mark.parametrize("schema", ODD)
+def test_what_a_schema_asks_too_much_is_passed_over_unless_it_is_strict(schema, compiler, tokenizer):
+    said = walk(compiler.compile(calling(schema, strict=False)), tokenizer, random.Random(1))
+    call = json.loads(said.removeprefix(JSON_CALL.begin).removesuffix(JSON_CALL.end))
+    assert set(call["arguments"]) <= {"a"}
+    with pytest.raises(InvalidInput, match="tools: the parameters of 'f'"):
+        compiler.compile(calling(schema, strict=True))
+
+
+@pytest.mark.parametrize("parameters", ['{"type": "array"}', "[]", "{"])
+def test_parameters_that_are_no_object_are_refused(parameters, compiler):
+    form = Form(calls=Calls((Tool("f", parameters),), JSON_CALL))
+    with pytest.raises(InvalidInput, match="tools: the parameters of 'f'"):
+        compiler.compile(form)
+
+
+def test_objects_have_what_is_named_and_no_more(compiler, tokenizer):
+    schema = {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": "null"}}}}}
+    for seed in range(20):
+        answer = json.loads(
+            walk(compiler.compile(Form(Grammar("json_schema", json.dumps(schema)))), tokenizer, random.Random(seed))
+        )
+        assert answer.keys() <= {"a"}
+        assert answer.get("a", {}).keys() <= {"b"}
+
+
+def test_parts_that_are_put_together_stay_open(compiler):
+    parts = [
+        {"properties": {"a": {"const": 1}}, "required": ["a"]},
+        {"properties": {"b": {"const": 2}}, "required": ["b"]},
+    ]
+    compiler.compile(Form(Grammar("json_schema", json.dumps({"type": "object", "allOf": parts}))))

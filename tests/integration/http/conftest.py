@@ -12,7 +12,7 @@ from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.conversation import Prompt
-from agent_memory.application.replies import Delta, Finish
+from agent_memory.application.replies import CallArguments, CallBegun, Delta, Finish, Piece, Thought
 from agent_memory.bootstrap import bootstrap
 from agent_memory.entrypoints.http.app import create_app
 from agent_memory.settings import MemorySettings, ModelSettings, ServerSettings, Settings
@@ -27,16 +27,17 @@ class Stats:
 
 @dataclass
 class Scripted:
-    """A conversation that says what it is told to: texts, pauses (seconds), errors."""
+    """A conversation that says what it is told to: texts, other pieces, pauses (seconds), errors."""
 
-    script: list[str | float | Exception] = field(default_factory=lambda: ["Hel", "lo"])
+    script: list[str | float | Exception | Piece] = field(default_factory=lambda: ["Hel", "lo"])
     prompts: list[Prompt] = field(default_factory=list)
     closed: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     model_id: str = "scripted"
     created: int = 1_700_000_000
+    thinks: bool = False
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Delta | Finish, None]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
         try:
             for step in self.script:
@@ -44,6 +45,8 @@ class Scripted:
                     raise step
                 if isinstance(step, str):
                     yield Delta(step)
+                elif isinstance(step, Thought | CallBegun | CallArguments):
+                    yield step
                 else:
                     await asyncio.sleep(step)
             yield Finish("stop", prompt_tokens=12, cached_tokens=8, completion_tokens=2)

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from agent_memory.application.replies import CallArguments, CallBegun, Thought
 from agent_memory.domain.errors import GenerationFailed, InvalidInput, Overloaded, Unavailable
 from agent_memory.entrypoints.http import streaming
 
@@ -32,7 +33,34 @@ async def test_an_answer_in_one_piece(client):
         "completion_tokens": 2,
         "total_tokens": 14,
         "prompt_tokens_details": {"cached_tokens": 8},
+        "completion_tokens_details": {"reasoning_tokens": 0},
     }
+
+
+CALLING = [Thought("Hm."), CallBegun(0, "call_1", "look"), CallArguments(0, '{"at":'), CallArguments(0, " 1}")]
+
+
+async def test_thoughts_and_calls_are_told_beside_the_content(client, conversation):
+    conversation.script = CALLING
+    [choice] = (await client.post(CHAT, json=HELLO)).json()["choices"]
+    assert choice["message"]["content"] is None
+    assert choice["message"]["reasoning_content"] == "Hm."
+    [called] = choice["message"]["tool_calls"]
+    function = {"name": "look", "arguments": '{"at": 1}'}
+    assert called == {"id": "call_1", "type": "function", "function": function}
+
+
+async def test_thoughts_and_calls_are_streamed(client, conversation):
+    conversation.script = CALLING
+    chunks = events((await client.post(CHAT, json=HELLO | {"stream": True})).text)
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks[1:-1]]
+    first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": ""}}
+    assert deltas == [
+        {"reasoning_content": "Hm."},
+        {"tool_calls": [first]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"at":'}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": " 1}"}}]},
+    ]
 
 
 async def test_a_stream_begins_with_the_role_and_ends_with_the_reason(client):
@@ -77,7 +105,10 @@ async def test_the_model_list_has_the_loaded_model(client):
         ({"n": 0}, "n"),
         ({"top_logprobs": 21}, "top_logprobs"),
         ({"response_format": {"type": "yaml"}}, "response_format.type"),
-        ({"tools": [{}]}, "tools"),
+        ({"tools": [{}]}, "tools[0].function"),
+        ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+        ({"reasoning_effort": "high"}, "reasoning_effort"),
+        ({"audio": {}}, "audio"),
         ({"stop": [""]}, "stop[0]"),
         ({"max_tokens": -1}, "max_tokens"),
         ({"top_p": 1.1}, "top_p"),

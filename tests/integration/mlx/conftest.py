@@ -48,6 +48,11 @@ class Bench:
         self.engine.submit(turn)
         return turn.id
 
+    def rehearse(self, tokens, answers):
+        root = self.engine.namespace("tenant").root
+        self.engine.rehearse(Turn(TurnId(f"t{next(NAMES)}"), root, list(tokens), 0, answers=answers, only_read=True))
+        self.finish()
+
     def finish(self, *turns):
         """Run to the end; (answer, cached tokens) of each turn."""
         answers, cached, open_turns = {turn: [] for turn in turns}, {}, set(turns)

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from agent_memory.adapters.mlx.loading import load_model
-from agent_memory.domain.chat import Message
+from agent_memory.domain.chat import Message, Tool
 from agent_memory.domain.errors import InvalidInput, Misconfigured
 from agent_memory.domain.kv.precision import Precision
 
@@ -88,3 +88,13 @@ def test_a_text_begins_with_what_the_models_tokenizer_puts_before_it(tmp_path, t
     tokenizer = load_model(folder, Precision(16), tmp_path).tokenizer
     assert tokenizer.beginning == beginning
     assert tokenizer.stream().add(tokenizer.encode("a")[0]) == "a"
+
+
+def test_tools_are_told_where_there_is_no_system_prompt(tokenizer):
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    chat = tokenizer(refusing + TEMPLATES["stripped"])
+    look = Tool("look", '{"type": "object", "properties": {}}')
+    said = "".join(map(chat.text_of, chat.render(TALK, [look]).tokens))
+    assert said.startswith("<user>You can call these functions.")
+    assert "\n\nHello.\n<assistant>Hi there!" in said
+    assert len(chat.render(TALK, [look]).answers) == 1

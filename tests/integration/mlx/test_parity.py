@@ -49,6 +49,23 @@ def test_a_conversation_goes_on_as_if_it_were_read_anew(kind, bits, load, bench)
         said = said + answer + text(40, seed=number + 1)
 
 
+@EDGES
+def test_what_was_read_beforehand_is_as_if_it_were_read_anew(kind, load, bench):
+    runtime = load(kind).runtime
+    hot, fresh, said = bench(runtime, "hot"), bench(runtime, "fresh"), text(700)
+    hot.ask(said)
+    begun = said + text(300, seed=1)
+    answers = ((len(said), len(begun)),)
+    hot.rehearse(begun, answers)
+    following = begun + text(40, seed=2)
+    expected, _ = fresh.ask(following, answers=answers)
+    hot.tow()
+    answer, cached = hot.ask(following, answers=answers)
+    assert answer == expected
+    assert cached == len(begun)
+    assert_same_blocks(hot.store, fresh.store)
+
+
 def _key(path):
     name, part, *_ = path.name.split(".")
     return PartKey(name, Part(part))

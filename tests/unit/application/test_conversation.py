@@ -28,6 +28,7 @@ from agent_memory.domain.kv.block import pack
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.turn import Sampling
+from agent_memory.domain.speech import Speech
 from agent_memory.ports.kv import Rendered
 
 
@@ -35,11 +36,12 @@ class Letters:
     """A tokenizer of one token a letter: tokens 0 to 4 are the letters a to e."""
 
     stop_tokens = frozenset({4})
+    speech = Speech()
 
-    def render(self, messages):
+    def render(self, messages, tools=(), *, thinking=True):
         return Rendered([ord(letter) % 4 for message in messages for letter in message.content])
 
-    def message_of(self, messages, token):
+    def message_of(self, messages, token, tools=(), *, thinking=True):
         ends = itertools.accumulate(len(message.content) for message in messages)
         return next((number for number, end in enumerate(ends) if token < end), None)
 

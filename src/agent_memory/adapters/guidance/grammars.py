@@ -1,20 +1,23 @@
-"""Spells a grammar in the tokens of the model's tokenizer, and says at each step which may come next.
+"""Spells forms in the tokens of the model's tokenizer, and says at each step which may come next.
 
-Knows grammars and tokens. What a grammar is for (a tool call, a JSON answer) is the conversation's.
+Knows grammars and tokens. What a form is for is the conversation's.
 """
 
+import json
 import logging
 from collections.abc import Callable, Iterable
-from functools import cached_property
-from typing import Any
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 from llguidance import LLMatcher, LLTokenizer
 
+from agent_memory.adapters.guidance.notation import notation
+from agent_memory.adapters.guidance.schemas import without_patterns
+from agent_memory.domain.chat import Tool
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.ports.kv import Grammar
+from agent_memory.ports.kv import Form
 
-# As json.dumps writes it. Free whitespace would let a model write blanks for ever.
-_COMPACT: Any = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}
+_REMEMBERED = 64  # forms: agents ask with the same tools at every turn
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +59,50 @@ class GuidanceCompiler:
         self._definition = definition
         self._vocabulary = vocabulary
         self._stop_tokens = sorted(stop_tokens)
+        self._matcher = lru_cache(_REMEMBERED)(self._compile)
 
-    def compile(self, grammar: Grammar) -> GuidanceConstraint:
+    def compile(self, form: Form) -> GuidanceConstraint:
+        return GuidanceConstraint(self._matcher(form), self._ends)
+
+    def _compile(self, form: Form) -> LLMatcher:
+        matcher, error = self._tried(form)
+        if matcher is None and (loose := self._loosened(form)) != form:
+            matcher, _ = self._tried(loose)
+        if matcher is None:
+            raise InvalidInput(self._culprit(form), error)
+        return matcher
+
+    def _tried(self, form: Form) -> tuple[LLMatcher | None, str]:
+        """A matcher, or why there is none."""
         try:
-            matcher = LLMatcher(self._spelling, _notation(grammar), log_level=0)
+            matcher = LLMatcher(self._spelling, notation(form, self._spelled), log_level=0)
         except (ValueError, TypeError) as error:
-            raise InvalidInput(grammar.field, _reason(str(error))) from error
-        if matcher.is_error():
-            raise InvalidInput(grammar.field, _reason(matcher.get_error()))
-        return GuidanceConstraint(matcher, self._ends)
+            return None, _reason(str(error))
+        return (None, _reason(matcher.get_error())) if matcher.is_error() else (matcher, "")
+
+    def _loosened(self, form: Form) -> Form:
+        """Of tools that are not strict, patterns are passed over when one of them cannot be read."""
+        if form.calls is None:
+            return form
+        tools = tuple(tool if tool.strict else _loosened(tool) for tool in form.calls.tools)
+        return replace(form, calls=replace(form.calls, tools=tools))
+
+    def _culprit(self, form: Form) -> str:
+        for tool in form.calls.tools if form.calls else ():
+            alone = Form(calls=replace(form.calls, tools=(tool,), forced=True)) if form.calls else form
+            if self._tried(alone)[0] is None:
+                return f"tools: the parameters of {tool.name!r}"
+        return form.grammar.field if form.grammar else "tools"
+
+    def _spelled(self, marker: str) -> list[int | str]:
+        """A marker as the tokens that stand for nothing else, and the text between them."""
+        parts: list[int | str] = []
+        rest = marker
+        for token in self._spelling.tokenize_str(marker, parse_special=True):
+            if self._spelling.is_special_token(token):
+                before, _, rest = rest.partition(self._spelling.decode_str([token]))
+                parts += [before, token] if before else [token]
+        return [*parts, rest] if rest else parts
 
     @cached_property
     def _spelling(self) -> LLTokenizer:
@@ -78,15 +116,8 @@ class GuidanceCompiler:
         return bytes(bits)
 
 
-def _notation(grammar: Grammar) -> str:
-    """Llguidance's own."""
-    match grammar.kind:
-        case "json_schema":
-            return LLMatcher.grammar_from_json_schema(grammar.text, overrides=_COMPACT)
-        case "regex":
-            return LLMatcher.grammar_from_regex(grammar.text)
-        case "lark":
-            return LLMatcher.grammar_from_lark(grammar.text)
+def _loosened(tool: Tool) -> Tool:
+    return replace(tool, parameters=json.dumps(without_patterns(json.loads(tool.parameters))))
 
 
 def _reason(error: str) -> str:

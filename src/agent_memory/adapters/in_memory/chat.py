@@ -3,7 +3,8 @@
 import codecs
 from collections.abc import Sequence
 
-from agent_memory.domain.chat import Message
+from agent_memory.domain.chat import Message, Tool
+from agent_memory.domain.speech import Markers, Speech, told
 from agent_memory.ports.kv import Rendered
 
 BEGIN, END = 256, 257
@@ -22,6 +23,9 @@ class ByteTextStream:
 
 
 class ByteChatTokenizer:
+    def __init__(self, thought: Markers | None = None) -> None:
+        self.speech = Speech(thought)
+
     @property
     def stop_tokens(self) -> frozenset[int]:
         return frozenset({END})
@@ -37,10 +41,11 @@ class ByteChatTokenizer:
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
 
-    def render(self, messages: Sequence[Message]) -> Rendered:
+    def render(self, messages: Sequence[Message], tools: Sequence[Tool] = (), *, thinking: bool = True) -> Rendered:
+        del thinking  # it begins to think by itself, if it does
         tokens: list[int] = []
         marks, answers = [], []
-        for message in messages:
+        for message in told(messages, tools):
             if message.role == "assistant":
                 start = len(tokens) + 1 + len(b"assistant\n")
                 answers.append((start, start + len(message.content.encode())))
@@ -49,13 +54,15 @@ class ByteChatTokenizer:
                 marks.append(len(tokens))
         return Rendered([*tokens, BEGIN, *b"assistant\n"], tuple(marks[:1]), tuple(answers))
 
-    def message_of(self, messages: Sequence[Message], token: int) -> int | None:
-        end = 0
-        for number, message in enumerate(messages):
-            end += len(f"{message.role}\n{message.content}".encode()) + 2
-            if token < end:
-                return number
-        return None
+    def message_of(
+        self, messages: Sequence[Message], token: int, tools: Sequence[Tool] = (), *, thinking: bool = True
+    ) -> int | None:
+        del thinking
+        ends = [self._length(told(messages[: count + 1], tools)) for count in range(len(messages))]
+        return next((number for number, end in enumerate(ends) if token < end), None)
+
+    def _length(self, messages: Sequence[Message]) -> int:
+        return sum(len(f"{message.role}\n{message.content}".encode()) + 2 for message in messages)
 
     def text_of(self, token: int) -> str:
         return bytes([token]).decode(errors="replace") if token < BEGIN else ""

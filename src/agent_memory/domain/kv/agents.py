@@ -85,6 +85,11 @@ class Agent:
             generated_tokens=self.generated_tokens + usage.generated_tokens,
         )
 
+    def with_blocks(self, chain: Iterable[BlockHash]) -> "Agent":
+        """More that is kept for it, though it has not used it yet; behind what it has."""
+        blocks = tuple(dict.fromkeys((*self.blocks, *chain)))
+        return replace(self, blocks=blocks[: max(MAX_BLOCKS, len(self.blocks))])
+
     def fork(self, name: AgentName, now: datetime) -> "Agent":
         """Another agent that goes on from the same blocks. Nothing is copied: what both say differs by name."""
         return Agent(name, now, now, self.blocks, self.tokens, ttl=self.ttl, forked_from=self.name.id)

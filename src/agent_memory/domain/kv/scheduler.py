@@ -39,11 +39,14 @@ from agent_memory.domain.kv.steps import (
 from agent_memory.domain.kv.tips import Tips, within_reach
 from agent_memory.domain.kv.turn import Phase, Turn, TurnId
 
+MAX_LATER = 16
+
 
 class Scheduler:
     """`max_turns` run at once, `max_waiting` queue behind them. Prefill chunks end at multiples of `chunk` tokens, so
     that a prefix is computed in the same pieces whoever reads it; while others speak, a piece is put down after
-    `max_stall` seconds, and taken up again when each has said a token.
+    `max_stall` seconds, and taken up again when each has said a token. What is only read, `later`, runs when nobody
+    else wants to, and gives way to whoever comes, unless it is the beginning of what they bring.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Scheduler:
         self.max_turns, self.max_waiting, self.max_stall = max_turns, max_waiting, max_stall
         self.running: dict[TurnId, Turn] = {}
         self.waiting: deque[Turn] = deque()
+        self.later: deque[Turn] = deque(maxlen=MAX_LATER)
         self._decoded_last = False
         self._pieces = 0
 
@@ -85,6 +89,17 @@ class Scheduler:
         if len(self.waiting) >= self.max_waiting:
             raise Overloaded(f"{len(self.waiting)} turns are waiting already", retry_after=5)
         self.waiting.append(turn)
+        for other in self.running.values():
+            if other.only_read and other.finish is None and not _leads_to(other, turn):
+                other.put_away()
+
+    def rehearse(self, turn: Turn) -> None:
+        """Read what a turn to come will begin with, when nobody else wants to run. What is known, or does not fit, is
+        forgotten at once, and so is the oldest of too many.
+        """
+        fits = self._needs(turn) <= self.ledger.pool.capacity - self.ledger.pool.pinned
+        if fits and self._match(turn).length < turn.matches_to:
+            self.later.append(turn)
 
     def cancel(self, turn_id: TurnId) -> list[Event]:
         """What of the prompt is computed is kept all the same, as far as it can be restored: with a window, to the
@@ -152,7 +167,10 @@ class Scheduler:
         if len(self.running) >= self.max_turns:
             return None
         ready = next((turn for turn in self._fair() if not self._gains_by_waiting(turn)), None)
-        return None if ready is None else self._begin(ready)
+        if ready is None:
+            return None if self.running or self.waiting or not self.later else self._begin(self.later[0])
+        ahead = next((turn for turn in self.later if _leads_to(turn, ready)), None)
+        return self._begin(ready if ahead is None else ahead)
 
     def _fair(self) -> list[Turn]:
         """Whose turn it is: whoever runs least now, and of equals whoever came first."""
@@ -166,7 +184,7 @@ class Scheduler:
             self.ledger.reserve(turn.id, self._needs(turn), instead_of=parked)
         except PoolExhausted:
             return None  # room comes with the next turn that retires, or the next block that is saved
-        self.waiting.remove(turn)
+        (self.later if turn.only_read else self.waiting).remove(turn)
         self.running[turn.id] = turn
         turn.phase = Phase.RESTORING
         return self._restore(turn, match, parked)
@@ -201,9 +219,8 @@ class Scheduler:
         return [key for key in keys if key not in self.ledger.pool]
 
     def _match(self, turn: Turn) -> PrefixMatch:
-        limit = turn.prompt_tokens - 1  # the model has to read one token to say the next
         tokens = pack(turn.tokens[: turn.prompt_tokens])
-        match = self.ledger.index.match(turn.root, tokens, limit)
+        match = self.ledger.index.match(turn.root, tokens, turn.matches_to)
         known = match.common
         for start, end in turn.answers:
             if start - 1 < match.length < end:  # an answer is one piece: another one's beginning is not this one's
@@ -279,8 +296,8 @@ class Scheduler:
         else:
             turn.in_hand = step.length
         turn.chain = [block for block in step.blocks if block.end <= step.length and self._whole(block)]
-        if turn.cached_tokens is not None:
-            return []  # it was preempted: the client has heard already
+        if turn.cached_tokens is not None or turn.only_read:
+            return []  # it was preempted, and the client has heard already; or nobody listens
         turn.cached_tokens = step.length
         slow = {key.hash for key, _ in outcome.promoted}
         return [Started(turn.id, step.length, step.tokens_of(slow), step.known)]
@@ -299,8 +316,11 @@ class Scheduler:
 
     def _read(self, turn: Turn, position: int) -> None:
         turn.position = position
-        if turn.phase is Phase.PREFILLING and position == turn.prompt_tokens - 1:
-            turn.phase = Phase.DECODING
+        if turn.phase is Phase.PREFILLING and position == turn.reads_to:
+            if turn.only_read:
+                turn.end("stop")
+            else:
+                turn.phase = Phase.DECODING
         elif turn.phase is Phase.REREADING and position == turn.rereads:
             turn.phase = Phase.ENDING
 
@@ -334,11 +354,11 @@ class Scheduler:
         if step.park:
             parked = Parked(turn.id, turn.root, pack(turn.tokens[: turn.position]), tuple(turn.chain))
             self.ledger.park(parked, self.spec.working_bytes(turn.position, self.chunk))
-        if turn.finish in ("stop", "length"):
+        if turn.finish in ("stop", "length") and not turn.only_read:
             self._leave_behind(turn)
         if turn.finish is None:
             turn.requeue()
-            self.waiting.appendleft(turn)
+            (self.later if turn.only_read else self.waiting).appendleft(turn)
 
     def _leave_behind(self, turn: Turn) -> None:
         """The places at which earlier turns of this conversation ended."""
@@ -369,3 +389,9 @@ class Scheduler:
         self.ledger.check()
         for turn in self.running.values():
             assert turn.kept <= turn.position <= len(turn.tokens), f"{turn.id} keeps more than it computed"
+
+
+def _leads_to(rehearsal: Turn, turn: Turn) -> bool:
+    """Whether all that is read for it is read for this turn too."""
+    length = len(rehearsal.tokens)
+    return rehearsal.root == turn.root and turn.tokens[:length] == rehearsal.tokens and length < turn.prompt_tokens

@@ -50,6 +50,8 @@ class Tips:
 
     def of(self, turn: Turn) -> tuple[int, ...]:
         """Where this conversation is likely to be taken up again, as far as one can tell now."""
+        if turn.only_read:
+            return (turn.prompt_tokens, *turn.marks, *((turn.position,) if turn.phase is Phase.ENDING else ()))
         ends = (turn.prompt_tokens, *turn.marks, *((turn.rereads,) if turn.finish else ()))
         if not self._spec.exact:
             return ends
@@ -88,7 +90,7 @@ class Tips:
     def brings(self, turn: Turn, common: int, known: int) -> bool:
         """Whether a turn that has `common` tokens with a prompt is about to keep more of them than the `known`."""
         if not self._spec.exact:
-            return common >= known + (1 if turn.finish else self._spec.block_tokens)
+            return common >= known + (1 if turn.finish or turn.only_read else self._spec.block_tokens)
         coming = (*self.of(turn), common - common % self._apart)
         return any(known < end <= common and end >= turn.position for end in coming)
 

@@ -59,6 +59,8 @@ class Turn:
     once spoken token by token, is read again in one piece before it is kept. A preempted turn speaks its answer so far
     again: the runtime is fed what is known, until `position` has caught up with `tokens`.
 
+    What is `only_read` says nothing: its tokens are read to the last, and kept for a turn that is to come.
+
     `deadline` is a time on the engine's clock. A turn that is not `stored` leaves nothing behind: no block, no open
     cache, no word in the book of its `agent`. A piece that was begun and put down, so that others may speak, is
     `in_hand` up to that position.
@@ -81,6 +83,7 @@ class Turn:
     deadline: float | None = None
     agent: AgentName | None = None
     stored: bool = True
+    only_read: bool = False
     in_hand: int | None = None
     stated: int | None = None
 
@@ -123,14 +126,19 @@ class Turn:
     @property
     def reads_to(self) -> int:
         """Where reading ends for now: before the prompt's last token, which is fed to hear the answer, or with it."""
-        return self.rereads if self.phase is Phase.REREADING else self.prompt_tokens - 1
+        return self.rereads if self.phase is Phase.REREADING else self.matches_to
+
+    @property
+    def matches_to(self) -> int:
+        """How many tokens of the prompt may be known: the model has to read one to say the next."""
+        return self.prompt_tokens if self.only_read else self.prompt_tokens - 1
 
     def next_stop(self, chunk: int, end: int, halts: Iterable[int] = ()) -> int:
         """Where the piece of prefill ends that begins at `position`: at a multiple of `chunk`, where it was cut, or at
         one of `halts`.
         """
         # The token before an answer is read with it: it was the first that was fed to hear it.
-        cuts = (*halts, *(cut for start, end in self.answers for cut in (start - 1, end)), self.prompt_tokens - 1)
+        cuts = (*halts, *(cut for start, end in self.answers for cut in (start - 1, end)), self.matches_to)
         grid = (self.position // chunk + 1) * chunk
         return min((cut for cut in (*cuts, grid, end) if cut > self.position), default=end)
 

@@ -49,7 +49,7 @@ async def explain_prompt(
     """How many tokens of these messages would not have to be read, from which tier they would come, and where the first
     lies that differs from all that is stored. Nothing is computed.
     """
-    asked = ChatRequest(messages=data.messages, max_tokens=1, x_cache=True)
+    asked = ChatRequest(messages=data.messages, tools=data.tools, max_tokens=1, x_cache=True)
     prompt = to_prompt(asked, application.plan).within(reach)
     finish = await application.models.ready().foresee(prompt)
     return wire.ExplainAnswer(

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType, json
 
 from agent_memory.application.choices import together
 from agent_memory.application.conversation import Conversation, Prompt
-from agent_memory.application.replies import Answer, Delta, Finish
+from agent_memory.application.replies import Answer, Finish
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import NotFound
 from agent_memory.entrypoints.http.errors import error_event
@@ -51,6 +51,7 @@ async def create_chat_completion(
     whose turn it is; with `no_store` nothing of it is kept.
     """
     conversation = _model_called(data.model, application)
+    wire.refuse_effort(data, thinks=conversation.thinks)
     reach = reach_of(request)
     agent = agent_in_header(request.headers.get(AGENT_HEADER), reach)
     prompt = wire.to_prompt(data, application.plan, seconds_allowed(request), agent).within(reach)
@@ -87,15 +88,11 @@ async def _complete(conversation: Conversation, prompts: Sequence[Prompt]) -> wi
         async for number, piece in replies:
             choices[number].hear(piece)
     finishes = [choice.ended for choice in choices]
-    told = [
-        wire.Choice(wire.AnswerMessage(choice.text), choice.ended.reason, number, wire.logprobs_of(choice.tokens))
-        for number, choice in enumerate(choices)
-    ]
     return wire.ChatCompletion(
         id=_new_id(),
         created=int(time()),
         model=conversation.model_id,
-        choices=told,
+        choices=[wire.choice_of(choice, number) for number, choice in enumerate(choices)],
         usage=wire.usage_of(finishes),
         x_cache=wire.report_of(finishes[0]),
     )
@@ -130,7 +127,7 @@ class _Envelope:
 async def _chunks(
     conversation: Conversation, prompts: Sequence[Prompt], *, with_usage: bool
 ) -> AsyncGenerator[bytes, None]:
-    """Role, text as it comes, the reason for the end, the usage if asked for."""
+    """Role, text, thoughts and calls as they come, the reason for the end, the usage if asked for."""
     envelope = _Envelope(conversation.model_id, with_usage)
     role = wire.DeltaMessage(role="assistant", content="")
     begun: set[int] = set()
@@ -140,14 +137,12 @@ async def _chunks(
             if number not in begun:
                 begun.add(number)
                 yield envelope.around(wire.ChunkChoice(role, index=number))
-            match piece:
-                case Delta(text, tokens):
-                    said = wire.DeltaMessage(content=text)
-                    yield envelope.around(wire.ChunkChoice(said, None, number, wire.logprobs_of(tokens)))
-                case Finish() as finish:
-                    finishes.append(finish)
-                    ending = wire.ChunkChoice(wire.DeltaMessage(), finish.reason, number)
-                    yield envelope.around(ending, x_cache=wire.report_of(finish))
+            if isinstance(piece, Finish):
+                finishes.append(piece)
+                ending = wire.ChunkChoice(wire.DeltaMessage(), piece.reason, number)
+                yield envelope.around(ending, x_cache=wire.report_of(piece))
+            else:
+                yield envelope.around(wire.delta_of(piece, number))
     if with_usage:
         yield envelope.around(usage=wire.usage_of(finishes))
     yield b"data: [DONE]\n\n"

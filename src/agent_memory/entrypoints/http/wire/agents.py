@@ -10,7 +10,7 @@ from agent_memory.application.holdings import Held, Overview
 from agent_memory.application.upkeep import Collection, Verdict
 from agent_memory.application.whereabouts import Tier
 from agent_memory.entrypoints.http.whole_names import segment_of
-from agent_memory.entrypoints.http.wire.openai import CacheReport, ChatMessage
+from agent_memory.entrypoints.http.wire.openai import CacheReport, ChatMessage, FunctionTool
 
 AgentId = Annotated[str, Meta(min_length=1, max_length=256)]
 Seconds = Annotated[float, Meta(gt=0, le=315_360_000)]
@@ -165,6 +165,7 @@ class ExplainAnswer(Struct, kw_only=True):
 
 class ExplainRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     messages: Annotated[list[ChatMessage], Meta(min_length=1)]
+    tools: list[FunctionTool] | None = None
 
 
 def from_held(held: Held) -> AgentAnswer:

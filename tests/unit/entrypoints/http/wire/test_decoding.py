@@ -25,8 +25,8 @@ def chat(inside):
         (b'{"messages": []}', "messages: expected array of length >= 1"),
         (b"[]", "body: expected object, got array"),
         (
-            b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
-            "messages[0].content[0].type: invalid value 'image_url'; allowed: text",
+            b'{"messages": [{"role": "user", "content": [{"type": "video"}]}]}',
+            "messages[0].content[0].type: invalid value 'video'; allowed: text, refusal, image_url, input_audio, file",
         ),
         (chat('"temperature": 2.5'), "temperature: expected float <= 2.0"),
         (chat('"temperature": 1e999'), "temperature: number out of range"),

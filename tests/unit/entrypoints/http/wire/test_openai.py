@@ -5,11 +5,11 @@ import json
 import pytest
 from msgspec import convert
 
-from agent_memory.application.conversation import Message
 from agent_memory.application.replies import Finish
+from agent_memory.domain.chat import Message, Tool, ToolCall, ToolUse
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
-from agent_memory.entrypoints.http.wire.openai import ChatRequest, choices_of, to_prompt, usage_of
+from agent_memory.entrypoints.http.wire.openai import ChatRequest, choices_of, refuse_effort, to_prompt, usage_of
 from agent_memory.settings import Machine, ModelSettings, Settings, plan_model
 
 PLAN = plan_model(
@@ -37,6 +37,60 @@ def test_the_newer_name_of_the_limit_wins():
     assert prompt(max_tokens=5, max_completion_tokens=6).max_tokens == 6
 
 
+CALLED = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at":1}'}}
+LOOK = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}, "strict": True}}
+
+
+def test_calls_their_answers_and_thoughts_are_part_of_a_conversation():
+    talk = [
+        {"role": "assistant", "content": None, "tool_calls": [CALLED], "reasoning_content": "Hm."},
+        {"role": "tool", "content": [{"type": "text", "text": "a tree"}], "tool_call_id": "call_1"},
+    ]
+    called, answered = prompt(messages=talk).messages
+    assert called == Message("assistant", "", "Hm.", (ToolCall("call_1", "look", '{"at":1}'),))
+    assert answered == Message("tool", "a tree", call_id="call_1")
+
+
+def test_tools_may_be_called_as_the_request_says():
+    use = prompt(tools=[LOOK], parallel_tool_calls=False).use
+    assert use == ToolUse((Tool("look", '{"type":"object"}', "", strict=True),), "auto", parallel=False)
+    assert prompt(tools=[LOOK], tool_choice="none").use.choice == "none"
+    named = {"type": "function", "function": {"name": "look"}}
+    assert prompt(tools=[LOOK], tool_choice=named).use.choice == use.tools[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"tool_choice": "required"}, "tool_choice: there are no tools"),
+        ({"tools": [LOOK, LOOK]}, "tools: there are 2 of the name 'look'"),
+        (
+            {"tools": [LOOK], "tool_choice": {"type": "function", "function": {"name": "say"}}},
+            "tool_choice: there is no tool 'say'",
+        ),
+        ({"functions": [{"name": "f"}]}, "functions: is not supported by this server; use tools"),
+        ({"chat_template_kwargs": {"depth": 3}}, "chat_template_kwargs.depth: is not supported"),
+    ],
+)
+def test_tools_that_cannot_be_called_like_this_are_refused(fields, complaint):
+    with pytest.raises(InvalidInput, match=complaint):
+        prompt(**fields)
+
+
+def test_thinking_can_be_switched_off():
+    assert prompt().thinking
+    assert prompt(reasoning_effort="low").thinking
+    assert not prompt(reasoning_effort="none").thinking
+    assert not prompt(chat_template_kwargs={"enable_thinking": False}).thinking
+
+
+def test_a_model_that_does_not_think_cannot_be_asked_to():
+    request = convert({"messages": [{"role": "user", "content": "hi"}], "reasoning_effort": "high"}, ChatRequest)
+    refuse_effort(request, thinks=True)
+    with pytest.raises(InvalidInput, match="reasoning_effort: the model that is loaded does not think"):
+        refuse_effort(request, thinks=False)
+
+
 def test_text_parts_are_one_text():
     content = [{"type": "text", "text": "one "}, {"type": "text", "text": "two"}]
     assert prompt(messages=[{"role": "user", "content": content}]).messages == (Message("user", "one two"),)
@@ -53,11 +107,9 @@ def test_fields_nobody_knows_are_ignored():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("tools", [{"type": "function"}]),
-        ("tool_choice", "required"),
+        ("min_p", 0.1),
         ("functions", [{"name": "f"}]),
         ("modalities", ["text", "audio"]),
-        ("reasoning_effort", "high"),
         ("store", True),
     ],
 )
@@ -78,10 +130,16 @@ def test_asking_for_what_is_done_anyway_is_fine(field, value):
     ("message", "field"),
     [
         ({"role": "assistant", "content": None}, r"messages\[0\].content"),
-        ({"role": "assistant", "content": "", "tool_calls": [{"id": "x"}]}, r"messages\[0\].tool_calls"),
+        ({"role": "tool", "content": "x"}, r"messages\[0\].tool_call_id"),
+        ({"role": "assistant", "content": "x", "function_call": {}}, r"function_call: is not supported"),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {}}]},
+            r"content\[0\]: is of type image_url",
+        ),
+        ({"role": "user", "content": "x", "tool_calls": [CALLED]}, r"messages\[0\].tool_calls: only an assistant"),
     ],
 )
-def test_a_message_without_text_is_refused(message, field):
+def test_a_message_that_cannot_be_is_refused(message, field):
     with pytest.raises(InvalidInput, match=field):
         prompt(messages=[message])
 

@@ -1,0 +1,37 @@
+"""What is asked of a model."""
+
+from dataclasses import dataclass, replace
+
+from agent_memory.domain.chat import NO_TOOLS, Message, ToolUse
+from agent_memory.domain.kv.agents import AgentName
+from agent_memory.domain.kv.turn import Sampling
+from agent_memory.domain.tenants import DEFAULT_TENANT, Reach
+from agent_memory.ports.kv import Grammar
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`max_tokens` None is the model's default, `seconds` None as long as the server allows. With `explain`, the end of
+    the reply tells where its cached tokens came from. What is not `stored` leaves nothing behind, in no tier and not
+    in the book of its `agent`, who is of the same tenant. The answer keeps to the `grammar`, or is a call. A model that
+    can think does so first, unless it is asked not to.
+    """
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    tenant: str = DEFAULT_TENANT
+    seconds: float | None = None
+    explain: bool = False
+    agent: AgentName | None = None
+    stored: bool = True
+    grammar: Grammar | None = None
+    use: ToolUse = NO_TOOLS
+    thinking: bool = True
+
+    def within(self, reach: Reach) -> "Prompt":
+        """The same of another caller, whose tenant's blocks alone it finds. Raises Forbidden for an agent beyond."""
+        agent_id = reach.agent(None if self.agent is None else self.agent.id)
+        agent = None if agent_id is None else AgentName(reach.tenant, agent_id)
+        return replace(self, tenant=reach.tenant, agent=agent)
