@@ -18,7 +18,7 @@ from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.manner import Manner
 from agent_memory.application.next_turn import beginnings
 from agent_memory.application.prompt import Prompt
-from agent_memory.application.replies import Answer, Finish, Likelihood, Reply, Reuse, Token
+from agent_memory.application.replies import Answer, Begun, Finish, Likelihood, Reply, Reuse, Token
 from agent_memory.application.spoken import Spoken
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
@@ -111,6 +111,10 @@ class Conversation:
                 rehearsal = replace(turn, max_tokens=0, stop_tokens=frozenset(), only_read=True, deadline=None)
                 self._engine.rehearse(rehearsal)
 
+    async def count(self, prompt: Prompt) -> int:
+        """The tokens of the prompt, as `reply` would read them; of one that is too long as well."""
+        return len((await self._render(prompt)).tokens)
+
     async def foresee(self, prompt: Prompt) -> Finish:
         """How much of the prompt would not be read, and why not more. Nothing is computed, and nothing changes."""
         rendered = await self._render(prompt)
@@ -128,6 +132,8 @@ class Conversation:
             match event:
                 case Started():
                     answer.started = event
+                    if prompt.announced:
+                        yield Begun(answer.prompt_tokens, event.cached_tokens)
                     if prompt.explain:
                         answer.reuse = await self._explain(event, answer.prompt_tokens, prompt)
                 case Said(_, token, logprobs):
@@ -168,12 +174,16 @@ class Conversation:
     def _turn(self, prompt: Prompt, rendered: Rendered, constraint: Constraint | None) -> Turn:
         if not rendered.tokens:
             raise InvalidInput("messages", "there is nothing in them for the model to read")
-        room = self._max_context - len(rendered.tokens)
+        size = len(rendered.tokens)
+        room = self._max_context - size
+        if prompt.at_most and room < 1:
+            raise InvalidInput("messages", f"prompt is too long: {size} tokens > {self._max_context - 1} maximum")
         wanted = prompt.max_tokens or min(self._max_tokens, max(room, 1))
+        wanted = min(wanted, room) if prompt.at_most else wanted
         if wanted > room:
             raise InvalidInput(
                 "messages",
-                f"{len(rendered.tokens)} prompt tokens and {wanted} for the answer exceed "
+                f"{size} prompt tokens and {wanted} for the answer exceed "
                 f"the model's context of {self._max_context} tokens",
             )
         unknown = [token for token, _ in prompt.sampling.logit_bias if token >= self._tokenizer.vocabulary]

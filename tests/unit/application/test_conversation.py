@@ -13,7 +13,7 @@ from agent_memory.adapters.in_memory.runtime import ToyRuntime
 from agent_memory.application.conversation import Conversation, Message, Prompt
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
-from agent_memory.application.replies import Delta, Finish, Reuse
+from agent_memory.application.replies import Begun, Delta, Finish, Reuse
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import (
@@ -185,6 +185,26 @@ async def test_an_answer_that_a_stop_string_ended_is_kept(desk):
 async def test_a_prompt_beyond_the_context_is_refused_with_the_numbers(desk):
     with pytest.raises(InvalidInput, match=r"6000 prompt tokens and 30 for the answer exceed .* 5000 tokens"):
         await collect(desk[0], prompt("x" * 6000))
+
+
+async def test_an_answer_may_be_cut_to_what_the_context_has_room_for(desk):
+    cut = replace(prompt("x" * 4998, max_tokens=100_000), at_most=True)
+    _, finish = await collect(desk[0], cut)
+    assert finish.completion_tokens <= 2
+    with pytest.raises(InvalidInput, match="prompt is too long: 5000 tokens > 4999 maximum"):
+        await collect(desk[0], replace(prompt("x" * 5000), at_most=True))
+
+
+async def test_a_prompt_is_counted_however_long_it_is(desk):
+    assert await desk[0].count(prompt("x" * 100_000)) == 100_000
+
+
+async def test_an_announced_answer_opens_with_what_is_known(desk):
+    announced = replace(prompt("a longer beginning"), announced=True)
+    await collect(desk[0], announced)
+    pieces = [piece async for piece in desk[0].reply(announced)]
+    assert pieces[0] == Begun(18, pieces[-1].cached_tokens)
+    assert pieces[0].cached_tokens > 0
 
 
 async def test_many_at_once_answer_as_if_alone(desk):

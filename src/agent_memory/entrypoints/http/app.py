@@ -24,12 +24,23 @@ from agent_memory.entrypoints.http.given import AnyRequest, reach_of
 from agent_memory.entrypoints.http.limits import BodyLimit
 from agent_memory.entrypoints.http.neighbours import Neighbours
 from agent_memory.entrypoints.http.request_log import RequestLog
-from agent_memory.entrypoints.http.routes import admin, agents, caches, completions, keeping, memories, system
+from agent_memory.entrypoints.http.routes import (
+    admin,
+    agents,
+    anthropic,
+    caches,
+    completions,
+    keeping,
+    memories,
+    system,
+)
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
 
 _ROUTES = (
     completions.create_chat_completion,
     completions.list_models,
+    anthropic.create_message,
+    anthropic.count_tokens,
     memories.remember,
     memories.search_memories,
     memories.count_memories,
