@@ -15,7 +15,8 @@ class Prompt:
     the reply tells where its cached tokens came from. What is not `stored` leaves nothing behind, in no tier and not
     in the book of its `agent`, who is of the same tenant. The answer keeps to the `grammar`, or is a call. A model that
     can think does so first, unless it is asked not to. `max_tokens` that are `at_most` are cut to what the context has
-    room for, else they are refused. An `announced` reply opens with `Begun`.
+    room for, else they are refused. An `announced` reply opens with `Begun`. What is `given`, text or tokens, is
+    read as it is, instead of messages.
     """
 
     messages: tuple[Message, ...]
@@ -32,6 +33,7 @@ class Prompt:
     thinking: bool = True
     at_most: bool = False
     announced: bool = False
+    given: str | tuple[int, ...] | None = None
 
     def within(self, reach: Reach) -> "Prompt":
         """The same of another caller, whose tenant's blocks alone it finds. Raises Forbidden for an agent beyond."""
