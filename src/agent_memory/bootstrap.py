@@ -100,6 +100,7 @@ class Application:
     agents: Agents
     upkeep: Upkeep
     memory: SemanticMemory
+    embedder: Embedder
     keeping: MemoryKeeping | None
     transfer: Transfer | None
     remembering: Remembering | None
@@ -200,6 +201,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
                 Fusion(half_life=half_life),
                 Blend(half_life=half_life),
             ),
+            embedder=embedder,
             keeping=MemoryKeeping(archive, embedder, answers=answers) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
             remembering=Remembering(store, archive, embedder) if archive else None,

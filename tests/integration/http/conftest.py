@@ -41,6 +41,9 @@ class Scripted:
         self.prompts.append(prompt)
         return 12
 
+    async def spell(self, tokens) -> str:
+        return str(list(tokens))
+
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
         try:

@@ -48,6 +48,9 @@ class Encoder:
         of_text = groupby(zip(windows, encoded, strict=True), key=lambda pair: pair[0][0])
         return [_mean([(len(tokens), vector) for (_, tokens), vector in group]) for _, group in of_text]
 
+    def count(self, texts: Sequence[str]) -> int:
+        return sum(len(tokens) for _, tokens in self._windows(texts))
+
     def _windows(self, texts: Sequence[str]) -> list[Window]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [

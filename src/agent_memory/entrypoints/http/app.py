@@ -30,15 +30,21 @@ from agent_memory.entrypoints.http.routes import (
     anthropic,
     caches,
     completions,
+    embeddings,
     keeping,
     memories,
+    models,
     system,
+    text_completions,
 )
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
 
 _ROUTES = (
     completions.create_chat_completion,
-    completions.list_models,
+    models.list_models,
+    models.get_model,
+    text_completions.create_completion,
+    embeddings.create_embeddings,
     anthropic.create_message,
     anthropic.count_tokens,
     memories.remember,
