@@ -34,6 +34,7 @@ from agent_memory.entrypoints.http.routes import (
     keeping,
     memories,
     models,
+    responses,
     system,
     text_completions,
 )
@@ -45,6 +46,9 @@ _ROUTES = (
     models.get_model,
     text_completions.create_completion,
     embeddings.create_embeddings,
+    responses.create_response,
+    responses.get_response,
+    responses.delete_response,
     anthropic.create_message,
     anthropic.count_tokens,
     memories.remember,
