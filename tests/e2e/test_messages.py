@@ -1,5 +1,7 @@
 """Anthropic's own clients talk to the real server. The weights are random, so only the form of answers is known."""
 
+import json
+
 import anthropic
 import httpx
 import pytest
@@ -96,3 +98,39 @@ def test_an_agent_is_named_by_its_user(client, server):
     client.messages.create(**asked(metadata={"user_id": '{"session_id": "s1"}'}))
     agents = httpx.get(f"{server.url}/v1/agents").json()["agents"]
     assert '{"session_id": "s1"}' in [each["agent_id"] for each in agents]
+
+
+WEATHER = {
+    "name": "weather",
+    "description": "Tells the weather.",
+    "input_schema": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 8}, "unit": {"enum": ["C", "F"]}},
+        "required": ["city", "unit"],
+        "additionalProperties": False,
+    },
+}
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "weather"}])
+def test_a_tool_is_called_and_answered(client, choice):
+    one = choice | {"disable_parallel_tool_use": True}
+    forced = asked(tools=[WEATHER], tool_choice=one, max_tokens=300)
+    whole = client.messages.create(**forced)
+    [call] = [block for block in whole.content if block.type == "tool_use"]
+    assert whole.stop_reason == "tool_use"
+    assert call.input.keys() == {"city", "unit"}
+    with client.messages.stream(**forced) as stream:
+        streamed = stream.get_final_message()
+    assert streamed.content[-1].input == call.input
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "rain"}]}
+    talk = [*STORY, {"role": "assistant", "content": whole.content}, {"role": "user", "content": [result]}]
+    second = client.messages.create(**asked(messages=talk, tools=[WEATHER], tool_choice={"type": "none"}))
+    assert second.usage.cache_read_input_tokens >= prompt_of(whole.usage) - 1
+
+
+def test_an_answer_keeps_to_its_schema(client):
+    schema = {"type": "object", "properties": {"unit": {"enum": ["C", "F"]}}, "required": ["unit"]}
+    config = {"format": {"type": "json_schema", "schema": schema | {"additionalProperties": False}}}
+    told = client.messages.create(**asked(output_config=config, max_tokens=300))
+    assert json.loads(told.content[0].text)["unit"] in ("C", "F")

@@ -1,5 +1,8 @@
 """OpenAI's own clients hold conversations whose turns the real server keeps. The weights are random."""
 
+import json
+from typing import Literal
+
 import openai
 import pytest
 from pydantic import BaseModel
@@ -10,9 +13,22 @@ STORY = "Once upon a time there was a memory that never forgot. " * 10
 SAME = {"model": "default", "max_output_tokens": 8, "temperature": 0}
 
 
-class Person(BaseModel):
-    name: str
-    age: int
+WEATHER = {
+    "type": "function",
+    "name": "weather",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 8}, "unit": {"enum": ["C", "F"]}},
+        "required": ["city", "unit"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
+
+class Verdict(BaseModel):
+    fits: bool
+    size: Literal["small", "large"]
 
 
 def client_of(server):
@@ -49,10 +65,20 @@ async def test_the_asynchronous_client_reads_the_same(server, client):
 
 
 def test_an_answer_keeps_to_its_schema(client):
-    told = client.responses.parse(
-        model="default", input="Who?", text_format=Person, max_output_tokens=400, temperature=0
-    )
-    assert told.status == "incomplete" or isinstance(told.output_parsed, Person)
+    told = client.responses.parse(**SAME | {"max_output_tokens": 200}, input="Well?", text_format=Verdict)
+    assert told.output_parsed.size in ("small", "large")
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "name": "weather"}])
+def test_a_tool_is_called_and_answered(client, choice):
+    forced = SAME | {"max_output_tokens": 300, "tools": [WEATHER], "parallel_tool_calls": False}
+    first = client.responses.create(**forced, input=STORY, tool_choice=choice)
+    call = first.output[-1]
+    assert (call.type, call.name) == ("function_call", "weather")
+    assert json.loads(call.arguments).keys() == {"city", "unit"}
+    result = [{"type": "function_call_output", "call_id": call.call_id, "output": "rain"}]
+    second = client.responses.create(**SAME, input=result, tools=[WEATHER], previous_response_id=first.id)
+    assert second.usage.input_tokens_details.cached_tokens >= first.usage.input_tokens - 1
 
 
 def test_a_response_outlives_the_server(start, tmp_path):

@@ -29,7 +29,7 @@ class ToolDefinition(Struct, kw_only=True):
     description: str = ""
     input_schema: dict[str, Any] | None = None
     input_examples: list[dict[str, Any]] | None = None
-    strict: bool | None = None  # arguments always keep to the schema
+    strict: bool | None = None  # a schema that cannot be kept to in full is refused
     defer_loading: bool | None = None
     allowed_callers: list[str] | None = None
     cache_control: CacheControl | None = None
@@ -232,7 +232,7 @@ def _tool(field: str, tool: ToolDefinition) -> Tool:
         raise InvalidInput(f"{field}.allowed_callers", "must hold direct: this server runs no code that could call it")
     examples = "\n".join(json.encode(each).decode() for each in tool.input_examples or ())
     description = f"{tool.description}\n\nExamples of its input:\n{examples}" if examples else tool.description
-    return Tool(tool.name, json.encode(tool.input_schema).decode(), description)
+    return Tool(tool.name, json.encode(tool.input_schema).decode(), description, tool.strict is True)
 
 
 def _refuse_what_we_cannot(request: CountRequest) -> None:

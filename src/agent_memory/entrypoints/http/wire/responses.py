@@ -207,7 +207,8 @@ def _tool(field: str, tool: FunctionTool) -> Tool:
         raise InvalidInput(f"{field}.type", f"{tool.type!r} runs on OpenAI's servers, not on this; allowed: function")
     if tool.name is None:
         raise InvalidInput(f"{field}.name", "is required")
-    return Tool(tool.name, json.encode(tool.parameters or {"type": "object"}).decode(), tool.description or "")
+    schema = json.encode(tool.parameters or {"type": "object"}).decode()
+    return Tool(tool.name, schema, tool.description or "", tool.strict is True)
 
 
 def _refuse_what_we_cannot(request: ResponsesRequest) -> None:

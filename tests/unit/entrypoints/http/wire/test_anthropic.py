@@ -132,6 +132,7 @@ def test_tools_keep_their_schemas():
         tools=[WEATHER | {"type": "custom", "strict": True, "cache_control": {"type": "ephemeral"}}]
     ).use.tools
     assert (tool.name, tool.description, json.loads(tool.parameters)) == ("weather", "It tells.", {"type": "object"})
+    assert tool.strict
 
 
 def test_examples_of_a_tools_input_are_told_to_the_model():

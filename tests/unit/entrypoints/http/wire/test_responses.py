@@ -92,7 +92,7 @@ def test_a_lineage_must_be_whole():
         (None, ("auto", True)),
         ("none", ("none", True)),
         ("required", ("required", True)),
-        ({"type": "function", "name": "weather"}, (Tool("weather", '{"type":"object"}'), True)),
+        ({"type": "function", "name": "weather"}, (Tool("weather", '{"type":"object"}', strict=True), True)),
     ],
 )
 def test_the_choice_among_tools(choice, use):
