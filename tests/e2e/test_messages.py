@@ -76,6 +76,14 @@ def test_a_header_that_changes_costs_nothing(client):
     assert told[1].usage.cache_read_input_tokens == prompt_of(told[1].usage) - 1
 
 
+def test_the_loaded_model_is_listed_and_got(client):
+    assert [model.id for model in client.models.list()] == ["random-llama"]
+    assert client.models.retrieve("random-llama").display_name == "random-llama"
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        client.models.retrieve("maker/other")
+    assert caught.value.type == "not_found_error"
+
+
 def test_more_tokens_than_there_is_room_for_are_cut(client):
     answer = client.messages.create(**asked(max_tokens=20_000, stop_sequences=["e", "a", " "]))
     assert answer.stop_reason in ("stop_sequence", "end_turn", "model_context_window_exceeded")

@@ -177,6 +177,11 @@ async def test_a_body_that_is_too_large_has_anthropics_type(client):
     assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
 
 
+async def test_no_notice_is_taken_of_a_clients_telemetry(client):
+    answer = await client.post("/api/event_logging/batch", json={"events": [{"secret": 1}]})
+    assert (answer.status_code, answer.json()) == (200, {})
+
+
 async def test_headers_of_the_client_are_accepted(client, conversation):
     headers = {"x-api-key": "k", "anthropic-version": "2023-06-01", "anthropic-beta": "a,b", "X-Agent-ID": "ada"}
     answer = await client.post(MESSAGES + "?beta=true", json=HELLO | {"metadata": {"user_id": "u"}}, headers=headers)

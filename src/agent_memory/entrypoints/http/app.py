@@ -51,6 +51,7 @@ _ROUTES = (
     responses.delete_response,
     anthropic.create_message,
     anthropic.count_tokens,
+    anthropic.take_no_notice,
     memories.remember,
     memories.search_memories,
     memories.count_memories,

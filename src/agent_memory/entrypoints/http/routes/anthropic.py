@@ -90,6 +90,12 @@ async def count_tokens(
     return told.TokenCount(await conversation.count(wire.to_count(data, tenant_of(request))))
 
 
+@post("/api/event_logging/batch", status_code=200, tags=["chat"], summary="Take no notice of a client's telemetry")
+async def take_no_notice() -> told.Unnoticed:
+    """Claude Code reports on itself to whom it talks to. It is neither read nor kept."""
+    return told.Unnoticed()
+
+
 async def _complete(conversation: Conversation, prompt: Prompt, telling: told.Telling) -> told.MessageAnswer:
     async with aclosing(conversation.reply(prompt)) as pieces:
         async for piece in pieces:

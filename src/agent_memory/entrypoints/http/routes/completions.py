@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType, json
 
 from agent_memory.application.choices import together
 from agent_memory.application.conversation import Conversation, Prompt
-from agent_memory.application.replies import Answer, Finish
+from agent_memory.application.replies import Answer, Begun, Finish
 from agent_memory.entrypoints.http.errors import error_event
 from agent_memory.entrypoints.http.given import (
     AnyRequest,
@@ -126,7 +126,7 @@ async def _chunks(
                 finishes.append(piece)
                 ending = wire.ChunkChoice(wire.DeltaMessage(), piece.reason, number)
                 yield envelope.around(ending, x_cache=wire.report_of(piece))
-            else:
+            elif not isinstance(piece, Begun):
                 yield envelope.around(wire.delta_of(piece, number))
     if with_usage:
         yield envelope.around(usage=wire.usage_of(finishes))

@@ -29,6 +29,10 @@ class ErrorAnswer(Struct):
     type: Literal["error"] = "error"
 
 
+class Unnoticed(Struct):
+    """Nothing is said to what was not heard."""
+
+
 class TokenCount(Struct):
     input_tokens: int
 
