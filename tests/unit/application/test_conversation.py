@@ -227,6 +227,19 @@ async def test_what_changes_in_every_system_prompt_is_put_aside(desk):
     assert finish.cached_tokens == len(rules)
 
 
+async def test_the_time_costs_no_more_than_the_newest_message(desk):
+    steady = Conversation(desk[2], Letters(), model_id="toy", created=0, max_context=5000, steady=True)
+    rules = "be brief " * 50
+    times = [f"\nCurrent time: 2026-11-21 03:1{minute}" for minute in (2, 5)]
+    prompts = [
+        replace(prompt(""), messages=(Message("system", rules + each), Message("user", "abc"))) for each in times
+    ]
+    await collect(steady, prompts[0])
+    _, finish = await collect(steady, prompts[1])
+    steady.close()
+    assert finish.cached_tokens > len(rules) + len("abc")
+
+
 async def test_text_and_tokens_may_be_read_as_they_are(desk):
     tokens = tuple(ord(letter) % 4 for letter in "hello")
     conversation, given = desk[0], prompt("")
