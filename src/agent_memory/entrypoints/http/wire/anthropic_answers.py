@@ -39,6 +39,7 @@ class TokenCount(Struct):
 
 class Text(Struct, tag="text", tag_field="type"):
     text: str = ""
+    citations: None = None
 
 
 class Thinking(Struct, tag="thinking", tag_field="type"):
@@ -48,10 +49,15 @@ class Thinking(Struct, tag="thinking", tag_field="type"):
     signature: str = ""
 
 
+class Caller(Struct, frozen=True):
+    type: Literal["direct"] = "direct"
+
+
 class ToolUse(Struct, tag="tool_use", tag_field="type"):
     id: str
     name: str
     input: dict[str, Any]
+    caller: Caller = Caller()
 
 
 AnswerBlock = Text | Thinking | ToolUse
@@ -62,13 +68,18 @@ class OutputDetails(Struct):
 
 
 class Usage(Struct, kw_only=True):
-    """Read from the cache, read now and kept, and read now and not kept: together they are the prompt."""
+    """Read from the cache, read now and kept, and read now and not kept: together they are the prompt. What is kept has
+    no time to live, by which it could be broken down.
+    """
 
     input_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
     output_tokens: int
     output_tokens_details: OutputDetails
+    cache_creation: None = None
+    server_tool_use: None = None
+    inference_geo: None = None
     service_tier: Literal["standard"] = "standard"
 
 
@@ -79,6 +90,8 @@ class MessageAnswer(Struct, kw_only=True):
     content: list[AnswerBlock] = msgspec.field(default_factory=list)
     stop_reason: StopReason | None = None
     stop_sequence: str | None = None
+    stop_details: None = None
+    container: None = None
     x_cache: CacheReport | UnsetType = UNSET
     role: Literal["assistant"] = "assistant"
     type: Literal["message"] = "message"
@@ -125,6 +138,8 @@ class BlockStop(Struct, tag="content_block_stop", tag_field="type"):
 class MessageEnd(Struct, kw_only=True):
     stop_reason: StopReason
     stop_sequence: str | None
+    stop_details: None = None
+    container: None = None
 
 
 class MessageDelta(Struct, tag="message_delta", tag_field="type", kw_only=True):

@@ -89,6 +89,8 @@ class Response(Struct, kw_only=True):
     instructions: str | None
     max_output_tokens: int | None
     metadata: dict[str, str]
+    prompt_cache_key: str | None
+    safety_identifier: str | None
     parallel_tool_calls: bool
     previous_response_id: str | None
     reasoning: dict[str, Any]
@@ -106,6 +108,9 @@ class Response(Struct, kw_only=True):
     incomplete_details: Incomplete | None = None
     usage: Usage | None = None
     background: bool = False
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    max_tool_calls: int | None = None
     service_tier: Literal["default"] = "default"
     top_logprobs: int = 0
     truncation: Literal["disabled"] = "disabled"
@@ -126,6 +131,8 @@ def begun(request: ResponsesRequest, model: str, temperature: float, top_p: floa
         instructions=request.instructions,
         max_output_tokens=request.max_output_tokens,
         metadata=request.metadata or {},
+        prompt_cache_key=request.prompt_cache_key,
+        safety_identifier=request.safety_identifier,
         parallel_tool_calls=request.parallel_tool_calls is not False,
         previous_response_id=request.previous_response_id,
         reasoning={"effort": request.reasoning.effort if request.reasoning else None, "summary": None},

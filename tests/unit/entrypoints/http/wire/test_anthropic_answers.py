@@ -31,7 +31,7 @@ def test_text_is_one_block():
         "message_delta",
         "message_stop",
     ]
-    assert answer["content"] == [{"type": "text", "text": "Hello"}]
+    assert answer["content"] == [{"type": "text", "text": "Hello", "citations": None}]
     assert (answer["stop_reason"], answer["stop_sequence"]) == ("end_turn", None)
 
 
@@ -51,7 +51,7 @@ def test_a_thought_is_signed_before_it_ends():
     thinking, text = answer["content"]
     assert thinking["thinking"] == "hm"
     assert len(thinking["signature"]) == 44
-    assert text == {"type": "text", "text": "Yes."}
+    assert text["text"] == "Yes."
 
 
 def test_a_thought_that_is_not_shown_is_only_signed():
@@ -70,12 +70,10 @@ def test_calls_come_one_after_the_other_and_end_the_turn():
     ]
     events, answer = tell(Delta("I look."), *calls, CallArguments(1, "{}"), Finish("tool_calls", 12, 8, 5))
     starts = [event["content_block"] for event in events if event["type"] == "content_block_start"]
-    assert starts[1] == {"type": "tool_use", "id": "call_1", "name": "f", "input": {}}
+    direct = {"type": "direct"}
+    assert starts[1] == {"type": "tool_use", "id": "call_1", "name": "f", "input": {}, "caller": direct}
     assert [event["index"] for event in events if event["type"] == "content_block_stop"] == [0, 1, 2]
-    assert answer["content"][1:] == [
-        starts[1] | {"input": {"a": 1}},
-        {"type": "tool_use", "id": "call_2", "name": "g", "input": {}},
-    ]
+    assert answer["content"][1:] == [starts[1] | {"input": {"a": 1}}, starts[2]]
     assert answer["stop_reason"] == "tool_use"
 
 
