@@ -215,3 +215,31 @@ def test_what_is_counted_is_what_is_read():
     fields = {"messages": [HI], "system": "Be brief.", "tools": [WEATHER], "thinking": {"type": "disabled"}}
     counted, read = to_count(convert(fields, CountRequest), "a tenant"), prompt(**fields)
     assert (counted.messages, counted.use, counted.thinking) == (read.messages, read.use, read.thinking)
+
+
+def test_what_claude_code_sends_is_taken_whole():
+    """The shape of a first request of Claude Code 2.1.197, with its texts cut short."""
+    ephemeral = {"cache_control": {"type": "ephemeral"}}
+    asked = prompt(
+        model="claude-opus-4-8",
+        max_tokens=64_000,
+        system=[
+            text("x-anthropic-billing-header: cc_version=2.1.197.0df; cc_entrypoint=sdk-cli;"),
+            text("You are an agent.") | ephemeral,
+            text("\nYou are interactive.") | {"cache_control": {"type": "ephemeral", "ttl": "1h", "scope": "global"}},
+        ],
+        messages=[
+            user(text("<system-reminder>\nToday's date is 2026-11-21.\n</system-reminder>"), text("hi") | ephemeral),
+            {"role": "system", "content": "Available agent types: none."},
+        ],
+        tools=[WEATHER | {"eager_input_streaming": True}],
+        metadata={"user_id": '{"device_id":"d","account_uuid":"","session_id":"s"}'},
+        thinking={"type": "adaptive"},
+        context_management={"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        output_config={"effort": "high"},
+        stream=True,
+    )
+    assert [message.role for message in asked.messages] == ["system", "user"]
+    assert asked.messages[1].content.endswith("<system-reminder>\nAvailable agent types: none.\n</system-reminder>")
+    assert (asked.agent.id[:14], asked.announced, asked.thinking) == ('{"device_id":"', True, True)
+    assert len(asked.use.tools) == 1
