@@ -18,6 +18,7 @@ from agent_memory.entrypoints.http.given import (
     GivenApplication,
     answers,
     openai_errors,
+    reach_of,
     seconds_allowed,
     tenant_of,
 )
@@ -79,12 +80,13 @@ async def create_response(
     agent whose turn it is; with `no_store` nothing of it is cached.
     """
     conversation = conversation_with(data.model, application)
-    tenant, before = tenant_of(request), list[KeptResponse]()
+    reach, before = reach_of(request), list[KeptResponse]()
     if data.previous_response_id is not None and RESPONSE_ID.fullmatch(data.previous_response_id):
-        before = await application.responses.lineage(tenant, data.previous_response_id)
+        before = await application.responses.lineage(reach.tenant, data.previous_response_id)
     wire.check_lineage(data, before)
-    agent = agent_in_header(request.headers.get(AGENT_HEADER))
-    prompt = wire.to_prompt(data, before, application.plan, tenant, seconds=seconds_allowed(request), agent=agent)
+    agent = agent_in_header(request.headers.get(AGENT_HEADER), reach)
+    seconds = seconds_allowed(request)
+    prompt = wire.to_prompt(data, before, application.plan, reach.tenant, seconds=seconds, agent=agent).within(reach)
     sampling = prompt.sampling
     response = told.begun(data, conversation.model_id, sampling.temperature, sampling.top_p)
     asked = _Asked(data, conversation, prompt, application.responses, told.Telling(response, prompt.stored))

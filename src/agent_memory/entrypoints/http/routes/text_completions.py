@@ -20,8 +20,8 @@ from agent_memory.entrypoints.http.given import (
     GivenApplication,
     answers,
     openai_errors,
+    reach_of,
     seconds_allowed,
-    tenant_of,
 )
 from agent_memory.entrypoints.http.loaded import conversation_with
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
@@ -72,8 +72,10 @@ async def create_completion(
     The header X-Agent-ID, or `user`, names the agent whose turn it is; with `no_store` nothing of it is kept.
     """
     conversation = conversation_with(data.model, application)
-    agent = agent_in_header(request.headers.get(AGENT_HEADER))
-    prompts = wire.to_prompts(data, application.plan, tenant_of(request), seconds_allowed(request), agent)
+    reach = reach_of(request)
+    agent = agent_in_header(request.headers.get(AGENT_HEADER), reach)
+    asked_for = wire.to_prompts(data, application.plan, reach.tenant, seconds_allowed(request), agent)
+    prompts = [each.within(reach) for each in asked_for]
     shown = [await _text(conversation, each) if data.echo else "" for each in prompts]
     with_usage = data.stream_options is not None and data.stream_options.include_usage is True
     asked = _Asked(conversation, prompts, data.n or 1, shown, with_usage)
