@@ -24,6 +24,7 @@ from agent_memory.adapters.disk.checking import DiskFiles
 from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.keys import InMemoryKeyStore
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
+from agent_memory.adapters.in_memory.responses import InMemoryResponseStore
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
 from agent_memory.adapters.postgres.answers import PostgresAnswerBook
@@ -35,6 +36,7 @@ from agent_memory.adapters.postgres.keys import PostgresKeyStore
 from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
+from agent_memory.adapters.postgres.responses import PostgresResponseStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
 from agent_memory.adapters.prometheus.pool import PoolMetrics
@@ -58,10 +60,12 @@ from agent_memory.application.transfer import Transfer
 from agent_memory.application.upkeep import Upkeep
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
 from agent_memory.domain.limits import MOST_CALLS, Limit
+from agent_memory.domain.responses import KEPT
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.domain.tenants import Reach
+from agent_memory.ports.responses import ResponseStore
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, plan_model, profiles_of
 from agent_memory.wiring.blocks import envelope_of
@@ -100,11 +104,13 @@ class Application:
     agents: Agents
     upkeep: Upkeep
     memory: SemanticMemory
+    embedder: Embedder
     keeping: MemoryKeeping | None
     transfer: Transfer | None
     remembering: Remembering | None
     consolidation: Consolidation | None
     idempotency: Idempotency
+    responses: ResponseStore
     gate: Gate
     keys: Keys
     draining: Draining
@@ -200,11 +206,13 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
                 Fusion(half_life=half_life),
                 Blend(half_life=half_life),
             ),
+            embedder=embedder,
             keeping=MemoryKeeping(archive, embedder, answers=answers) if archive else None,
             transfer=Transfer(archive, embedder) if archive else None,
             remembering=Remembering(store, archive, embedder) if archive else None,
             consolidation=consolidation,
             idempotency=idempotency,
+            responses=PostgresResponseStore(database) if database else InMemoryResponseStore(),
             gate=gate,
             keys=Keys(PostgresKeyStore(database) if database else InMemoryKeyStore()),
             draining=Draining(),
@@ -272,6 +280,7 @@ def _tending(database: Database, embedder: Embedder, gate: Gate, idempotency: Id
     yield Chore("indexes", _TENDING, Indexing(database).tend)
     yield Chore("limits", _TENDING, gate.purge)
     yield Chore("answers", _TENDING, idempotency.purge)
+    yield Chore("responses", _TENDING, partial(PostgresResponseStore(database).purge, KEPT))
     yield Chore("embedding anew", _RENEWING, Reembedding(PostgresReembeddingStore(database), embedder).run)
     yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
 

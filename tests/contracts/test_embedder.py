@@ -57,6 +57,14 @@ async def test_gives_a_unit_vector_for_any_text(embedder):
         assert cosine(embedding, embedding) == pytest.approx(1, abs=1e-5)
 
 
+async def test_counts_what_it_reads(embedder):
+    alone = [await embedder.count([text]) for text in TEXTS]
+    assert await embedder.count(TEXTS) == sum(alone)
+    assert alone[-1] >= 4000
+    assert min(alone) > 0
+    assert await embedder.count([]) == 0
+
+
 async def test_names_the_model_on_every_vector(embedder):
     assert {e.model for e in await embedder.embed(TEXTS)} == {embedder.model}
 

@@ -3,11 +3,9 @@
 Knows text and tokens, not where a prefix comes from: that is the engine's.
 """
 
-import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
@@ -18,7 +16,8 @@ from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.manner import Manner
 from agent_memory.application.next_turn import beginnings
 from agent_memory.application.prompt import Prompt
-from agent_memory.application.replies import Answer, Finish, Likelihood, Reply, Reuse, Token
+from agent_memory.application.replies import Answer, Begun, Finish, Likelihood, Reply, Reuse, Token
+from agent_memory.application.scribe import Scribe
 from agent_memory.application.spoken import Spoken
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput
@@ -51,6 +50,7 @@ class Conversation:
         max_tokens: int = 256,
         max_seconds: float | None = None,
         grammars: GrammarCompiler | None = None,
+        steady: bool = False,
     ) -> None:
         self.model_id = model_id
         self.created = created
@@ -60,8 +60,7 @@ class Conversation:
         self._max_tokens = max_tokens
         self._max_seconds = max_seconds
         self._grammars = grammars
-        # Rendering a long prompt takes milliseconds that the event loop has not; a tokenizer serves one at a time.
-        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+        self._scribe = Scribe(tokenizer, steady=steady)
 
     @property
     def thinks(self) -> bool:
@@ -79,10 +78,9 @@ class Conversation:
         """Raises InvalidInput, Overloaded, Unavailable, DeadlineExceeded or GenerationFailed. Closing it ends the
         turn.
         """
-        loop = asyncio.get_running_loop()
-        rendered = await self._render(prompt)
+        prompt, rendered = await self._scribe.read(prompt)
         manner = Manner.of(prompt, self._tokenizer.speech, rendered, constrained=self._grammars is not None)
-        constraint = await loop.run_in_executor(self._scribe, self._compile, manner.form)
+        constraint = await self._scribe.run(partial(self._compile, manner.form))
         turn = self._turn(prompt, rendered, constraint)
         answer = Spoken(turn, self._tokenizer.stream(), manner.utterance(), prompt.stop)
         told = Answer()
@@ -98,10 +96,9 @@ class Conversation:
         if answer.stopped and (whole := answer.whole_tokens()) is not None:
             self._engine.conclude(turn.id, whole)
         other_forms = told.calls or self.thinks
-        if prompt.stored and other_forms and told.ended.reason != "length":
-            # Behind each other in one thread: the next prompt is not rendered before this is on its way.
-            with suppress(RuntimeError):  # it is closed
-                self._scribe.submit(self._rehearse, prompt, told, [*rendered.tokens, *answer.tokens])
+        if prompt.stored and prompt.given is None and other_forms and told.ended.reason != "length":
+            spoken = [*rendered.tokens, *answer.tokens]
+            self._scribe.later(partial(self._rehearse, prompt, told, spoken))
 
     def _rehearse(self, prompt: Prompt, told: Answer, spoken: list[int]) -> None:
         """Have the next prompt's beginning read, where it is not what was spoken."""
@@ -111,23 +108,30 @@ class Conversation:
                 rehearsal = replace(turn, max_tokens=0, stop_tokens=frozenset(), only_read=True, deadline=None)
                 self._engine.rehearse(rehearsal)
 
+    async def count(self, prompt: Prompt) -> int:
+        """The tokens of the prompt, as `reply` would read them; of one that is too long as well."""
+        _, rendered = await self._scribe.read(prompt)
+        return len(rendered.tokens)
+
+    async def spell(self, tokens: Sequence[int]) -> str:
+        """Their text. Raises InvalidInput for what is no token of the model."""
+        return await self._scribe.spell(tokens)
+
     async def foresee(self, prompt: Prompt) -> Finish:
         """How much of the prompt would not be read, and why not more. Nothing is computed, and nothing changes."""
-        rendered = await self._render(prompt)
+        prompt, rendered = await self._scribe.read(prompt)
         turn = self._turn(prompt, rendered, None)
         started = await self._engine.ask(lambda engine: engine.scheduler.foresee(turn))
         reuse = await self._explain(started, turn.prompt_tokens, prompt)
         return Finish("length", turn.prompt_tokens, started.cached_tokens, 0, reuse)
-
-    async def _render(self, prompt: Prompt) -> Rendered:
-        render = partial(self._tokenizer.render, prompt.messages, prompt.use.tools, thinking=prompt.thinking)
-        return await asyncio.get_running_loop().run_in_executor(self._scribe, render)
 
     async def _speak(self, events: AsyncIterator[Started | Said | Finished], answer: Spoken, prompt: Prompt) -> Reply:
         async for event in events:
             match event:
                 case Started():
                     answer.started = event
+                    if prompt.announced:
+                        yield Begun(answer.prompt_tokens, event.cached_tokens)
                     if prompt.explain:
                         answer.reuse = await self._explain(event, answer.prompt_tokens, prompt)
                 case Said(_, token, logprobs):
@@ -151,9 +155,7 @@ class Conversation:
         known, message = started.known_tokens, None
         differs = known < prompt_tokens - 1  # the last token is always read, known or not
         if differs:
-            loop = asyncio.get_running_loop()
-            where = partial(self._tokenizer.message_of, prompt.messages, known, prompt.use.tools)
-            message = await loop.run_in_executor(self._scribe, partial(where, thinking=prompt.thinking))
+            message = await self._scribe.message_of(prompt, known)
         memory = started.cached_tokens - started.disk_tokens
         return Reuse(memory, started.disk_tokens, known, known if differs else None, message)
 
@@ -166,20 +168,22 @@ class Conversation:
         return self._grammars.compile(form)
 
     def _turn(self, prompt: Prompt, rendered: Rendered, constraint: Constraint | None) -> Turn:
+        field = "messages" if prompt.given is None else "prompt"
         if not rendered.tokens:
-            raise InvalidInput("messages", "there is nothing in them for the model to read")
-        room = self._max_context - len(rendered.tokens)
+            raise InvalidInput(field, "there is nothing in it for the model to read")
+        size = len(rendered.tokens)
+        room = self._max_context - size
+        if prompt.at_most and room < 1:
+            raise InvalidInput(field, f"prompt is too long: {size} tokens > {self._max_context - 1} maximum")
         wanted = prompt.max_tokens or min(self._max_tokens, max(room, 1))
+        wanted = min(wanted, room) if prompt.at_most else wanted
         if wanted > room:
             raise InvalidInput(
-                "messages",
-                f"{len(rendered.tokens)} prompt tokens and {wanted} for the answer exceed "
+                field,
+                f"{size} prompt tokens and {wanted} for the answer exceed "
                 f"the model's context of {self._max_context} tokens",
             )
-        unknown = [token for token, _ in prompt.sampling.logit_bias if token >= self._tokenizer.vocabulary]
-        if unknown:
-            limit = self._tokenizer.vocabulary - 1
-            raise InvalidInput("logit_bias", f"{unknown[0]} is no token of this model: the last is {limit}")
+        self._scribe.check("logit_bias", (token for token, _ in prompt.sampling.logit_bias))
         seed = secrets.randbits(32) if prompt.sampling.seed is None else prompt.sampling.seed
         sampling = replace(prompt.sampling, seed=seed, constraint=constraint)
         return Turn(
@@ -201,4 +205,4 @@ class Conversation:
         return time.monotonic() + min(limits) if limits else None
 
     def close(self) -> None:
-        self._scribe.shutdown(wait=False)
+        self._scribe.close()

@@ -25,7 +25,11 @@ class Manner:
 
     @classmethod
     def of(cls, prompt: Prompt, speech: Speech, rendered: Rendered, *, constrained: bool) -> "Manner":
-        """Raises InvalidInput for tools that cannot be asked for like this."""
+        """Raises InvalidInput for tools that cannot be asked for like this. What is given as it is, is gone on with as
+        it is: nothing is told apart.
+        """
+        if prompt.given is not None:
+            return cls(Form(prompt.grammar) if prompt.grammar else None, None, None, thinking=False)
         tools = _callable(prompt)
         own = speech.parse if constrained else speech.parse or parse_json
         held = prompt.use.choice not in ("auto", "none") or prompt.grammar is not None

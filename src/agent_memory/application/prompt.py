@@ -14,7 +14,9 @@ class Prompt:
     """`max_tokens` None is the model's default, `seconds` None as long as the server allows. With `explain`, the end of
     the reply tells where its cached tokens came from. What is not `stored` leaves nothing behind, in no tier and not
     in the book of its `agent`, who is of the same tenant. The answer keeps to the `grammar`, or is a call. A model that
-    can think does so first, unless it is asked not to.
+    can think does so first, unless it is asked not to. `max_tokens` that are `at_most` are cut to what the context has
+    room for, else they are refused. An `announced` reply opens with `Begun`. What is `given`, text or tokens, is
+    read as it is, instead of messages.
     """
 
     messages: tuple[Message, ...]
@@ -29,6 +31,9 @@ class Prompt:
     grammar: Grammar | None = None
     use: ToolUse = NO_TOOLS
     thinking: bool = True
+    at_most: bool = False
+    announced: bool = False
+    given: str | tuple[int, ...] | None = None
 
     def within(self, reach: Reach) -> "Prompt":
         """The same of another caller, whose tenant's blocks alone it finds. Raises Forbidden for an agent beyond."""

@@ -75,6 +75,14 @@ class Reuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """How much there is to read, and how much of it was read before; told first, where a prompt wants it announced."""
+
+    prompt_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """`stopped_by` is the stop string that ended it, if one did."""
 
@@ -87,7 +95,7 @@ class Finish:
     reasoning_tokens: int = 0
 
 
-Piece = Delta | Thought | CallBegun | CallArguments | Finish
+Piece = Begun | Delta | Thought | CallBegun | CallArguments | Finish
 Reply = AsyncGenerator[Piece, None]
 
 
@@ -124,6 +132,8 @@ class Answer:
                 self.calls[number] = ToolCall(call.id, call.name, call.arguments + text)
             case Finish():
                 self.finish = piece
+            case Begun():
+                pass
 
     @property
     def ended(self) -> Finish:

@@ -191,3 +191,7 @@ class Embedder(Protocol):
         but must not write to it: it may be shared.
         """
         ...
+
+    async def count(self, texts: Sequence[str]) -> int:
+        """How many tokens it reads to embed them, those included that open and close a text."""
+        ...

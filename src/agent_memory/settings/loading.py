@@ -23,6 +23,7 @@ VARIABLES: Mapping[str, str] = {
     "SEMANTIC_MLX_ENABLED": "model.enabled",
     "AGENT_MEMORY_DISK_DAILY_WRITE_MB": "cache.disk_daily_write_mb",
     "AGENT_MEMORY_ENCRYPTION_KEY": "cache.encryption_key",
+    "AGENT_MEMORY_STEADY_PROMPTS": "cache.steady_prompts",
     "SEMANTIC_MLX_MODEL_ID": "model.id",
     "SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "model.max_context_length",
     "SEMANTIC_MLX_MAX_BATCH_SIZE": "model.max_batch_size",

@@ -37,7 +37,8 @@ class ModelSettings(_Section, frozen=True):
 
 class CacheSettings(_Section, frozen=True):
     """KV cache blocks: their precision, how much of memory and disk they may fill, how much may be written to the disk
-    in a day (0 is no limit), and the key that seals them there.
+    in a day (0 is no limit), and the key that seals them there. `steady_prompts` keeps what agents write anew into
+    every system prompt from costing the prefix.
     """
 
     kv_bits: KvBits | None = None
@@ -47,6 +48,7 @@ class CacheSettings(_Section, frozen=True):
     disk_budget_mb: Annotated[int, Meta(ge=64, le=16_777_216)] = 20_480
     disk_daily_write_mb: Annotated[int, Meta(ge=0, le=16_777_216)] = 0
     encryption_key: str | None = None
+    steady_prompts: bool = True
 
     @property
     def encryption(self) -> bytes | None:

@@ -76,6 +76,7 @@ class MlxModels:
             max_tokens=plan.max_tokens,
             max_seconds=self._settings.server.request_seconds,
             grammars=_grammars(model.tokenizer),
+            steady=self._settings.cache.steady_prompts,
         )
         return LoadedModel(plan, conversation, thread, f"{plan.id}, {model.runtime.spec}, {model.backend}")
 

@@ -12,7 +12,7 @@ from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.conversation import Prompt
-from agent_memory.application.replies import CallArguments, CallBegun, Delta, Finish, Piece, Thought
+from agent_memory.application.replies import Begun, Delta, Finish, Piece
 from agent_memory.bootstrap import bootstrap
 from agent_memory.entrypoints.http.app import create_app
 from agent_memory.settings import MemorySettings, ModelSettings, ServerSettings, Settings
@@ -37,19 +37,27 @@ class Scripted:
     created: int = 1_700_000_000
     thinks: bool = False
 
+    async def count(self, prompt: Prompt) -> int:
+        self.prompts.append(prompt)
+        return 12
+
+    async def spell(self, tokens) -> str:
+        return str(list(tokens))
+
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
         try:
+            if prompt.announced:
+                yield Begun(12, 8)
             for step in self.script:
                 if isinstance(step, Exception):
                     raise step
-                if isinstance(step, str):
-                    yield Delta(step)
-                elif isinstance(step, Thought | CallBegun | CallArguments):
-                    yield step
-                else:
+                if isinstance(step, float):
                     await asyncio.sleep(step)
-            yield Finish("stop", prompt_tokens=12, cached_tokens=8, completion_tokens=2)
+                else:
+                    yield Delta(step) if isinstance(step, str) else step
+            if not (self.script and isinstance(self.script[-1], Finish)):
+                yield Finish("stop", prompt_tokens=12, cached_tokens=8, completion_tokens=2)
         finally:
             self.closed += 1
             self.ended.set()

@@ -90,12 +90,6 @@ async def test_the_loaded_model_answers_to_its_name_and_to_default(client):
     assert "gpt-9" in answer.json()["error"]["message"]
 
 
-async def test_the_model_list_has_the_loaded_model(client):
-    told = (await client.get("/v1/models")).json()
-    model = {"id": "scripted", "created": 1_700_000_000, "object": "model", "owned_by": "agent-memory"}
-    assert told == {"object": "list", "data": [model]}
-
-
 @pytest.mark.parametrize(
     ("fields", "param"),
     [

@@ -18,6 +18,40 @@ FIELDS = {
         *("messages", "model", "max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stop"),
         *("stream", "stream_options", "n", "tools", "tool_choice", "response_format", "logprobs", "logit_bias"),
     ],
+    "/v1/completions": [
+        *(
+            "prompt",
+            "model",
+            "max_tokens",
+            "n",
+            "best_of",
+            "echo",
+            "logprobs",
+            "logit_bias",
+            "stop",
+            "stream",
+            "suffix",
+        ),
+    ],
+    "/v1/embeddings": ["input", "model", "dimensions", "encoding_format"],
+    "/v1/responses": [
+        *(
+            "input",
+            "instructions",
+            "model",
+            "max_output_tokens",
+            "metadata",
+            "previous_response_id",
+            "reasoning",
+            "store",
+        ),
+        *("stream", "text", "tool_choice", "tools", "include", "truncation", "user", "prompt", "stream_options"),
+    ],
+    "/v1/messages": [
+        *("messages", "max_tokens", "model", "system", "tools", "tool_choice", "thinking", "output_config", "metadata"),
+        *("stop_sequences", "temperature", "top_k", "stream", "cache_control", "context_management", "container"),
+    ],
+    "/v1/messages/count_tokens": ["messages", "system", "tools", "tool_choice", "thinking", "model"],
 }
 GOOD = {
     "agent_id": "guide",
@@ -25,6 +59,9 @@ GOOD = {
     "content": "x",
     "query": "x",
     "messages": [{"role": "user", "content": "x"}],
+    "max_tokens": 5,
+    "prompt": "x",
+    "input": "x",
 }
 ODD = [
     *(None, True, False, 0, -1, 1, 2, 0.5, 1e308, -1e308, 2**63, -(2**63) - 1, 10**40, 51, 129),
@@ -32,6 +69,10 @@ ODD = [
     *([], {}, [[]], [{}], [None], ["x"] * 5, {"x": None}, [{"role": "user"}], [{"role": "wizard", "content": "x"}]),
     *([{"role": "user", "content": [{"type": "text", "text": "x"}]}], [{"role": "user", "content": [{"type": "x"}]}]),
     *([{"role": "user", "content": "\0"}], {"include_usage": 1}, {"type": "text"}),
+    *([1, 2], [[1], []], [10**30], [{"type": "tool_result", "tool_use_id": "x"}], [{"type": "function_call_output"}]),
+    *([{"type": "reasoning", "content": None}], [{"name": "x", "input_schema": {"type": 5}}], {"type": "enabled"}),
+    *([{"type": "function", "name": "x", "parameters": {"$ref": "#"}}], {"format": {"type": "json_schema"}}),
+    *([{"role": "assistant", "content": []}], [{"type": "image"}], {"type": "tool", "name": "x"}, {"user_id": "\0"}),
 ]
 
 

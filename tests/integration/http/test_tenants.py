@@ -50,8 +50,14 @@ TESTED_BY_NAME = {
     ("POST", "/v1/agents"), ("GET", "/v1/agents"), ("POST", "/v1/agents/import"),
     ("POST", "/v1/agents/{agent_id}/generate"), ("GET", "/v1/caches"), ("POST", "/v1/caches/explain"),
     ("POST", "/v1/caches/verify"), ("POST", "/v1/caches/gc"), ("GET", "/metrics"),
+    ("POST", "/v1/messages"), ("POST", "/v1/completions"), ("POST", "/v1/responses"),
+    ("GET", "/v1/responses/{response_id}"), ("DELETE", "/v1/responses/{response_id}"),
 }  # fmt: skip
-NOBODYS = {("GET", "/v1/models"), ("GET", "/docs/{path}"), ("GET", "/docs/openapi.json")}
+NOBODYS = {
+    ("GET", "/v1/models"), ("GET", "/v1/models/{model_id:path}"), ("POST", "/v1/embeddings"),
+    ("POST", "/v1/messages/count_tokens"), ("POST", "/api/event_logging/batch"),
+    ("GET", "/docs/{path}"), ("GET", "/docs/openapi.json"),
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -212,6 +218,35 @@ async def cached(tenant, path="/v1/chat/completions", body=CHAT, **more):
     return told["usage"]["prompt_tokens_details"]["cached_tokens"] if "usage" in told else told["cached_tokens"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("/v1/messages", CHAT, ("cache_read_input_tokens",)),
+        ("/v1/completions", {"prompt": LONG}, ("prompt_tokens_details", "cached_tokens")),
+        ("/v1/responses", {"input": LONG}, ("input_tokens_details", "cached_tokens")),
+    ],
+)
+async def test_no_dialect_tells_of_tokens_that_another_tenant_read(tenants, path, body, place):
+    async def found(tenant):
+        told = (await tenant.told("POST", path, body))["usage"]
+        for name in place:
+            told = told[name]
+        return told
+
+    assert await found(tenants[0]) == 0
+    assert await found(tenants[0]) > 0
+    assert await found(tenants[1]) == 0
+
+
+async def test_nobody_gets_deletes_or_goes_on_from_anothers_response(tenants):
+    kept = await tenants[0].told("POST", "/v1/responses", {"input": LONG})
+    path = f"/v1/responses/{kept['id']}"
+    await tenants[1].ask("GET", path, status=404)
+    await tenants[1].ask("DELETE", path, status=404)
+    await tenants[1].ask("POST", "/v1/responses", {"input": "x", "previous_response_id": kept["id"]}, status=400)
+    assert await tenants[0].told("GET", path) == kept
+
+
 async def test_no_token_is_cached_that_another_tenant_read(tenants):
     assert await cached(tenants[0]) == 0
     assert await cached(tenants[0]) > 0
@@ -302,6 +337,12 @@ async def test_a_key_of_one_agent_and_user_reaches_no_other(application, client,
     await narrow.ask("GET", "/v1/agents/mine", status=403)
     await narrow.ask("POST", "/v1/chat/completions", CHAT | {"agent_id": "mine"}, status=403)
     await narrow.told("POST", "/v1/chat/completions", CHAT)
+    for path, body in (
+        ("/v1/messages", CHAT | {"metadata": {"user_id": "mine"}}),
+        ("/v1/completions", {"prompt": "x", "user": "mine"}),
+        ("/v1/responses", {"input": "x", "user": "mine"}),
+    ):
+        await narrow.ask("POST", path, body, status=403)
     assert [each["agent_id"] for each in (await narrow.told("GET", "/v1/agents"))["agents"]] == ["guide"]
     assert mine is tenants[0]
 

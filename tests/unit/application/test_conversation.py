@@ -13,7 +13,7 @@ from agent_memory.adapters.in_memory.runtime import ToyRuntime
 from agent_memory.application.conversation import Conversation, Message, Prompt
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
-from agent_memory.application.replies import Delta, Finish, Reuse
+from agent_memory.application.replies import Begun, Delta, Finish, Reuse
 from agent_memory.application.tiered_blocks import TieredBlocks
 from agent_memory.application.write_behind import WriteBehind
 from agent_memory.domain.errors import (
@@ -37,6 +37,11 @@ class Letters:
 
     stop_tokens = frozenset({4})
     speech = Speech()
+    vocabulary = 5
+    beginning = ()
+
+    def encode(self, text):
+        return [ord(letter) % 4 for letter in text]
 
     def render(self, messages, tools=(), *, thinking=True):
         return Rendered([ord(letter) % 4 for message in messages for letter in message.content])
@@ -187,6 +192,68 @@ async def test_a_prompt_beyond_the_context_is_refused_with_the_numbers(desk):
         await collect(desk[0], prompt("x" * 6000))
 
 
+async def test_an_answer_may_be_cut_to_what_the_context_has_room_for(desk):
+    cut = replace(prompt("x" * 4998, max_tokens=100_000), at_most=True)
+    _, finish = await collect(desk[0], cut)
+    assert finish.completion_tokens <= 2
+    with pytest.raises(InvalidInput, match="prompt is too long: 5000 tokens > 4999 maximum"):
+        await collect(desk[0], replace(prompt("x" * 5000), at_most=True))
+
+
+async def test_a_prompt_is_counted_however_long_it_is(desk):
+    assert await desk[0].count(prompt("x" * 100_000)) == 100_000
+
+
+async def test_an_announced_answer_opens_with_what_is_known(desk):
+    announced = replace(prompt("a longer beginning"), announced=True)
+    await collect(desk[0], announced)
+    pieces = [piece async for piece in desk[0].reply(announced)]
+    assert pieces[0] == Begun(18, pieces[-1].cached_tokens)
+    assert pieces[0].cached_tokens > 0
+
+
+async def test_what_changes_in_every_system_prompt_is_put_aside(desk):
+    steady = Conversation(desk[2], Letters(), model_id="toy", created=0, max_context=5000, steady=True)
+    rules = "be brief " * 50
+    headers = [f"x-anthropic-billing-header: cc_version=2; cch={nonce};\n" for nonce in ("ab", "ba")]
+    prompts = [
+        replace(prompt(""), messages=(Message("system", each + rules), Message("user", "a"))) for each in headers
+    ]
+    assert await steady.count(prompts[0]) == len(rules) + 1
+    assert await desk[0].count(prompts[0]) == len(headers[0] + rules) + 1
+    await collect(steady, prompts[0])
+    _, finish = await collect(steady, prompts[1])
+    steady.close()
+    assert finish.cached_tokens == len(rules)
+
+
+async def test_the_time_costs_no_more_than_the_newest_message(desk):
+    steady = Conversation(desk[2], Letters(), model_id="toy", created=0, max_context=5000, steady=True)
+    rules = "be brief " * 50
+    times = [f"\nCurrent time: 2026-11-21 03:1{minute}" for minute in (2, 5)]
+    prompts = [
+        replace(prompt(""), messages=(Message("system", rules + each), Message("user", "abc"))) for each in times
+    ]
+    await collect(steady, prompts[0])
+    _, finish = await collect(steady, prompts[1])
+    steady.close()
+    assert finish.cached_tokens > len(rules) + len("abc")
+
+
+async def test_text_and_tokens_may_be_read_as_they_are(desk):
+    tokens = tuple(ord(letter) % 4 for letter in "hello")
+    conversation, given = desk[0], prompt("")
+    told = [await collect(conversation, replace(given, messages=(), given=each)) for each in ("hello", tokens)]
+    assert told[0][0] == told[1][0]
+    assert told[1][1].prompt_tokens == 5
+    assert told[1][1].cached_tokens == 4
+    assert await conversation.spell(tokens) == "".join("abcde"[token] for token in tokens)
+    with pytest.raises(InvalidInput, match="prompt: 5 is no token of this model: the last is 4"):
+        await collect(conversation, replace(given, given=(5,)))
+    with pytest.raises(InvalidInput, match="prompt: there is nothing in it"):
+        await collect(conversation, replace(given, given=""))
+
+
 async def test_many_at_once_answer_as_if_alone(desk):
     prompts = [prompt(text) for text in ("one", "two")]  # as many as may wait at this desk
     alone = [await collect(desk[0], one) for one in prompts]
@@ -270,7 +337,7 @@ async def test_what_opening_raises_comes_out_of_start():
 
 
 async def test_an_empty_prompt_is_refused(desk):
-    with pytest.raises(InvalidInput, match="nothing in them"):
+    with pytest.raises(InvalidInput, match="nothing in it"):
         await collect(desk[0], prompt(""))
 
 

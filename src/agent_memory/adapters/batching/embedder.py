@@ -26,6 +26,8 @@ class Encoder(Protocol):
 
     def vectors(self, texts: Sequence[str]) -> list["array[float]"]: ...
 
+    def count(self, texts: Sequence[str]) -> int: ...
+
 
 class BatchingEmbedder:
     """Belongs to one event loop. `model` names what the encoder computes."""
@@ -52,6 +54,9 @@ class BatchingEmbedder:
         promises = [self._promise(text) for text in texts]
         # One caller that gives up must not cancel a text that another waits for.
         return [await asyncio.shield(promise) for promise in promises]
+
+    async def count(self, texts: Sequence[str]) -> int:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.count, texts)
 
     def _promise(self, text: str) -> asyncio.Future[Embedding]:
         if text in self._promised:

@@ -27,6 +27,9 @@ class HashingEmbedder:
     async def embed(self, texts: Sequence[str]) -> list[Embedding]:
         return [Embedding(self.model, self._vector(text)) for text in texts]
 
+    async def count(self, texts: Sequence[str]) -> int:
+        return sum(len(text.split()) or 1 for text in texts)
+
     def _vector(self, text: str) -> "array[float]":
         values = [0.0] * self._dimension
         # Text without a searchable word still has a direction: that of its own spelling.

@@ -61,6 +61,9 @@ class Encoder:
             with self._counting:
                 self._runs -= 1
 
+    def count(self, texts: Sequence[str]) -> int:
+        return sum(len(tokens) for _, tokens in self._windows(texts))
+
     def _windows(self, texts: Sequence[str]) -> list[Window]:
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [

@@ -37,6 +37,9 @@ class MeasuredEmbedder:
         with self._seconds.time(), self._errors.count_exceptions():
             return await self._embedder.embed(texts)
 
+    async def count(self, texts: Sequence[str]) -> int:
+        return await self._embedder.count(texts)
+
 
 class MeasuredMemoryStore:
     def __init__(self, store: MemoryStore, registry: CollectorRegistry) -> None:

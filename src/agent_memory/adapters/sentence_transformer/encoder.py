@@ -30,8 +30,8 @@ class SentenceEncoder:
             reason = str(error).strip().split("\n", maxsplit=1)[0]
             raise Misconfigured(f"EMBEDDING_MODEL={model}: cannot be loaded: {reason}") from error
         self._model.eval()
-        specials = self._model.tokenizer.num_special_tokens_to_add()
-        self._window = max((self._model.max_seq_length or _LONGEST_WINDOW) - specials, 1)
+        self._specials = int(self._model.tokenizer.num_special_tokens_to_add())
+        self._window = max((self._model.max_seq_length or _LONGEST_WINDOW) - self._specials, 1)
         [probe] = self._encoded(["a"])
         self._dimension = len(probe)
         self.name = f"{Path(model).name}@{self._fingerprint()}"
@@ -45,6 +45,10 @@ class SentenceEncoder:
         encoded = self._encoded([text for _, _, text in windows])
         of_text = groupby(zip(windows, encoded, strict=True), key=lambda pair: pair[0][0])
         return [_mean([(length, vector) for (_, length, _), vector in group]) for _, group in of_text]
+
+    def count(self, texts: Sequence[str]) -> int:
+        windows = [window for number, text in enumerate(texts) for window in self._windows(number, text)]
+        return sum(length + self._specials for _, length, _ in windows)
 
     def _windows(self, number: int, text: str) -> list[Window]:
         spans = self._model.tokenizer(

@@ -24,12 +24,34 @@ from agent_memory.entrypoints.http.given import AnyRequest, reach_of
 from agent_memory.entrypoints.http.limits import BodyLimit
 from agent_memory.entrypoints.http.neighbours import Neighbours
 from agent_memory.entrypoints.http.request_log import RequestLog
-from agent_memory.entrypoints.http.routes import admin, agents, caches, completions, keeping, memories, system
+from agent_memory.entrypoints.http.routes import (
+    admin,
+    agents,
+    anthropic,
+    caches,
+    completions,
+    embeddings,
+    keeping,
+    memories,
+    models,
+    responses,
+    system,
+    text_completions,
+)
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
 
 _ROUTES = (
     completions.create_chat_completion,
-    completions.list_models,
+    models.list_models,
+    models.get_model,
+    text_completions.create_completion,
+    embeddings.create_embeddings,
+    responses.create_response,
+    responses.get_response,
+    responses.delete_response,
+    anthropic.create_message,
+    anthropic.count_tokens,
+    anthropic.take_no_notice,
     memories.remember,
     memories.search_memories,
     memories.count_memories,

@@ -11,14 +11,18 @@ from agent_memory.entrypoints.http.given import AnyRequest
 from agent_memory.entrypoints.http.problems import (
     INTERNAL,
     Fault,
+    anthropic_error,
     fault_of,
     openai_error,
     openai_status,
     problem,
 )
 from agent_memory.entrypoints.http.request_log import request_id
+from agent_memory.entrypoints.http.streaming import event
 
 OPENAI_ROUTES = ("/v1/chat/", "/v1/models", "/v1/completions", "/v1/embeddings", "/v1/responses")
+ANTHROPIC_ROUTES = ("/v1/messages",)
+ANTHROPIC_HEADER = "anthropic-version"
 
 _log = logging.getLogger("agent_memory.http")
 
@@ -26,7 +30,11 @@ _log = logging.getLogger("agent_memory.http")
 def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     fault = logged_fault_of(error)
     path = request.scope["path"]
-    if path.startswith(OPENAI_ROUTES):
+    openai = path.startswith(OPENAI_ROUTES)
+    if path.startswith(ANTHROPIC_ROUTES) or (openai and ANTHROPIC_HEADER in request.headers):
+        told_so = anthropic_error(fault, request_id.get())
+        body, status, media = json.encode(told_so), openai_status(fault), "application/json"
+    elif openai:
         body, status, media = json.encode(openai_error(fault)), openai_status(fault), "application/json"
     else:
         told = problem(fault, path=path, request_id=request_id.get(), in_body=_is_in_body(request, fault))
@@ -51,6 +59,12 @@ def error_event(error: BaseException) -> bytes:
     """OpenAI's shape inside a stream that has begun."""
     fault = logged_fault_of(error if isinstance(error, Exception) else RuntimeError(str(error)))
     return b"data: " + json.encode(openai_error(fault)) + b"\n\ndata: [DONE]\n\n"
+
+
+def anthropic_error_event(error: BaseException) -> bytes:
+    """Anthropic's shape inside a stream that has begun."""
+    fault = logged_fault_of(error if isinstance(error, Exception) else RuntimeError(str(error)))
+    return event(json.encode(anthropic_error(fault, request_id.get())), "error")
 
 
 def logged_fault_of(error: Exception) -> Fault:

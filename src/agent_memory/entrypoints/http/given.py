@@ -12,6 +12,7 @@ from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import Forbidden, InvalidInput
 from agent_memory.domain.keys import Caller
 from agent_memory.domain.tenants import EVERYTHING, Reach
+from agent_memory.entrypoints.http.wire.anthropic_answers import ErrorAnswer as AnthropicError
 from agent_memory.entrypoints.http.wire.openai import ErrorAnswer
 from agent_memory.entrypoints.http.wire.problems import Problem
 
@@ -77,8 +78,14 @@ def problems(*also: int) -> dict[int, ResponseSpec]:
 
 
 def openai_errors() -> dict[int, ResponseSpec]:
-    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in (400, 401, 403, 404, 413, 429, 500, 503, 504)})
+    return answers(ErrorAnswer, {status: _MEANINGS[status] for status in _OF_VENDORS})
 
+
+def anthropic_errors() -> dict[int, ResponseSpec]:
+    return answers(AnthropicError, {status: _MEANINGS[status] for status in _OF_VENDORS})
+
+
+_OF_VENDORS = (400, 401, 403, 404, 413, 429, 500, 503, 504)
 
 _MEANINGS = {
     400: "The request cannot be read, or on OpenAI's routes: is not valid",

@@ -1,6 +1,6 @@
-"""What went wrong, as an HTTP answer: one table from errors to statuses, two ways to write it down.
+"""What went wrong, as an HTTP answer: one table from errors to statuses, three ways to write it down.
 
-Our own routes answer RFC 9457 problems, OpenAI's routes the shape its clients parse. An unexpected
+Our own routes answer RFC 9457 problems, OpenAI's and Anthropic's routes the shape their clients parse. An unexpected
 error's text is never shown: it goes to the log, under the request's id.
 """
 
@@ -14,6 +14,7 @@ from urllib.parse import quote
 from litestar.exceptions import HTTPException, ValidationException
 
 from agent_memory.domain import errors
+from agent_memory.entrypoints.http.wire import anthropic_answers as anthropic
 from agent_memory.entrypoints.http.wire.openai import ErrorAnswer, ErrorBody
 from agent_memory.entrypoints.http.wire.problems import FieldProblem, Problem
 
@@ -62,6 +63,18 @@ HTTP_KINDS: Mapping[int, Kind] = {
 }
 
 
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    503: "api_error",
+    504: "timeout_error",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One failed request, before it is written in anyone's shape. A field `in_address` is no part of the body."""
@@ -103,6 +116,11 @@ def problem(fault: Fault, *, path: str, request_id: str, in_body: bool) -> Probl
 def openai_error(fault: Fault) -> ErrorAnswer:
     kind = fault.kind
     return ErrorAnswer(ErrorBody(fault.detail, kind.openai_type, fault.field, kind.openai_code))
+
+
+def anthropic_error(fault: Fault, request_id: str) -> anthropic.ErrorAnswer:
+    kind = _ANTHROPIC_TYPES.get(openai_status(fault), "invalid_request_error")
+    return anthropic.ErrorAnswer(anthropic.ErrorBody(kind, fault.detail), request_id)
 
 
 def openai_status(fault: Fault) -> int:

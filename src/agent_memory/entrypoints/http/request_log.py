@@ -45,7 +45,8 @@ class _Exchange:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self.begun, self.status = time.perf_counter(), message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
+                named = [(name, self.id.encode()) for name in (b"x-request-id", b"request-id")]  # Anthropic's has no x
+                message["headers"] = [*message.get("headers", ()), *named]
             await send(message)
 
         return send_with_id

@@ -30,8 +30,9 @@ class ClientGone(HTTPException):
     status_code = 499
 
 
-def event(data: bytes) -> bytes:
-    return b"data: " + data + b"\n\n"
+def event(data: bytes, name: str = "") -> bytes:
+    named = f"event: {name}\n".encode() if name else b""
+    return named + b"data: " + data + b"\n\n"
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
@@ -47,8 +48,11 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
         await _end(working, leaving)
 
 
-async def begin(events: Events, tell: Teller, seconds: float = KEEP_ALIVE_SECONDS) -> "EventStream":
-    """A stream whose first event is there, or is taking so long that the answer must begin without it.
+async def begin(
+    events: Events, tell: Teller, seconds: float = KEEP_ALIVE_SECONDS, *, alive: bytes = KEEP_ALIVE
+) -> "EventStream":
+    """A stream whose first event is there, or is taking so long that the answer must begin without it. `alive` is what
+    it says while there is nothing to tell.
 
     What goes wrong until then is raised, and becomes a status; what goes wrong later is told as an event.
     """
@@ -61,19 +65,22 @@ async def begin(events: Events, tell: Teller, seconds: float = KEEP_ALIVE_SECOND
         await _end(first)
         await events.aclose()
         raise
-    return EventStream(events, first, tell, seconds)
+    return EventStream(events, first, tell, seconds, alive)
 
 
 class EventStream(ASGIResponse):
     _should_set_content_length = False
 
-    def __init__(self, events: Events, first: "asyncio.Future[bytes]", tell: Teller, seconds: float) -> None:
+    def __init__(
+        self, events: Events, first: "asyncio.Future[bytes]", tell: Teller, seconds: float, alive: bytes
+    ) -> None:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         super().__init__(headers=headers, media_type="text/event-stream")
         self._events = events
         self._upcoming = first
         self._tell = tell
         self._seconds = seconds
+        self._alive = alive
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         try:
@@ -99,7 +106,7 @@ class EventStream(ASGIResponse):
     async def _failure_or_next(self, send: Send) -> BaseException | None:
         """Send what came, or a sign of life; or say what ended the events."""
         if not (await asyncio.wait({self._upcoming}, timeout=self._seconds))[0]:
-            await _send(send, KEEP_ALIVE)
+            await _send(send, self._alive)
             return None
         if (error := self._upcoming.exception()) is not None:
             return error

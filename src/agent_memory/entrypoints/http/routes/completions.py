@@ -1,4 +1,4 @@
-"""OpenAI's chat completions and model list, on the conversation with the loaded model."""
+"""OpenAI's chat completions, on the conversation with the loaded model."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from time import time
 from uuid import uuid4
 
-from litestar import get, post
+from litestar import post
 from litestar.params import JSONBody
 from litestar.response.base import ASGIResponse
 from msgspec import UNSET, UnsetType, json
 
 from agent_memory.application.choices import together
 from agent_memory.application.conversation import Conversation, Prompt
-from agent_memory.application.replies import Answer, Finish
-from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import NotFound
+from agent_memory.application.replies import Answer, Begun, Finish
 from agent_memory.entrypoints.http.errors import error_event
 from agent_memory.entrypoints.http.given import (
     AnyRequest,
@@ -25,6 +23,7 @@ from agent_memory.entrypoints.http.given import (
     reach_of,
     seconds_allowed,
 )
+from agent_memory.entrypoints.http.loaded import conversation_with
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
 from agent_memory.entrypoints.http.whole_names import AGENT_HEADER, agent_in_header
 from agent_memory.entrypoints.http.wire import openai as wire
@@ -50,7 +49,7 @@ async def create_chat_completion(
     The header X-Agent-ID, or `agent_id`, `session_id`, `prompt_cache_key` or `user` (in this order), names the agent
     whose turn it is; with `no_store` nothing of it is kept.
     """
-    conversation = _model_called(data.model, application)
+    conversation = conversation_with(data.model, application)
     wire.refuse_effort(data, thinks=conversation.thinks)
     reach = reach_of(request)
     agent = agent_in_header(request.headers.get(AGENT_HEADER), reach)
@@ -62,20 +61,6 @@ async def create_chat_completion(
     with_usage = data.stream_options is not None and data.stream_options.include_usage is True
     events = _chunks(conversation, prompts, with_usage=with_usage)
     return await while_connected(request.receive, begin(events, error_event))
-
-
-@get("/v1/models", tags=["chat"], summary="List models")
-async def list_models(application: GivenApplication) -> wire.ModelList:
-    """The model that is loaded."""
-    loaded = application.conversation
-    return wire.ModelList(data=[wire.Model(id=loaded.model_id, created=loaded.created)] if loaded else [])
-
-
-def _model_called(name: str, application: Application) -> Conversation:
-    conversation = application.models.ready()
-    if name not in ("default", conversation.model_id):
-        raise NotFound("model", name)
-    return conversation
 
 
 def _new_id() -> str:
@@ -141,7 +126,7 @@ async def _chunks(
                 finishes.append(piece)
                 ending = wire.ChunkChoice(wire.DeltaMessage(), piece.reason, number)
                 yield envelope.around(ending, x_cache=wire.report_of(piece))
-            else:
+            elif not isinstance(piece, Begun):
                 yield envelope.around(wire.delta_of(piece, number))
     if with_usage:
         yield envelope.around(usage=wire.usage_of(finishes))

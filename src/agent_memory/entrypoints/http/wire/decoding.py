@@ -24,7 +24,7 @@ def decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), kind) from None
+        raise invalid(str(error), kind) from None
     except RecursionError:
         raise wrong_field(body) or ClientException("the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -60,7 +60,8 @@ class StrictJSON(AbstractDTO[T]):
         return schema_creator.for_field_definition(field_definition)
 
 
-def _invalid(complaint: str, kind: type[object]) -> InvalidInput:
+def invalid(complaint: str, kind: type[object]) -> InvalidInput:
+    """From msgspec's complaint about what it was to make of this kind."""
     reason, _, path = complaint.partition(" - at `$")
     path = path.rstrip("`").lstrip(".")
     missing = re.fullmatch(r"Object missing required field `(.*)`", reason)

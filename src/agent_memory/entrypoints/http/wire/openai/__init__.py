@@ -15,7 +15,7 @@ from agent_memory.entrypoints.http.wire.openai.answers import (
     usage_of,
 )
 from agent_memory.entrypoints.http.wire.openai.chat import ChatRequest, choices_of, refuse_effort, to_prompt
-from agent_memory.entrypoints.http.wire.openai.errors import ErrorAnswer, ErrorBody, Model, ModelList
+from agent_memory.entrypoints.http.wire.openai.errors import ErrorAnswer, ErrorBody
 from agent_memory.entrypoints.http.wire.openai.logprobs import ChoiceLogprobs, logprobs_of
 from agent_memory.entrypoints.http.wire.openai.messages import ChatMessage
 from agent_memory.entrypoints.http.wire.openai.tools import FunctionTool
@@ -34,8 +34,6 @@ __all__ = [
     "ErrorAnswer",
     "ErrorBody",
     "FunctionTool",
-    "Model",
-    "ModelList",
     "Usage",
     "choice_of",
     "choices_of",

@@ -111,7 +111,7 @@ def to_prompt(
         top_k=max(0, request.top_k or 0),
         frequency_penalty=_given(request.frequency_penalty, 0.0),
         presence_penalty=_given(request.presence_penalty, 0.0),
-        logit_bias=_biases(request.logit_bias or {}),
+        logit_bias=biases(request.logit_bias or {}),
         logprobs=(request.top_logprobs or 0) if request.logprobs else None,
     )
     return Prompt(
@@ -157,7 +157,7 @@ def choices_of(prompt: Prompt, count: int) -> list[Prompt]:
     return [replace(prompt, sampling=replace(prompt.sampling, seed=seed + number)) for number in range(count)]
 
 
-def _biases(given: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
+def biases(given: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
     for token in given:
         if not (token.isascii() and token.isdigit()):
             raise InvalidInput("logit_bias", f"{token!r} is not a token id")

@@ -1,6 +1,4 @@
-"""OpenAI's errors, and its list of models."""
-
-from typing import Literal
+"""OpenAI's errors."""
 
 from msgspec import Struct
 
@@ -14,15 +12,3 @@ class ErrorBody(Struct):
 
 class ErrorAnswer(Struct):
     error: ErrorBody
-
-
-class Model(Struct, kw_only=True):
-    id: str
-    created: int
-    object: Literal["model"] = "model"
-    owned_by: str = "agent-memory"
-
-
-class ModelList(Struct, kw_only=True):
-    data: list[Model]
-    object: Literal["list"] = "list"

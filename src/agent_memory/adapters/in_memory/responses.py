@@ -1,0 +1,34 @@
+"""A `ResponseStore` for one process."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from agent_memory.domain.responses import KeptResponse
+
+
+class InMemoryResponseStore:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[tuple[str, str], tuple[float, KeptResponse]] = {}
+
+    async def keep(self, tenant: str, response: KeptResponse) -> None:
+        self._kept[tenant, response.id] = self._clock(), response
+
+    async def lineage(self, tenant: str, response_id: str) -> list[KeptResponse]:
+        found: list[KeptResponse] = []
+        name: str | None = response_id
+        while name is not None and (kept := self._kept.get((tenant, name))) is not None:
+            found.append(kept[1])
+            name = kept[1].previous
+        return found[::-1]
+
+    async def delete(self, tenant: str, response_id: str) -> bool:
+        return self._kept.pop((tenant, response_id), None) is not None
+
+    async def purge(self, older_than: timedelta) -> int:
+        border = self._clock() - older_than.total_seconds()
+        old = [key for key, (kept_at, _) in self._kept.items() if kept_at <= border]
+        for key in old:
+            del self._kept[key]
+        return len(old)

@@ -1,0 +1,29 @@
+"""A place for responses that later requests go on from.
+
+Every promise here is held by `tests/contracts/` on every adapter. No tenant sees, uses or deletes another's.
+"""
+
+from datetime import timedelta
+from typing import Protocol
+
+from agent_memory.domain.responses import KeptResponse
+
+
+class ResponseStore(Protocol):
+    async def keep(self, tenant: str, response: KeptResponse) -> None:
+        """It survives a crash once this returns. Ids are never used twice."""
+        ...
+
+    async def lineage(self, tenant: str, response_id: str) -> list[KeptResponse]:
+        """This one, and before it all that it went on from, oldest first. Where one of them is gone the lineage begins
+        after it; nothing when this one is.
+        """
+        ...
+
+    async def delete(self, tenant: str, response_id: str) -> bool:
+        """Whether it was there. Those that went on from it stay."""
+        ...
+
+    async def purge(self, older_than: timedelta) -> int:
+        """Forget all that were kept longer ago, whoever's they are; answers how many."""
+        ...
