@@ -72,9 +72,7 @@ async def _refusal(call: Call, given: DeleteMemory, question: str) -> DeleteAnsw
         case None if given.confirm:
             return None
         case None:
-            raise InvalidInput(
-                "confirm", f"must be true to go on: {question} Ask the user, who cannot be asked from here"
-            )
+            raise InvalidInput("confirm", f"must be true to go on: {question} Ask the user first: this client cannot")
 
 
 async def _gone(call: Call, given: DeleteMemory, memory_id: MemoryId) -> bool:
