@@ -89,6 +89,7 @@ class Parts(TypedDict, total=False):
     embedder: Embedder
     conversation: Conversation | None
     conninfo: str | None  # of an embedded database that another process runs: `shared_database`
+    sharing: bool  # the embedded database may be one that another process of this user runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +165,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         if not {"memory_store", "conversation"} <= parts.keys():
             _claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
-        database = (
-            None if "memory_store" in parts else await _open_database(stack, settings, parts.get("conninfo"), runs_on)
-        )
+        database = None if "memory_store" in parts else await _open_database(stack, settings, parts, runs_on)
         kept_in = PostgresMemoryStore(database) if database else parts["memory_store"]
         store = MeasuredMemoryStore(kept_in, registry)
         condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
@@ -228,7 +227,7 @@ async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
     """The keys alone, for the command line. Raises Misconfigured while a server has the embedded database."""
     async with AsyncExitStack() as stack:
         _claim(settings.data_folder)
-        yield Keys(PostgresKeyStore(await _open_database(stack, settings, None, {})))
+        yield Keys(PostgresKeyStore(await _open_database(stack, settings, {}, {})))
 
 
 @contextmanager
@@ -248,16 +247,15 @@ def shared_database(settings: Settings) -> Iterator[str | None]:
         server.stop()
 
 
-async def _open_database(
-    stack: AsyncExitStack, settings: Settings, shared: str | None, runs_on: dict[str, str]
-) -> Database:
-    database = settings.database
+async def _open_database(stack: AsyncExitStack, settings: Settings, parts: Parts, runs_on: dict[str, str]) -> Database:
+    database, shared = settings.database, parts.get("conninfo")
     if shared is not None:
         conninfo = shared
         runs_on["database"] = "embedded PostgreSQL with pgvector"
         runs_on["workers"] = f"{settings.server.workers} processes"
     elif database.url is None:
-        conninfo = await stack.enter_async_context(embedded.running(settings.data_folder, database.max_pool_size))
+        running = embedded.shared if parts.get("sharing") else embedded.running
+        conninfo = await stack.enter_async_context(running(settings.data_folder, database.max_pool_size))
         runs_on["database"] = "embedded PostgreSQL with pgvector"
     else:
         conninfo = database.url

@@ -72,6 +72,28 @@ async def test_starts_at_once_beside_a_database_that_lost_its_keeper(tmp_path, o
     assert await count_in(tmp_path) == 1
 
 
+async def test_a_guest_takes_the_place_of_an_owner_that_is_killed(tmp_path, owner_of):
+    owner = owner_of(tmp_path)
+    owner.tell("before")
+    async with embedded.shared(tmp_path) as conninfo, connection.opened(conninfo, 1, 2) as database:
+        assert conninfo == owner.conninfo
+        store = PostgresMemoryStore(database)
+        owner.tell("beside")
+        assert await store.count(SCOPE) == 2
+        owner.kill()
+        assert await store.count(SCOPE) == 2
+        with pytest.raises(Misconfigured, match="in use"):
+            await count_in(tmp_path)
+    assert not processes_of(tmp_path)
+
+
+async def test_a_guest_that_leaves_takes_nothing_with_it(tmp_path, owner_of):
+    owner = owner_of(tmp_path)
+    async with embedded.shared(tmp_path):
+        pass
+    owner.tell("after")
+
+
 async def test_a_database_that_is_killed_comes_back_under_the_same_pool(tmp_path):
     async with embedded.running(tmp_path) as conninfo, connection.opened(conninfo, 2, 4) as database:
         store = PostgresMemoryStore(database)

@@ -41,6 +41,15 @@ def left_in(folder: Path, url: str, token: str) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
+def served(folder: Path) -> bool:
+    """Whether a server lives that has left its address there."""
+    try:
+        os.kill(int(json.loads((folder / _FILE).read_text())["pid"]), 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
 def found_in(folder: Path) -> Address | None:
     try:
         told = json.loads((folder / _FILE).read_text())

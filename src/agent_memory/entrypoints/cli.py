@@ -14,6 +14,7 @@ from agent_memory.entrypoints.http.neighbours import is_loopback
 from agent_memory.entrypoints.http.routes.system import VERSION
 from agent_memory.entrypoints.keys_cli import keys
 from agent_memory.entrypoints.logs import configure_logs
+from agent_memory.entrypoints.mcp_cli import mcp
 from agent_memory.entrypoints.models_cli import calibrate, models
 from agent_memory.entrypoints.serving import serve as serve_forever
 from agent_memory.entrypoints.workers import serve as serve_with_workers
@@ -24,6 +25,7 @@ cli.add_typer(cache)
 cli.add_typer(keys)
 cli.add_typer(models)
 cli.command()(calibrate)
+cli.command()(mcp)
 
 _OPTION_KEYS = {
     "host": "server.host",

@@ -38,5 +38,5 @@ def configure_logs(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # What these say at INFO is either ours to say, or noise.
-    for name in ("uvicorn", "httpx", "httpcore", "psycopg.pool"):
+    for name in ("uvicorn", "httpx", "httpcore", "mcp", "psycopg.pool"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

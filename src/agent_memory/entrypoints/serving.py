@@ -11,12 +11,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Unpack
 
 import uvicorn
 import uvloop
+from litestar import Litestar
 
 from agent_memory.bootstrap import Application, Parts, bootstrap
 from agent_memory.domain.errors import Misconfigured
@@ -27,10 +28,15 @@ from agent_memory.entrypoints.http.neighbours import hosts_of, is_loopback
 from agent_memory.settings import ServerSettings, Settings
 
 
-def serve(settings: Settings, announce: Callable[[Application, str], None]) -> None:
-    """Until a signal ends it. `announce` is called with the address once the server listens."""
+def serve(settings: Settings, announce: Callable[[Application, str], None], *, beside: bool = False) -> None:
+    """Until a signal ends it. `announce` is called with the address once the server listens.
+
+    `beside` others: it shares the embedded database with whoever runs it, and leaves the data folder's address alone.
+    """
     with bound(settings.server) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, sock, announce, _Ending.watching_signals))
+        # Whoever else may have the database, but no server, is an MCP client's process: it shares.
+        sharing = beside or not address.served(settings.data_folder)
+        runner.run(_serve(settings, sock, announce, _Ending.watching_signals, beside=beside, sharing=sharing))
 
 
 def serve_as_worker(
@@ -42,7 +48,7 @@ def serve_as_worker(
 ) -> None:
     """Until the standard input closes; on a socket and with a database that others serve from as well."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, sock, announce, _Ending.watching_input, token, conninfo=conninfo))
+        runner.run(_serve(settings, sock, announce, _Ending.watching_input, token=token, conninfo=conninfo))
 
 
 @contextmanager
@@ -69,7 +75,9 @@ async def _serve(
     sock: socket.socket,
     announce: Callable[[Application, str], None],
     watching: "Callable[[_Ending], AbstractContextManager[None]]",
+    *,
     token: str | None = None,
+    beside: bool = False,
     **parts: Unpack[Parts],
 ) -> None:
     ending, token = _Ending(), token or new_token()
@@ -78,7 +86,7 @@ async def _serve(
             async with bootstrap(settings, **parts) as application:
                 await _refuse_strangers(application)
                 app = create_app(application, hosts_of(settings.server), token)
-                with address.left_in(settings.data_folder, _url(sock), token):
+                with nullcontext() if beside else address.left_in(settings.data_folder, _url(sock), token):
                     await ending.run(Server(app, settings.server, lambda: announce(application, _url(sock))), sock)
         except asyncio.CancelledError:
             if not ending.asked:
@@ -98,17 +106,18 @@ async def _refuse_strangers(application: Application) -> None:
 
 
 class Server(uvicorn.Server):
-    def __init__(self, app: Callable[..., object], server: ServerSettings, on_listening: Callable[[], None]) -> None:
+    def __init__(self, app: Litestar, server: ServerSettings, on_listening: Callable[[], None]) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
-            lifespan="off",
+            lifespan="on",
             server_header=False,
             timeout_graceful_shutdown=server.shutdown_seconds,
         )
         super().__init__(config)
         self._on_listening = on_listening
+        self._ending: asyncio.Event = app.state.ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
@@ -118,6 +127,10 @@ class Server(uvicorn.Server):
         # A search makes thousands of objects, none in a cycle: with 700 of them the collector looked several times.
         gc.set_threshold(20_000)
         self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.set()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

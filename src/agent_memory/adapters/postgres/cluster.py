@@ -24,6 +24,10 @@ _LONGEST_SOCKET = 103  # bytes in a socket's path: macOS has 104, Linux 108, bot
 _PATIENCE = 120.0  # seconds: a server that stops under load writes its last checkpoint first
 
 
+class InUse(Misconfigured):
+    """Another process has the folder, and its database runs, starts or stops."""
+
+
 class Cluster:
     def __init__(self, home: Path) -> None:
         self.home = home.expanduser().absolute()
@@ -39,7 +43,7 @@ class Cluster:
         except BlockingIOError:
             holder = os.read(owner, 20).decode() or "unknown"
             os.close(owner)
-            raise Misconfigured(
+            raise InUse(
                 f"{self.home} is in use by another server (process {holder}): stop that one, choose another "
                 "data directory, or give both one database with DATABASE_URL"
             ) from None

@@ -18,13 +18,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
+import structlog
 
 from agent_memory.adapters.postgres import keeper
-from agent_memory.adapters.postgres.cluster import PORT, VERSION, Cluster
+from agent_memory.adapters.postgres.cluster import PORT, VERSION, Cluster, InUse
 from agent_memory.domain.errors import Misconfigured, Unavailable
 
+_log = structlog.get_logger(__name__)
 _ROLE = "agent_memory"
 _PATIENCE = 120.0  # seconds: recovery after a crash under load may take its time
+_SUCCESSION = 0.5  # seconds between two looks at whether the process that runs the database has ended
 _LEAST_CONNECTIONS, _SPARE_CONNECTIONS = 100, 20
 _LONGEST_LOG = 8_000_000  # bytes
 _SETTINGS = {
@@ -51,6 +54,40 @@ async def running(data_dir: Path, connections: int = 0) -> AsyncIterator[str]:
         await asyncio.to_thread(server.stop)
 
 
+@asynccontextmanager
+async def shared(data_dir: Path, connections: int = 0) -> AsyncIterator[str]:
+    """As `running`; or the server that another process runs in this folder, and once that process has ended, one of
+    ours in its place: the connection string stays good, and whoever waits for a connection notices little.
+    """
+    server = server_in(data_dir, connections)
+    succeeding: asyncio.Task[None] | None = None
+    try:
+        try:
+            conninfo = await asyncio.to_thread(server.start)
+        except InUse:
+            conninfo = server.conninfo
+            succeeding = asyncio.create_task(_succeed(server))
+        yield conninfo
+    finally:
+        if succeeding is not None:
+            succeeding.cancel()
+            await asyncio.wait([succeeding])
+        await asyncio.to_thread(server.stop)
+
+
+async def _succeed(server: "Server") -> None:
+    while True:
+        await asyncio.sleep(_SUCCESSION)
+        try:
+            await asyncio.to_thread(server.start)
+        except InUse:
+            continue
+        except (Misconfigured, Unavailable) as error:
+            _log.error("the database cannot be started in place of another process", error=str(error))
+        else:
+            return
+
+
 def server_in(data_dir: Path, connections: int = 0) -> "Server":
     """For so many connections, and some for whoever wants to have a look."""
     return Server(Cluster(data_dir / "postgres"), max(connections + _SPARE_CONNECTIONS, _LEAST_CONNECTIONS))
@@ -71,13 +108,17 @@ class Server:
         with self._one_at_a_time:
             try:
                 self._owner = self._cluster.own()
-                socket_dir = self._cluster.socket_dir()
-                self._launch(socket_dir)
+                self._launch(self._cluster.socket_dir())
+                conninfo = self.conninfo
             except OSError as error:
                 raise Misconfigured(f"no database can live in {self._cluster.home}: {error}") from error
-            conninfo = f"host='{socket_dir}' port={PORT} user={_ROLE} dbname=postgres"
             self._await_ready(conninfo)
             return conninfo
+
+    @property
+    def conninfo(self) -> str:
+        """The same whichever process runs the server of this folder."""
+        return f"host='{self._cluster.socket_dir()}' port={PORT} user={_ROLE} dbname=postgres"
 
     def stop(self) -> None:
         with self._one_at_a_time:

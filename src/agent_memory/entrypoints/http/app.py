@@ -4,9 +4,10 @@ From the outside: request log, the door, agents' names, CORS, exception handling
 handler.
 """
 
+import asyncio
 from collections.abc import Collection
 
-from litestar import Litestar
+from litestar import Litestar, asgi
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -39,6 +40,8 @@ from agent_memory.entrypoints.http.routes import (
     text_completions,
 )
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
+from agent_memory.entrypoints.mcp.mount import McpMount
+from agent_memory.entrypoints.mcp.scope import PATH as MCP
 
 _ROUTES = (
     completions.create_chat_completion,
@@ -110,12 +113,15 @@ def create_app(application: Application, hosts: Collection[str] | None = None, t
     limit = server.max_body_mb * 1_000_000
     cors = _cors(server.cors_origins)
     admin_keys = [key for key in (server.admin_key, token) if key is not None]
+    ending = asyncio.Event()
+    mcp = McpMount(application, ending)
 
     def reached(request: AnyRequest) -> Application:
         return application.within(reach_of(request))
 
     app = Litestar(
-        _ROUTES,
+        (*_ROUTES, asgi(MCP, is_mount=True, copy_scope=False)(mcp)),
+        lifespan=[lambda _: mcp.open()],
         dependencies={
             "application": Provide(reached, sync_to_thread=False),
             "reach": Provide(reach_of, sync_to_thread=False),
@@ -137,7 +143,7 @@ def create_app(application: Application, hosts: Collection[str] | None = None, t
             use_handler_docstrings=True,
         ),
         logging_config=None,
-        state=State({"admin_key": server.admin_key, "admin_keys": admin_keys}),
+        state=State({"admin_key": server.admin_key, "admin_keys": admin_keys, "ending": ending}),
     )
     # Around all of it, also around what no route answers: Litestar's own middleware begins after the routing.
     door = Door(
@@ -159,5 +165,5 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(origins),
-        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag"],
+        expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "ETag", "Mcp-Session-Id"],
     )

@@ -31,6 +31,16 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise wrong_field(body) or ClientException(f"the body is not valid JSON: {_quiet(str(error))}") from None
 
 
+def convert(value: object, kind: type[T]) -> T:
+    """As `decode`, of what is decoded already."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), kind) from None
+    except RecursionError:
+        raise InvalidInput("arguments", "are nested too deeply") from None
+
+
 class StrictJSON(AbstractDTO[T]):
     """`@post(dto=StrictJSON[Request])`: the handler's `data` is what `decode` made of the body."""
 

@@ -1,0 +1,105 @@
+"""/mcp of the HTTP server: Streamable HTTP, with the limits, logs and errors that every other route has.
+
+Since 2026-07-28 a request stands by itself. Clients of older revisions open a session, which ends with its client, or
+when it was idle for a while; there is room for so many. Several workers share no sessions: there each request of theirs
+stands by itself too, and the server cannot ask the user.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+from urllib.parse import unquote
+
+from litestar.enums import ScopeType
+from litestar.exceptions import NotFoundException
+from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+from agent_memory.bootstrap import Application
+from agent_memory.entrypoints.mcp.calling import Context
+from agent_memory.entrypoints.mcp.scope import PATH, Whose, whose_of
+from agent_memory.entrypoints.mcp.server import create_server
+
+_IDLE = 600.0  # seconds after which a session that nobody uses ends
+_MOST_SESSIONS = 1000
+_STATE = "mcp_whose"
+
+
+class McpMount:
+    """Serves between entering and leaving `open`. `ending` ends the streams that otherwise never would."""
+
+    def __init__(self, application: Application, ending: asyncio.Event) -> None:
+        server = application.settings.server
+        self._ending = ending
+        self._manager = StreamableHTTPSessionManager(
+            create_server(application, _kept),
+            stateless=server.workers > 1,
+            max_request_body_size=server.max_body_mb * 1_000_000,
+            session_idle_timeout=_IDLE,
+            max_sessions=_MOST_SESSIONS,
+        )
+        self._handle = cast("ASGIApp", self._manager.handle_request)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        async with self._manager.run():
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            raise NotFoundException(detail=f"{PATH} is no web socket")
+        # The mount has cut the path off; the log wants it whole, the metrics without names.
+        scope["path"], scope["path_template"] = unquote(scope["raw_path"].decode("latin-1")), PATH
+        whose = whose_of(scope)
+        scope["state"][_STATE] = whose
+        # A session answers only to the key and the address that opened it: the SDK holds them against each other.
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=repr(whose), scopes=[]))
+        answer = _Answer(send)
+        # A client that only listens does so until it leaves, or until the server ends.
+        await self._handle(scope, _until(self._ending, receive) if scope["method"] == "GET" else receive, answer)
+        await answer.end()
+
+
+class _Answer:
+    """One answer, and no second one, which the SDK begins when a session ends under a request; ended in order."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = self._ended = False
+
+    async def __call__(self, message: Message) -> None:
+        begins = message["type"] == "http.response.start"
+        if self._ended or (begins and self._begun):
+            return
+        self._begun = self._begun or begins
+        self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await self._send(message)
+
+    async def end(self) -> None:
+        if self._begun and not self._ended:
+            await self({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _kept(context: Context) -> Whose:
+    assert context.request is not None
+    whose = context.request.scope["state"][_STATE]
+    assert isinstance(whose, Whose)
+    return whose
+
+
+def _until(ending: asyncio.Event, receive: Receive) -> Receive:
+    """A client that listens to a stream of ours is gone, for those who serve it, once the server ends."""
+
+    async def receive_or_end() -> ReceiveMessage:
+        heard, ended = asyncio.ensure_future(receive()), asyncio.ensure_future(ending.wait())
+        try:
+            await asyncio.wait({heard, ended}, return_when=asyncio.FIRST_COMPLETED)
+            return heard.result() if heard.done() else {"type": "http.disconnect"}
+        finally:
+            heard.cancel()
+            ended.cancel()
+
+    return receive_or_end
