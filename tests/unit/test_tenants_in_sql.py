@@ -15,6 +15,7 @@ EVERYBODYS = {
     "ORDER BY embedding_model LIMIT 1": "whether there are vectors of another model",
     "WHERE embedding_model = %(other)s AND id {after}": "which memories get new vectors",
     "ANALYZE agent_memory.memories": "the planner's statistics",
+    "SELECT reltuples": "about how many rows there are in all",
     "CREATE INDEX CONCURRENTLY": "an index",
     "INSERT INTO agent_memory.answers": "names the tenant in its columns",
     "agent_memory.answers SET answer": "by the request's key, in which the tenant is",

@@ -36,7 +36,7 @@ def convert(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), kind) from None
+        raise invalid(str(error), kind) from None
     except RecursionError:
         raise InvalidInput("arguments", "are nested too deeply") from None
 
