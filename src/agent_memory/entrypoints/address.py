@@ -44,6 +44,6 @@ def left_in(folder: Path, url: str, token: str) -> Iterator[None]:
 def found_in(folder: Path) -> Address | None:
     try:
         told = json.loads((folder / _FILE).read_text())
-        return Address(str(told["url"]), str(told["token"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return Address(str(told["url"]), str(told.get("token", "")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

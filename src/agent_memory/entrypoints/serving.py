@@ -92,8 +92,8 @@ async def _refuse_strangers(application: Application) -> None:
         return
     raise Misconfigured(
         f"refusing to listen on {server.host} while there are no API keys: whoever reaches it could read and change "
-        "everything. Make one with `agent-memory keys create`, or say --allow-unauthenticated "
-        "(SEMANTIC_SERVER_ALLOW_UNAUTHENTICATED=true)"
+        f"everything. Make one with `agent-memory keys create --data-dir {application.settings.data_folder}`, or say "
+        "--allow-unauthenticated (SEMANTIC_SERVER_ALLOW_UNAUTHENTICATED=true)"
     )
 
 

@@ -4,9 +4,13 @@ import httpx
 import pytest
 
 from agent_memory.bootstrap import limits
+from agent_memory.domain.keys import Caller
+from agent_memory.domain.tenants import Reach
+from agent_memory.entrypoints.http.admission import callers
 from agent_memory.entrypoints.http.app import create_app
 from agent_memory.settings import MemorySettings, Settings
 
+TENANTS = ["default", "acme", "agent", "a.b"]
 ADA = {"agent_id": "guide", "user_id": "ada"}
 
 
@@ -55,6 +59,27 @@ async def test_a_key_has_a_limit_whatever_its_agents(client):
         body = {"agent_id": agent, "user_id": "ada", "content": "x"}
         statuses.append((await client.post("/v1/memories", json=body, headers=key)).status_code)
     assert statuses == [201, 201, 429]
+
+
+async def test_a_tenant_uses_up_no_others_limit(client, application):
+    """Neither by an agent of the same name, nor by one whose name reads like another tenant's."""
+    shown = [{"Authorization": f"Bearer {(await application.keys.create(Reach(name)))[1]}"} for name in TENANTS]
+    agents = ["guide", "guide", "agent guide", "/agent guide", "acme/agent guide"]
+    for headers in shown:
+        for agent in agents[:2]:
+            body = {"agent_id": agent, "user_id": "ada", "content": "x"}
+            assert (await client.post("/v1/memories", json=body, headers=headers)).status_code == 201
+        assert (await write(client, headers=headers)).status_code == 429
+    assert len({caller for name in TENANTS for agent in agents for caller in callers(agent, Caller(Reach(name)))}) == 16
+
+
+async def test_two_keys_have_limits_of_their_own_and_share_their_agents(client, application):
+    shown = [{"x-api-key": (await application.keys.create(Reach()))[1]} for _ in range(2)]
+    assert [(await write(client, headers=shown[0])).status_code for _ in range(3)] == [201, 201, 429]
+    assert (await write(client, headers=shown[1])).status_code == 429
+    other = ADA | {"agent_id": "other", "content": "x"}
+    statuses = [(await client.post("/v1/memories", json=other, headers=each)).status_code for each in shown]
+    assert statuses == [429, 201]
 
 
 async def test_every_way_to_write_is_a_write(client):

@@ -8,6 +8,7 @@ import httpx
 import openai
 import pytest
 
+from agent_memory.domain.tenants import Reach
 from agent_memory.entrypoints.serving import Server, bound
 from agent_memory.settings import ServerSettings
 
@@ -96,3 +97,35 @@ async def test_a_stream_that_is_cut_off_by_its_client_is_counted(url):
     del reader
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{url}/health")).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"Expect": "100-continue"}, {"Connection": "close"}])
+async def test_a_client_without_a_key_that_sends_ten_megabytes_hears_why_not(url, application, headers):
+    await application.keys.create(Reach())
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"{url}/v1/memories", content=b"x" * 10_000_000, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert (await client.get(f"{url}/health")).status_code == 200
+
+
+async def test_who_reads_nothing_keeps_nobody_waiting(url, conversation):
+    """More than any buffer holds is on its way to clients that do not read; the others are answered, and it ends."""
+    conversation.script = ["x" * 1_000_000] * 8
+    body = json.dumps({"messages": HELLO, "stream": True}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    writers = []
+    for _ in range(20):
+        _, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"), limit=1024)
+        writer.write(head + body)
+        await writer.drain()
+        writers.append(writer)
+    async with httpx.AsyncClient() as client, asyncio.timeout(20):
+        while len(conversation.prompts) < 20:  # noqa: ASYNC110 - it is another's list
+            await asyncio.sleep(0.01)
+        assert (await client.get(f"{url}/health")).status_code == 200
+        assert conversation.closed < 20
+        for writer in writers:
+            writer.transport.abort()
+        while conversation.closed < 20:  # noqa: ASYNC110 - it is another's number
+            await asyncio.sleep(0.01)

@@ -11,6 +11,7 @@ from litestar.types import Message, Scope
 from agent_memory.application.admission import SEARCHES, WRITES
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import RateLimited
+from agent_memory.domain.keys import Caller
 from agent_memory.domain.tenants import DEFAULT_TENANT
 from agent_memory.entrypoints.http.given import AnyRequest, caller_of
 
@@ -41,7 +42,7 @@ async def _admit(request: AnyRequest, application: Application, kind: str, agent
     told = {"RateLimit-Policy": f'"{kind}";q={limit.calls};w={ceil(limit.window.total_seconds())}'}
     request.scope["state"][_STATE] = told
     try:
-        admission = await application.gate.admit(kind, *_callers(request, agent_id))
+        admission = await application.gate.admit(kind, *callers(agent_id, caller_of(request.scope)))
     except RateLimited as refusal:
         told["RateLimit"] = f'"{kind}";r=0;t={ceil(refusal.retry_after)}'
         raise
@@ -49,8 +50,7 @@ async def _admit(request: AnyRequest, application: Application, kind: str, agent
         told["RateLimit"] = f'"{kind}";r={admission.remaining};t={ceil(admission.free_in)}'
 
 
-def _callers(request: AnyRequest, agent_id: str) -> list[str]:
-    caller = caller_of(request.scope)
-    # The default tenant's agents are named as they ever were; no tenant's name has a space.
-    whose = "" if caller.reach.tenant == DEFAULT_TENANT else f"{caller.reach.tenant} "
-    return [f"{whose}agent {agent_id}"] + ([f"key {caller.id}"] if caller.id else [])
+def callers(agent_id: str, caller: Caller) -> list[str]:
+    """Who has to have places left for a call to pass. No tenant's name has a slash or a space."""
+    whose = "" if caller.reach.tenant == DEFAULT_TENANT else f"{caller.reach.tenant}/"
+    return [f"{whose}agent {agent_id}", *([f"key {caller.id}"] if caller.id else [])]
