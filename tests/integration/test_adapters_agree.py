@@ -34,7 +34,7 @@ class Life:
 
     def __init__(self, seed: str, database) -> None:
         self.dice = random.Random(seed)
-        self.scopes = [Scope(f"agent {seed}", user) for user in ("ada", "bob")]
+        self.scopes = [Scope(f"agent {seed}", user, tenant) for user in ("ada", "bob") for tenant in ("acme", "bolt")]
         memory = InMemoryMemoryStore()
         self.stores = memory, PostgresMemoryStore(database)
         self.archives = InMemoryMemoryArchive(memory), PostgresMemoryArchive(database)
@@ -90,6 +90,8 @@ class Life:
 
     async def add(self) -> None:
         memory = self.new()
+        if self.known and self.dice.random() < 0.2:  # an id that another tenant has, or this one
+            memory = replace(memory, id=self.old().id)
         self.known.append(memory)
         await self.both(self.stores, "add", *await self.entry(memory))
 
@@ -109,7 +111,8 @@ class Life:
         if self.dice.random() < 0.2:
             await self.both(self.archives, "remove_selected", old.scope, self.selection(), self.now)
         else:
-            await self.both(self.stores, "remove", old.id, old.scope.agent_id, self.dice.choice([None, "ada"]))
+            user = self.dice.choice([None, "ada"])
+            await self.both(self.stores, "remove", old.id, old.scope.agent_id, user, tenant=old.scope.tenant)
 
     async def condense(self) -> None:
         scope = self.dice.choice(self.scopes)
@@ -122,7 +125,7 @@ class Life:
 
     async def restore(self) -> None:
         old = self.old()
-        await self.both(self.condensing, "restore", old.id, old.scope.agent_id)
+        await self.both(self.condensing, "restore", old.id, old.scope.agent_id, tenant=old.scope.tenant)
 
     async def purge(self) -> None:
         # Others live in the same database: what they have expired is not for us to compare.
@@ -156,8 +159,8 @@ class Life:
             await self.both(self.archives, "page", scope, self.selection(), self.now, None, 100)
             await self.compare_searches(scope)
         for memory in self.known:
-            await self.both(self.archives, "get", memory.id, memory.scope.agent_id)
-            await self.both(self.archives, "history", memory.id, memory.scope.agent_id)
+            await self.both(self.archives, "get", memory.id, memory.scope.agent_id, tenant=memory.scope.tenant)
+            await self.both(self.archives, "history", memory.id, memory.scope.agent_id, tenant=memory.scope.tenant)
 
     async def compare_searches(self, scope: Scope) -> None:
         query = self.text()
