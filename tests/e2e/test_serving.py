@@ -63,11 +63,11 @@ def test_it_is_healthy(server):
     assert (told["status"], told["parts"]["db"]) == ("ok", "ok")
 
 
-def hanging_request(server):
+def hanging_request(server, name="localhost"):
     """A request whose body never comes."""
     host, port = server.url.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)))
-    connection.sendall(b"POST /v1/memories HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+    connection.sendall(f"POST /v1/memories HTTP/1.1\r\nHost: {name}\r\nContent-Length: 100\r\n\r\n{{".encode())
     while httpx.get(f"{server.url}/health/live").status_code != 200:
         pass
     return connection
@@ -79,6 +79,16 @@ def test_a_request_that_hangs_is_waited_for_only_so_long(start, tmp_path):
         server.signal(signal.SIGTERM)
         with connection.makefile("rb") as answer:
             assert b"the server is shutting down" in answer.read()
+        assert server.wait() == 0
+    assert not [line for line in server.logged if "Traceback" in line]
+
+
+def test_one_that_is_refused_and_hangs_does_not_hold_it_up_either(start, tmp_path):
+    server = start(tmp_path, SEMANTIC_SERVER_SHUTDOWN_SECONDS="1").wait_ready()
+    with hanging_request(server, "elsewhere.example") as connection:
+        server.signal(signal.SIGTERM)
+        with connection.makefile("rb") as answer:
+            assert b"elsewhere.example" in answer.read()
         assert server.wait() == 0
     assert not [line for line in server.logged if "Traceback" in line]
 

@@ -4,7 +4,9 @@ It looks for the key and says whose request it is, in the scope's `state`; what 
 are needed as soon as there is one; what shows nothing of anybody's is open. It knows nothing of what is asked.
 """
 
+from asyncio import CancelledError, timeout
 from collections.abc import Sequence
+from contextlib import suppress
 from hmac import compare_digest
 
 from litestar.config.cors import CORSConfig
@@ -27,7 +29,9 @@ ADMIN = "/admin/"
 """These routes have a key of their own."""
 METRICS = "/metrics"
 MCP = "/mcp"
-_REFUSED_BODY = 16_000_000  # bytes that are read of a refused request, so that its client hears the answer
+# What is read of a refused request, so that its client hears the answer.
+_REFUSED_BODY = 16_000_000  # bytes
+_REFUSED_SECONDS = 5.0
 
 
 class NoKey(HTTPException):
@@ -70,7 +74,9 @@ class Door:
             scope.setdefault("state", {})[CALLER] = await self._caller(scope)
             working = self._draining.working() if _is_work(scope) else None
         except (HTTPException, AgentMemoryError) as error:
-            await _read_off(receive)
+            with suppress(TimeoutError, CancelledError):  # it is the server that ends: the answer is the same
+                async with timeout(_REFUSED_SECONDS):
+                    await _read_off(receive)
             await answer_to(scope, error)(scope, receive, self._told_to_browsers(scope, send))
             return
         if working is None:
