@@ -5,6 +5,7 @@ What a tenant is to people - a customer, a team, a stage of a deployment - is no
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from agent_memory.domain.errors import Forbidden, InvalidInput
 
@@ -29,6 +30,13 @@ class Reach:
     tenant: str = DEFAULT_TENANT
     agent_id: str | None = None
     user_id: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """Names whoever has this reach: what is kept by this name alone is found by the same reach only."""
+        if self.agent_id is None and self.user_id is None:
+            return self.tenant
+        return "/".join((self.tenant, *(quote(each or "", safe="") for each in (self.agent_id, self.user_id))))
 
     def agent(self, asked: str | None) -> str | None:
         """The agent that is asked for, or the only one there is for this caller. Raises Forbidden for another."""

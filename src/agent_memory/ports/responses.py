@@ -1,6 +1,7 @@
 """A place for responses that later requests go on from.
 
-Every promise here is held by `tests/contracts/` on every adapter. No tenant sees, uses or deletes another's.
+Every promise here is held by `tests/contracts/` on every adapter. `owner` is a `Reach.owner`: nobody sees, uses or
+deletes what another keeps.
 """
 
 from datetime import timedelta
@@ -10,17 +11,17 @@ from agent_memory.domain.responses import KeptResponse
 
 
 class ResponseStore(Protocol):
-    async def keep(self, tenant: str, response: KeptResponse) -> None:
+    async def keep(self, owner: str, response: KeptResponse) -> None:
         """It survives a crash once this returns. Ids are never used twice."""
         ...
 
-    async def lineage(self, tenant: str, response_id: str) -> list[KeptResponse]:
+    async def lineage(self, owner: str, response_id: str) -> list[KeptResponse]:
         """This one, and before it all that it went on from, oldest first. Where one of them is gone the lineage begins
         after it; nothing when this one is.
         """
         ...
 
-    async def delete(self, tenant: str, response_id: str) -> bool:
+    async def delete(self, owner: str, response_id: str) -> bool:
         """Whether it was there. Those that went on from it stay."""
         ...
 

@@ -247,6 +247,15 @@ async def test_nobody_gets_deletes_or_goes_on_from_anothers_response(tenants):
     assert await tenants[0].told("GET", path) == kept
 
 
+async def test_a_key_of_one_agent_finds_its_own_responses_only(application, client):
+    reaches = Reach("acme"), Reach("acme", "ada"), Reach("acme", "bob"), Reach("acme", None, "ada")
+    callers = [Tenant(client, (await application.keys.create(reach))[1]) for reach in reaches]
+    for writer in callers:
+        kept = await writer.told("POST", "/v1/responses", {"input": LONG})
+        for reader in callers:
+            await reader.ask("GET", f"/v1/responses/{kept['id']}", status=200 if reader is writer else 404)
+
+
 async def test_no_token_is_cached_that_another_tenant_read(tenants):
     assert await cached(tenants[0]) == 0
     assert await cached(tenants[0]) > 0

@@ -12,19 +12,19 @@ class InMemoryResponseStore:
         self._clock = clock
         self._kept: dict[tuple[str, str], tuple[float, KeptResponse]] = {}
 
-    async def keep(self, tenant: str, response: KeptResponse) -> None:
-        self._kept[tenant, response.id] = self._clock(), response
+    async def keep(self, owner: str, response: KeptResponse) -> None:
+        self._kept[owner, response.id] = self._clock(), response
 
-    async def lineage(self, tenant: str, response_id: str) -> list[KeptResponse]:
+    async def lineage(self, owner: str, response_id: str) -> list[KeptResponse]:
         found: list[KeptResponse] = []
         name: str | None = response_id
-        while name is not None and (kept := self._kept.get((tenant, name))) is not None:
+        while name is not None and (kept := self._kept.get((owner, name))) is not None:
             found.append(kept[1])
             name = kept[1].previous
         return found[::-1]
 
-    async def delete(self, tenant: str, response_id: str) -> bool:
-        return self._kept.pop((tenant, response_id), None) is not None
+    async def delete(self, owner: str, response_id: str) -> bool:
+        return self._kept.pop((owner, response_id), None) is not None
 
     async def purge(self, older_than: timedelta) -> int:
         border = self._clock() - older_than.total_seconds()

@@ -9,21 +9,21 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.domain.responses import KeptResponse
 
 _KEEP: LiteralString = """
-INSERT INTO agent_memory.responses (tenant, id, asked, told, previous) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (tenant, id) DO NOTHING
+INSERT INTO agent_memory.responses (owner, id, asked, told, previous) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (owner, id) DO NOTHING
 """
 
 _LINEAGE: LiteralString = """
 WITH RECURSIVE line (id, asked, told, previous, depth) AS (
-    SELECT id, asked, told, previous, 0 FROM agent_memory.responses WHERE tenant = %(tenant)s AND id = %(id)s
+    SELECT id, asked, told, previous, 0 FROM agent_memory.responses WHERE owner = %(owner)s AND id = %(id)s
     UNION ALL
     SELECT r.id, r.asked, r.told, r.previous, depth + 1
-    FROM line JOIN agent_memory.responses AS r ON r.tenant = %(tenant)s AND r.id = line.previous
+    FROM line JOIN agent_memory.responses AS r ON r.owner = %(owner)s AND r.id = line.previous
 )
 SELECT id, asked, told, previous FROM line ORDER BY depth DESC
 """
 
-_DELETE: LiteralString = "DELETE FROM agent_memory.responses WHERE tenant = %s AND id = %s"
+_DELETE: LiteralString = "DELETE FROM agent_memory.responses WHERE owner = %s AND id = %s"
 _PURGE: LiteralString = "DELETE FROM agent_memory.responses WHERE kept_at <= clock_timestamp() - %s"
 
 
@@ -31,23 +31,23 @@ class PostgresResponseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keep(self, tenant: str, response: KeptResponse) -> None:
+    async def keep(self, owner: str, response: KeptResponse) -> None:
         async def work(connection: AsyncConnection) -> None:
-            row = [tenant, response.id, response.asked, response.told, response.previous]
+            row = [owner, response.id, response.asked, response.told, response.previous]
             await connection.execute(_KEEP, row)
 
         await self._database.run(work)
 
-    async def lineage(self, tenant: str, response_id: str) -> list[KeptResponse]:
+    async def lineage(self, owner: str, response_id: str) -> list[KeptResponse]:
         async def work(connection: AsyncConnection) -> list[KeptResponse]:
-            rows = await connection.execute(_LINEAGE, {"tenant": tenant, "id": response_id})
+            rows = await connection.execute(_LINEAGE, {"owner": owner, "id": response_id})
             return [KeptResponse(*row) for row in await rows.fetchall()]
 
         return await self._database.run(work)
 
-    async def delete(self, tenant: str, response_id: str) -> bool:
+    async def delete(self, owner: str, response_id: str) -> bool:
         async def work(connection: AsyncConnection) -> bool:
-            return (await connection.execute(_DELETE, [tenant, response_id])).rowcount > 0
+            return (await connection.execute(_DELETE, [owner, response_id])).rowcount > 0
 
         return await self._database.run(work)
 

@@ -20,7 +20,6 @@ from agent_memory.entrypoints.http.given import (
     openai_errors,
     reach_of,
     seconds_allowed,
-    tenant_of,
 )
 from agent_memory.entrypoints.http.loaded import conversation_with
 from agent_memory.entrypoints.http.streaming import begin, event, while_connected
@@ -43,6 +42,7 @@ class _Asked:
     request: wire.ResponsesRequest
     conversation: Conversation
     prompt: Prompt
+    owner: str
     store: ResponseStore
     telling: told.Telling = field(repr=False)
 
@@ -54,7 +54,7 @@ class _Asked:
         if response.store:
             asked = json.encode(wire.items_of(self.request)).decode()
             kept = KeptResponse(response.id, asked, told.written(response), response.previous_response_id)
-            await self.store.keep(self.prompt.tenant, kept)
+            await self.store.keep(self.owner, kept)
 
     def fail(self, error: BaseException) -> bytes:
         fault = logged_fault_of(error if isinstance(error, Exception) else RuntimeError(str(error)))
@@ -82,14 +82,15 @@ async def create_response(
     conversation = conversation_with(data.model, application)
     reach, before = reach_of(request), list[KeptResponse]()
     if data.previous_response_id is not None and RESPONSE_ID.fullmatch(data.previous_response_id):
-        before = await application.responses.lineage(reach.tenant, data.previous_response_id)
+        before = await application.responses.lineage(reach.owner, data.previous_response_id)
     wire.check_lineage(data, before)
     agent = agent_in_header(request.headers.get(AGENT_HEADER), reach)
     seconds = seconds_allowed(request)
     prompt = wire.to_prompt(data, before, application.plan, reach.tenant, seconds=seconds, agent=agent).within(reach)
     sampling = prompt.sampling
     response = told.begun(data, conversation.model_id, sampling.temperature, sampling.top_p)
-    asked = _Asked(data, conversation, prompt, application.responses, told.Telling(response, prompt.stored))
+    telling = told.Telling(response, prompt.stored)
+    asked = _Asked(data, conversation, prompt, reach.owner, application.responses, telling)
     if not data.stream:
         return ASGIResponse(body=json.encode(await while_connected(request.receive, _complete(asked))))
     return await while_connected(request.receive, begin(_events(asked), asked.fail))
@@ -106,7 +107,7 @@ async def get_response(
 ) -> Response[bytes]:
     """One that is kept."""
     if RESPONSE_ID.fullmatch(response_id):
-        lineage = await application.responses.lineage(tenant_of(request), response_id)
+        lineage = await application.responses.lineage(reach_of(request).owner, response_id)
         if lineage:
             return Response(lineage[-1].told.encode(), media_type="application/json")
     raise NotFound("response", response_id)
@@ -124,7 +125,7 @@ async def delete_response(
 ) -> told.Deleted:
     """What went on from it can then be got, but not gone on from."""
     known = RESPONSE_ID.fullmatch(response_id) is not None
-    if not known or not await application.responses.delete(tenant_of(request), response_id):
+    if not known or not await application.responses.delete(reach_of(request).owner, response_id):
         raise NotFound("response", response_id)
     return told.Deleted(id=response_id)
 
