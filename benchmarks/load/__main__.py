@@ -40,10 +40,10 @@ BARS = (
 )
 
 
-def fill(url: str) -> None:
+def fill(url: str, agent: str = "load") -> None:
     for user in range(USERS):
         texts = Texts(5000 + user)
-        who = {"agent_id": "load", "user_id": f"user {user}"}
+        who = {"agent_id": agent, "user_id": f"user {user}"}
         memories = [{"content": texts.told()} for _ in range(FILL)]
         httpx.post(f"{url}/v1/memories/batch", json=who | {"memories": memories}, timeout=60).raise_for_status()
 
@@ -97,7 +97,10 @@ def run(seconds: int, rounds: int, workers: int, wanted: list[str]) -> dict[str,
             samples: dict[str, list[dict[str, float]]] = {row: [] for row in wanted}
             for number in range(rounds):
                 for place, row in enumerate(wanted):
-                    samples[row].append(load(server.url, seconds, 1 + number * len(ROWS) + place, ROWS[row]))
+                    series = 1 + number * len(ROWS) + place
+                    agent = f"load {series}"  # whose scopes no earlier run has made larger
+                    fill(server.url, agent)
+                    samples[row].append(load(server.url, seconds, series, ["--agent", agent, *ROWS[row]]))
                     print(row, samples[row][-1], file=sys.stderr, flush=True)
     return {
         row: {name: median(sample[name] for sample in taken) for name in taken[0]} | {"samples": taken}

@@ -5,6 +5,7 @@
     --offered 120      requests a second, of all users together, at random moments; 0 is as many as are answered
     --scopes 1000      each request in any of so many scopes; 0 is a scope for each user
     --series 1         which texts: another number, other texts
+    --agent load       whose scopes
 
 Run by `python -m benchmarks.load`, which starts the server and fills the scopes first.
 """
@@ -22,7 +23,7 @@ from msgspec import json
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.load.texts import Texts
 
-OPTIONS = {"writes": 0.0, "repeats": 0.0, "offered": 0.0, "series": 1, "scopes": 0}
+OPTIONS = {"writes": 0.0, "repeats": 0.0, "offered": 0.0, "series": 1, "agent": "load", "scopes": 0}
 
 _numbers = count()
 _sent: dict[str, deque[str]] = {"asked": deque(maxlen=1000), "told": deque(maxlen=1000)}
@@ -52,7 +53,7 @@ class Person(FastHttpUser):
 
     @task
     def ask(self) -> None:
-        who = {"agent_id": "load", "user_id": f"user {self.scope()}"}
+        who = {"agent_id": self.options.agent, "user_id": f"user {self.scope()}"}
         if self.dice.random() < self.options.writes:
             self.client.post("/v1/memories", data=json.encode(who | {"content": self.text("told")}))
         else:
