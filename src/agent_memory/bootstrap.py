@@ -5,19 +5,16 @@ used as it is, and left open.
 """
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TypedDict, Unpack
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from agent_memory.adapters.batching.embedder import BatchingEmbedder
 from agent_memory.adapters.disk.blocks import owned
 from agent_memory.adapters.disk.bundle import TarBundleFormat
 from agent_memory.adapters.disk.checking import DiskFiles
@@ -25,17 +22,13 @@ from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.keys import InMemoryKeyStore
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.in_memory.responses import InMemoryResponseStore
-from agent_memory.adapters.onnx import embedder as onnx
-from agent_memory.adapters.postgres import connection, embedded
 from agent_memory.adapters.postgres.answers import PostgresAnswerBook
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.indexing import Indexing
 from agent_memory.adapters.postgres.keys import PostgresKeyStore
 from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
-from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.adapters.postgres.responses import PostgresResponseStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
@@ -45,36 +38,33 @@ from agent_memory.adapters.prometheus.scraping import forget_worker, scrape
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
 from agent_memory.application.agents import Agents
 from agent_memory.application.chores import Chore, in_background
-from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
+from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.conversation import Conversation
 from agent_memory.application.draining import Draining
 from agent_memory.application.idempotency import Idempotency
 from agent_memory.application.keys import Keys
 from agent_memory.application.memory_keeping import MemoryKeeping
-from agent_memory.application.model_condensing import ModelCondenser
 from agent_memory.application.model_slot import LoadedModel, ModelSlot
-from agent_memory.application.reembedding import Reembedding
 from agent_memory.application.remembering import Remembering
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.application.transfer import Transfer
 from agent_memory.application.upkeep import Upkeep
-from agent_memory.domain.errors import AgentMemoryError, Misconfigured
+from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.limits import MOST_CALLS, Limit
-from agent_memory.domain.responses import KEPT
 from agent_memory.domain.semantic.memory import Scope
-from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.domain.tenants import Reach
 from agent_memory.ports.responses import ResponseStore
-from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
+from agent_memory.ports.semantic import CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, plan_model, profiles_of
 from agent_memory.wiring.blocks import envelope_of
+from agent_memory.wiring.database import claim, open_database, shared_database
+from agent_memory.wiring.embedding import open_embedder
 from agent_memory.wiring.models import MlxModels
+from agent_memory.wiring.tending import EVERY_MINUTE, consolidation_of, retention, tending
 
 _CHECK_SECONDS = 2.0
 _FIGURES = timedelta(seconds=5)
-_TENDING = timedelta(minutes=1)
-_RENEWING = timedelta(seconds=5)
 
 
 __all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "opened_keys", "shared_database"]
@@ -163,14 +153,14 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
     runs_on: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         if not {"memory_store", "conversation"} <= parts.keys():
-            _claim(settings.data_folder)
+            claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
-        database = None if "memory_store" in parts else await _open_database(stack, settings, parts, runs_on)
+        database = None if "memory_store" in parts else await _database(stack, settings, parts, runs_on)
         kept_in = PostgresMemoryStore(database) if database else parts["memory_store"]
         store = MeasuredMemoryStore(kept_in, registry)
         condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
         archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
-        opened_embedder = parts.get("embedder") or await _open_embedder(stack, settings, runs_on)
+        opened_embedder = parts.get("embedder") or await open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
         gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), limits(settings))
         if "conversation" in parts:
@@ -181,14 +171,14 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             models = _given_model(settings, plan, None)
         agents = Agents(models.ask, TarBundleFormat())
         if models.conversation is not None and "conversation" not in parts:
-            await stack.enter_async_context(in_background(Chore("agents", _TENDING, agents.expire)))
-        consolidation = _consolidation(settings, condensing, embedder, models) if condensing else None
+            await stack.enter_async_context(in_background(Chore("agents", EVERY_MINUTE, agents.expire)))
+        consolidation = consolidation_of(settings, condensing, embedder, models) if condensing else None
         answers = PostgresAnswerBook(database) if database else InMemoryAnswerBook()
         idempotency = Idempotency(answers)
         if database is not None:
             figures = Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
-            tending = _tending(database, embedder, gate, idempotency)
-            await stack.enter_async_context(in_background(figures, *tending, *_retention(settings, consolidation)))
+            chores = tending(database, embedder, gate, idempotency)
+            await stack.enter_async_context(in_background(figures, *chores, *retention(settings, consolidation)))
         probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
         if models.conversation is not None:
             EngineCollector(models.stats, registry)
@@ -226,43 +216,13 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
 async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
     """The keys alone, for the command line. Raises Misconfigured while a server has the embedded database."""
     async with AsyncExitStack() as stack:
-        _claim(settings.data_folder)
-        yield Keys(PostgresKeyStore(await _open_database(stack, settings, {}, {})))
+        claim(settings.data_folder)
+        yield Keys(PostgresKeyStore(await open_database(stack, settings, {})))
 
 
-@contextmanager
-def shared_database(settings: Settings) -> Iterator[str | None]:
-    """The embedded database for several processes, each of which hands this to its `bootstrap`; None where there is
-    DATABASE_URL.
-    """
-    _claim(settings.data_folder)
-    if settings.database.url is not None:
-        yield None
-        return
-    connections = settings.server.workers * settings.database.max_pool_size
-    server = embedded.server_in(settings.data_folder, connections)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-
-
-async def _open_database(stack: AsyncExitStack, settings: Settings, parts: Parts, runs_on: dict[str, str]) -> Database:
-    database, shared = settings.database, parts.get("conninfo")
-    if shared is not None:
-        conninfo = shared
-        runs_on["database"] = "embedded PostgreSQL with pgvector"
-        runs_on["workers"] = f"{settings.server.workers} processes"
-    elif database.url is None:
-        running = embedded.shared if parts.get("sharing") else embedded.running
-        conninfo = await stack.enter_async_context(running(settings.data_folder, database.max_pool_size))
-        runs_on["database"] = "embedded PostgreSQL with pgvector"
-    else:
-        conninfo = database.url
-        runs_on["database"] = "the PostgreSQL of DATABASE_URL"
-    least, most, timeout = database.min_pool_size, database.max_pool_size, database.command_timeout
-    opening = connection.opened(conninfo, least, most, timeout)
-    return await stack.enter_async_context(opening)
+async def _database(stack: AsyncExitStack, settings: Settings, parts: Parts, runs_on: dict[str, str]) -> Database:
+    shared, sharing = parts.get("conninfo"), parts.get("sharing", False)
+    return await open_database(stack, settings, runs_on, shared=shared, sharing=sharing)
 
 
 def limits(settings: Settings) -> dict[str, Limit]:
@@ -272,56 +232,6 @@ def limits(settings: Settings) -> dict[str, Limit]:
         SEARCHES: settings.memory.rate_limit_searches_per_minute,
     }
     return {kind: Limit(calls) for kind, calls in wanted.items() if 1 <= calls <= MOST_CALLS}
-
-
-def _tending(database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency) -> Iterator[Chore]:
-    yield Chore("indexes", _TENDING, Indexing(database).tend)
-    yield Chore("limits", _TENDING, gate.purge)
-    yield Chore("answers", _TENDING, idempotency.purge)
-    yield Chore("responses", _TENDING, partial(PostgresResponseStore(database).purge, KEPT))
-    yield Chore("embedding anew", _RENEWING, Reembedding(PostgresReembeddingStore(database), embedder).run)
-    yield Chore("expiry", _TENDING, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
-
-
-def _retention(settings: Settings, consolidation: Consolidation | None) -> Iterator[Chore]:
-    memory = settings.memory
-    every = timedelta(seconds=memory.summarization_interval_seconds)
-    if consolidation is not None and memory.summarization_enabled:
-        yield Chore("condensing", every, consolidation.run_once)
-    if consolidation is not None and memory.fade_after_days:
-        yield Chore("fading", every, consolidation.fade)
-
-
-def _consolidation(
-    settings: Settings, store: CondensingStore, embedder: Embedder, models: ModelSlot[ModelPlan]
-) -> Consolidation:
-    memory = settings.memory
-    fade_after = timedelta(days=memory.fade_after_days) if memory.fade_after_days else None
-    retention = Retention(memory.summarization_threshold, memory.summarization_batch_size, fade_after)
-    condenser: Condenser = ExtractiveCondenser()
-    if memory.summarization_by_model and models.conversation is not None:
-        condenser = ModelCondenser(models, condenser)
-    return Consolidation(store, embedder, condenser, retention)
-
-
-async def _open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:
-    model = settings.memory.embedding_model
-    if model is None:
-        embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
-    else:
-        embedder = await stack.enter_async_context(_sentence_transformer(model))
-    runtime = "onnxruntime" if model is None else "sentence-transformers"
-    runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, {runtime}"
-    return embedder
-
-
-def _sentence_transformer(model: str) -> AbstractAsyncContextManager[BatchingEmbedder]:
-    try:
-        from agent_memory.adapters.sentence_transformer import embedder
-    except ModuleNotFoundError as error:
-        needed = "pip install 'agent_memory[sentence-transformers]'"
-        raise Misconfigured(f"EMBEDDING_MODEL={model}: needs {error.name}: {needed}") from None
-    return embedder.opened(model)
 
 
 async def _open_model(
@@ -351,13 +261,3 @@ async def _state(probe: Callable[[], Awaitable[object]]) -> str:
     except TimeoutError:
         return f"no answer in {_CHECK_SECONDS:g} s"
     return "ok"
-
-
-def _claim(folder: Path) -> None:
-    """Make sure that the data folder is there, and that we can write to it."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise Misconfigured(f"data directory {folder}: cannot write there: {error.strerror}") from None

@@ -1,0 +1,56 @@
+"""What is done in the background for memories, and how often."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+
+from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
+from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.indexing import Indexing
+from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
+from agent_memory.adapters.postgres.responses import PostgresResponseStore
+from agent_memory.application.admission import Gate
+from agent_memory.application.chores import Chore
+from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
+from agent_memory.application.idempotency import Idempotency
+from agent_memory.application.memory_keeping import MemoryKeeping
+from agent_memory.application.model_condensing import ModelCondenser
+from agent_memory.application.model_slot import ModelSlot
+from agent_memory.application.reembedding import Reembedding
+from agent_memory.domain.responses import KEPT
+from agent_memory.domain.semantic.retention import Retention
+from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder
+from agent_memory.settings import ModelPlan, Settings
+
+EVERY_MINUTE = timedelta(minutes=1)
+_RENEWING = timedelta(seconds=5)
+
+
+def tending(database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency) -> Iterator[Chore]:
+    yield Chore("indexes", EVERY_MINUTE, Indexing(database).tend)
+    yield Chore("limits", EVERY_MINUTE, gate.purge)
+    yield Chore("answers", EVERY_MINUTE, idempotency.purge)
+    yield Chore("responses", EVERY_MINUTE, partial(PostgresResponseStore(database).purge, KEPT))
+    yield Chore("embedding anew", _RENEWING, Reembedding(PostgresReembeddingStore(database), embedder).run)
+    yield Chore("expiry", EVERY_MINUTE, MemoryKeeping(PostgresMemoryArchive(database), embedder).purge)
+
+
+def retention(settings: Settings, consolidation: Consolidation | None) -> Iterator[Chore]:
+    memory = settings.memory
+    every = timedelta(seconds=memory.summarization_interval_seconds)
+    if consolidation is not None and memory.summarization_enabled:
+        yield Chore("condensing", every, consolidation.run_once)
+    if consolidation is not None and memory.fade_after_days:
+        yield Chore("fading", every, consolidation.fade)
+
+
+def consolidation_of(
+    settings: Settings, store: CondensingStore, embedder: Embedder, models: ModelSlot[ModelPlan]
+) -> Consolidation:
+    memory = settings.memory
+    fade_after = timedelta(days=memory.fade_after_days) if memory.fade_after_days else None
+    retention = Retention(memory.summarization_threshold, memory.summarization_batch_size, fade_after)
+    condenser: Condenser = ExtractiveCondenser()
+    if memory.summarization_by_model and models.conversation is not None:
+        condenser = ModelCondenser(models, condenser)
+    return Consolidation(store, embedder, condenser, retention)
