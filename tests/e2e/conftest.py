@@ -72,9 +72,38 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def start(models_dir, model):
-    """Starts a server; the embedding model, which takes seconds to prepare, is shared between them."""
-    servers = []
+def servers():
+    """All that run, the last to be started last."""
+    running = []
+    yield running
+    end(running)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_longer_than_its_module(servers):
+    before = len(servers)
+    yield
+    end(servers, before)
+
+
+@pytest.fixture(autouse=True)
+def _no_longer_than_its_test(servers):
+    """What a module's or the session's fixtures started is there before, and stays."""
+    before = len(servers)
+    yield
+    end(servers, before)
+
+
+def end(servers, first=0) -> None:
+    while len(servers) > first:
+        servers.pop().kill()
+
+
+@pytest.fixture(scope="session")
+def start(models_dir, model, servers):
+    """Starts a server, which runs to the end of the test, or of the fixture's scope. The embedding model, which takes
+    seconds to prepare, is shared between them.
+    """
 
     def begin(data_dir, *options, **environ) -> Server:
         if not {"--model", "--no-model"} & set(options):
@@ -84,12 +113,10 @@ def start(models_dir, model):
         servers.append(Server(data_dir, *options, **environ))
         return servers[-1]
 
-    yield begin
-    for server in servers:
-        server.kill()
+    return begin
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def server(start, tmp_path_factory):
-    """One server for all tests that only ask."""
+    """One server for all tests that only ask, started before any other."""
     return start(tmp_path_factory.mktemp("data")).wait_ready()
