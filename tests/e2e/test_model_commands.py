@@ -17,7 +17,7 @@ def run(*arguments):
 
 
 @pytest.fixture
-def model(tmp_path):
+def gemma(tmp_path):
     return make_model(tmp_path / "a-model", "gemma3_text")
 
 
@@ -35,8 +35,8 @@ def test_a_model_is_shown_from_its_config_alone(tmp_path):
     assert "    K8V4                   208        624       832" in told.stdout
 
 
-def test_what_is_shown_can_be_read_by_programs(model):
-    shown = json.loads(run("models", "show", model, "--json").stdout)
+def test_what_is_shown_can_be_read_by_programs(gemma):
+    shown = json.loads(run("models", "show", gemma, "--json").stdout)
     assert shown["id"] == "a-model"
     assert [(layer["count"], layer["kind"]) for layer in shown["layers"]] == [(2, "full"), (2, "window")]
     by_bits = {one["precision"]: one for one in shown["precisions"]}
@@ -64,9 +64,9 @@ def calibrated(model, data, *options):
     return run("calibrate", model, "--data-dir", data, *effort, *options)
 
 
-def test_a_verdict_is_written_where_the_next_start_finds_it(model, tmp_path):
+def test_a_verdict_is_written_where_the_next_start_finds_it(gemma, tmp_path):
     data = tmp_path / "data"
-    told = calibrated(model, data, "--perplexity", 100, "--points", 100, "--json")
+    told = calibrated(gemma, data, "--perplexity", 100, "--points", 100, "--json")
     assert told.exit_code == 0, told.output
     verdict = json.loads(told.stdout)
     assert verdict["chosen"] == "4"
@@ -74,11 +74,11 @@ def test_a_verdict_is_written_where_the_next_start_finds_it(model, tmp_path):
     profile = tomllib.loads((data / "profiles" / "a-model.toml").read_text())
     assert profile["calibration"] == verdict["calibration"]
     assert profile["calibration"]["measured"][0]["agreement"] == 1.0
-    assert "4 bits, groups of 64" in run("models", "show", model, "--data-dir", data).stdout
+    assert "4 bits, groups of 64" in run("models", "show", gemma, "--data-dir", data).stdout
 
 
-def test_nothing_is_written_on_a_dry_run(model, tmp_path):
-    told = calibrated(model, tmp_path / "data", "--dry-run")
+def test_nothing_is_written_on_a_dry_run(gemma, tmp_path):
+    told = calibrated(gemma, tmp_path / "data", "--dry-run")
     assert told.exit_code == 0, told.output
     assert "16 bits" in told.stdout
     assert not (tmp_path / "data").exists()
@@ -90,14 +90,14 @@ def test_a_text_that_cannot_be_read_is_told_before_a_model_is_loaded(tmp_path):
     assert told.stderr.startswith(f"agent-memory: text {tmp_path / 'missing'}: cannot be read: ")
 
 
-def test_a_text_that_is_too_short_is_told(model, tmp_path):
+def test_a_text_that_is_too_short_is_told(gemma, tmp_path):
     (tmp_path / "short.txt").write_text("Too short.")
-    told = calibrated(model, tmp_path, "--text", tmp_path / "short.txt")
+    told = calibrated(gemma, tmp_path, "--text", tmp_path / "short.txt")
     assert told.exit_code == 2
     assert "agent-memory: text: 10 tokens are too few, it must have at least 512" in told.stderr
 
 
-def test_more_than_the_model_can_read_at_once_is_told(model, tmp_path):
-    told = calibrated(model, tmp_path, "--window", 40_000)
+def test_more_than_the_model_can_read_at_once_is_told(gemma, tmp_path):
+    told = calibrated(gemma, tmp_path, "--window", 40_000)
     assert told.exit_code == 2
     assert told.stderr == "agent-memory: window, distance: the model's context is 32768 tokens\n"

@@ -6,6 +6,7 @@ import subprocess
 from urllib.parse import quote
 
 import httpx
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -131,8 +132,10 @@ def test_an_answer_that_goes_on_is_ended_with_a_word(start, tmp_path):
 
 
 def test_another_database_serves_as_well(start, tmp_path, conninfo):
+    with psycopg.connect(conninfo, autocommit=True) as database:
+        database.execute("CREATE DATABASE elsewhere")
     where = conninfo_to_dict(conninfo)
-    url = f"postgresql://{where['user']}@/{where['dbname']}?host={quote(where['host'])}&port={where['port']}"
+    url = f"postgresql://{where['user']}@/elsewhere?host={quote(where['host'])}&port={where['port']}"
     server = start(tmp_path, DATABASE_URL=url, DB_MIN_POOL_SIZE="1", DB_MAX_POOL_SIZE="2").wait_ready()
     assert "the PostgreSQL of DATABASE_URL" in "\n".join(server.printed)
     answer = httpx.post(f"{server.url}/v1/memories", json=ADA | {"content": "Ada lives in Lisbon."})
