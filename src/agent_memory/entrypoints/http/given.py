@@ -73,8 +73,17 @@ def answers(shape: type[Struct], told: dict[int, str], media_type: str = "applic
 
 
 def problems(*also: int) -> dict[int, ResponseSpec]:
-    told = {status: _MEANINGS[status] for status in (400, 401, 403, 422, 500, 503, *also)}
-    return answers(Problem, told, "application/problem+json")
+    """What any of our own routes may answer, and these."""
+    return _problems(400, 401, 403, 413, 421, 422, 500, 503, *also)
+
+
+def refusals() -> dict[int, ResponseSpec]:
+    """What also those routes may answer that are open to everybody."""
+    return _problems(403, 413, 421, 500)
+
+
+def _problems(*statuses: int) -> dict[int, ResponseSpec]:
+    return answers(Problem, {status: _MEANINGS[status] for status in statuses}, "application/problem+json")
 
 
 def openai_errors() -> dict[int, ResponseSpec]:
@@ -85,7 +94,7 @@ def anthropic_errors() -> dict[int, ResponseSpec]:
     return answers(AnthropicError, {status: _MEANINGS[status] for status in _OF_VENDORS})
 
 
-_OF_VENDORS = (400, 401, 403, 404, 413, 429, 500, 503, 504)
+_OF_VENDORS = (400, 401, 403, 404, 413, 421, 429, 500, 503, 504)
 
 _MEANINGS = {
     400: "The request cannot be read, or on OpenAI's routes: is not valid",
@@ -94,6 +103,7 @@ _MEANINGS = {
     404: "What was named does not exist",
     409: "The current state forbids it; the detail says why",
     413: "The body is too large",
+    421: "The server does not answer under this name",
     422: "A field is not valid; it is named",
     429: "The server is busy; Retry-After says for how long",
     500: "Something broke inside the server",

@@ -42,7 +42,7 @@ async def available_models(application: GivenApplication) -> wire.KnownModels:
     dto=StrictJSON[wire.SwapRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(409, 413),
+    responses=problems(409),
     tags=_TAGS,
 )
 async def swap_model(data: JSONBody[wire.SwapRequest], application: GivenApplication) -> wire.SwapAnswer:
@@ -62,7 +62,7 @@ async def swap_model(data: JSONBody[wire.SwapRequest], application: GivenApplica
     dto=StrictJSON[wire.OffloadRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(409, 413),
+    responses=problems(409),
     tags=_TAGS,
 )
 async def offload_model(data: JSONBody[wire.OffloadRequest], application: GivenApplication) -> wire.SwapAnswer:
@@ -82,7 +82,7 @@ async def clear_caches(application: GivenApplication) -> wire.ClearAnswer:
     guards=[admin_only],
     dto=StrictJSON[wire.NewKey],
     return_dto=None,
-    responses=problems(413),
+    responses=problems(),
     tags=_TAGS,
 )
 async def create_key(data: JSONBody[wire.NewKey], application: GivenApplication) -> wire.CreatedKey:
@@ -112,7 +112,7 @@ async def revoke_key(key_id: FromPath[str], application: GivenApplication) -> wi
     dto=StrictJSON[wire.DrainRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(409, 413),
+    responses=problems(409),
     tags=_TAGS,
 )
 async def drain(data: JSONBody[wire.DrainRequest], application: GivenApplication) -> wire.DrainAnswer:

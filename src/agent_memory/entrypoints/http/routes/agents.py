@@ -32,7 +32,7 @@ Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=200)]
 _TAGS = ["agents"]
 
 
-@post("/v1/agents", dto=StrictJSON[wire.NewAgent], return_dto=None, responses=problems(409, 413), tags=_TAGS)
+@post("/v1/agents", dto=StrictJSON[wire.NewAgent], return_dto=None, responses=problems(409), tags=_TAGS)
 async def create_agent(
     data: JSONBody[wire.NewAgent], application: GivenApplication, reach: GivenReach
 ) -> wire.AgentAnswer:
@@ -85,7 +85,7 @@ async def unpin_agent(agent_id: AgentPath, application: GivenApplication, reach:
     "/v1/agents/{agent_id:str}/ttl",
     dto=StrictJSON[wire.TimeToLive],
     return_dto=None,
-    responses=problems(404, 413),
+    responses=problems(404),
     tags=_TAGS,
 )
 async def limit_agent(
@@ -105,7 +105,7 @@ async def warm_agent(agent_id: AgentPath, application: GivenApplication, reach: 
     "/v1/agents/{agent_id:str}/fork",
     dto=StrictJSON[wire.Fork],
     return_dto=None,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409),
     tags=_TAGS,
 )
 async def fork_agent(
@@ -132,7 +132,7 @@ async def export_agent(agent_id: AgentPath, application: GivenApplication, reach
     return Stream(_rest(first, pieces), media_type=BUNDLE, headers=headers)
 
 
-@post(IMPORT, responses=problems(409, 413), tags=_TAGS)
+@post(IMPORT, responses=problems(409), tags=_TAGS)
 async def import_agent(
     request: AnyRequest, application: GivenApplication, reach: GivenReach, agent_id: NewId = None
 ) -> wire.ArrivalAnswer:
@@ -150,7 +150,7 @@ async def import_agent(
     dto=StrictJSON[wire.GenerateRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(404, 413, 429, 504),
+    responses=problems(404, 429, 504),
     tags=_TAGS,
 )
 async def generate(

@@ -18,6 +18,7 @@ from agent_memory.entrypoints.http.given import (
     GivenApplication,
     answers,
     anthropic_errors,
+    problems,
     reach_of,
     seconds_allowed,
     tenant_of,
@@ -90,7 +91,13 @@ async def count_tokens(
     return told.TokenCount(await conversation.count(wire.to_count(data, tenant_of(request))))
 
 
-@post("/api/event_logging/batch", status_code=200, tags=["chat"], summary="Take no notice of a client's telemetry")
+@post(
+    "/api/event_logging/batch",
+    status_code=200,
+    responses=problems(),
+    tags=["chat"],
+    summary="Take no notice of a client's telemetry",
+)
 async def take_no_notice() -> told.Unnoticed:
     """Claude Code reports on itself to whom it talks to. It is neither read nor kept."""
     return told.Unnoticed()

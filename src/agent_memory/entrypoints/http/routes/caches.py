@@ -40,7 +40,7 @@ async def collect_caches(application: GivenApplication, reach: GivenReach) -> wi
     dto=StrictJSON[wire.ExplainRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(413, 429),
+    responses=problems(429),
     tags=_TAGS,
 )
 async def explain_prompt(

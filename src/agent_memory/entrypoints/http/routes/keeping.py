@@ -43,7 +43,7 @@ async def get_memory(
     dto=StrictJSON[wire.ListRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(413),
+    responses=problems(),
     tags=_TAGS,
 )
 async def list_memories(data: JSONBody[wire.ListRequest], application: GivenApplication) -> wire.PageAnswer:
@@ -62,7 +62,7 @@ async def list_memories(data: JSONBody[wire.ListRequest], application: GivenAppl
     "/v1/memories/{memory_id:str}",
     dto=StrictJSON[wire.Change],
     return_dto=None,
-    responses=problems(404, 409, 413, 429),
+    responses=problems(404, 409, 429),
     tags=_TAGS,
 )
 async def revise_memory(
@@ -94,7 +94,7 @@ async def memory_history(
     "/v1/memories/{memory_id:str}/supersede",
     dto=StrictJSON[wire.Change],
     return_dto=None,
-    responses=problems(404, 409, 413, 429),
+    responses=problems(404, 409, 429),
     tags=_TAGS,
 )
 async def supersede_memory(
@@ -115,7 +115,7 @@ async def supersede_memory(
     dto=StrictJSON[wire.BatchRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(413, 429) | answers(wire.BatchAnswer, {200: "A result for each"}),
+    responses=problems(429) | answers(wire.BatchAnswer, {200: "A result for each"}),
     tags=_TAGS,
 )
 async def remember_batch(
@@ -147,7 +147,7 @@ async def remember_batch(
     dto=StrictJSON[wire.CondenseRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(413, 429),
+    responses=problems(429),
     tags=_TAGS,
 )
 async def condense_memories(
@@ -173,7 +173,7 @@ async def restore_memories(
     dto=StrictJSON[wire.ForgetRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(413, 429),
+    responses=problems(429),
     tags=_TAGS,
 )
 async def forget_selected(
@@ -208,7 +208,7 @@ async def export_memories(application: GivenApplication, agent_id: AgentName, us
     return Stream(_with_ends(lines), media_type="application/x-ndjson")
 
 
-@post("/v1/memories/import", status_code=200, responses=problems(413), tags=_TAGS)
+@post("/v1/memories/import", status_code=200, responses=problems(), tags=_TAGS)
 async def import_memories(
     request: AnyRequest,
     application: GivenApplication,

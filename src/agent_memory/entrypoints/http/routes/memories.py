@@ -25,7 +25,7 @@ AnyUserName = Annotated[str | None, QueryParameter(name="user_id", min_length=1,
     "/v1/memories",
     dto=StrictJSON[wire.RememberRequest],
     return_dto=None,
-    responses=problems(409, 413, 429) | answers(wire.MemoryAnswer, {201: "Kept", 200: "Known already"}),
+    responses=problems(409, 429) | answers(wire.MemoryAnswer, {201: "Kept", 200: "Known already"}),
     tags=["memories"],
     summary="Remember",
 )
@@ -62,7 +62,7 @@ async def _remembered(application: Application, data: wire.RememberRequest, fiel
     dto=StrictJSON[wire.SearchRequest],
     return_dto=None,
     status_code=200,
-    responses=problems(413, 429),
+    responses=problems(429),
     tags=["memories"],
     summary="Search",
 )
@@ -87,7 +87,7 @@ async def search_memories(
     return wire.from_page(data.query, page, explain=data.explain)
 
 
-@delete("/v1/memories/{memory_id:str}", responses=problems(404), tags=["memories"], summary="Forget")
+@delete("/v1/memories/{memory_id:str}", responses=problems(404, 429), tags=["memories"], summary="Forget")
 async def forget(
     memory_id: FromPath[str],
     application: GivenApplication,

@@ -10,7 +10,7 @@ from agent_memory.entrypoints.http.loaded import conversation_with
 from agent_memory.entrypoints.http.wire import models as wire
 
 
-@get("/v1/models", tags=["chat"], summary="List models")
+@get("/v1/models", responses=openai_errors(), tags=["chat"], summary="List models")
 async def list_models(application: GivenApplication) -> wire.ModelList:
     """The model that is loaded."""
     return wire.from_conversations(application.conversation)
