@@ -3,9 +3,11 @@
 import pytest
 
 from agent_memory.domain.errors import Unavailable
+from agent_memory.entrypoints.http.document import EXAMPLES
 
 ADA = {"agent_id": "guide", "user_id": "ada"}
 CHAT = "/v1/chat/completions"
+CACHED = {"/v1/agents/{agent_id}/generate", "/v1/caches/explain"}  # the toy engine keeps no cache
 
 
 async def test_every_answer_has_a_request_id(client):
@@ -139,3 +141,25 @@ async def test_the_log_tells_of_requests_and_never_what_they_say(client, caplog)
     await client.post(CHAT, json={"messages": [{"role": "user", "content": "a secret"}]})
     assert "POST /v1/memories 201" in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.keys() - CACHED))
+async def test_the_document_shows_bodies_that_are_taken(client, path):
+    content = (await client.get("/openapi.json")).json()["paths"][path]["post"]["requestBody"]["content"]
+    shown = content["application/json"]["example"]
+    answer = await client.post(path, json=shown)
+    assert answer.status_code in {200, 201}, answer.text
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/completions", "/v1/responses", "/v1/messages"])
+async def test_the_document_knows_what_may_be_streamed(client, path):
+    answered = (await client.get("/openapi.json")).json()["paths"][path]["post"]["responses"]["200"]["content"]
+    assert answered.keys() == {"application/json", "text/event-stream"}
+    answer = await client.post(path, json={**EXAMPLES[path], "stream": True})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_the_document_knows_every_refusal_at_the_door(client):
+    for path, operations in (await client.get("/openapi.json")).json()["paths"].items():
+        for operation in operations.values():
+            assert {"403", "413", "421", "500"} <= operation["responses"].keys(), path

@@ -8,6 +8,7 @@ from litestar.response import Redirect
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from agent_memory.entrypoints.http.document import completed
 from agent_memory.entrypoints.http.given import (
     AnyRequest,
     GivenApplication,
@@ -15,6 +16,7 @@ from agent_memory.entrypoints.http.given import (
     answers,
     operators_only,
     problems,
+    refusals,
 )
 
 READY = "/health/ready"
@@ -34,7 +36,7 @@ class Health(Struct, kw_only=True):
 
 @get(
     ["/health", READY],
-    responses=answers(Health, {503: "A part does not answer"}),
+    responses=refusals() | answers(Health, {503: "A part does not answer"}),
     tags=["system"],
     summary="Health",
 )
@@ -50,7 +52,7 @@ async def health(application: GivenApplication, request: AnyRequest) -> Response
     return Response(told, status_code=200 if ready else 503)
 
 
-@get("/health/live", tags=["system"], summary="Alive")
+@get("/health/live", responses=refusals(), tags=["system"], summary="Alive")
 async def live() -> dict[str, str]:
     """Whether the process answers at all; nothing else is asked."""
     return {"status": "ok"}
@@ -65,7 +67,7 @@ async def metrics(application: GivenApplication, reach: GivenReach) -> bytes:
 
 @get("/openapi.json", include_in_schema=False)
 async def openapi_document(request: AnyRequest) -> dict[str, Any]:
-    return request.app.openapi_schema.to_schema()
+    return completed(request.app.openapi_schema.to_schema())
 
 
 @get("/", include_in_schema=False)
