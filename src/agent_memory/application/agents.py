@@ -73,8 +73,7 @@ class Agents:
     async def create(self, name: AgentName, ttl_seconds: float | None = None, *, pinned: bool = False) -> Held:
         """Raises Conflict when there is one of this name."""
         ttl = checked_ttl(ttl_seconds)
-        held = await self._ask(lambda holdings: holdings.create(name, ttl))
-        return await self.pin(name) if pinned else held
+        return await self._ask(lambda holdings: holdings.create(name, ttl, pinned=pinned))
 
     async def get(self, name: AgentName) -> Held:
         return await self._settled(name, lambda holdings: holdings.get(name))

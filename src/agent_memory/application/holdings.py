@@ -146,11 +146,11 @@ class Holdings:
         self.expire()
         self._book.refuse_known(name)
 
-    def create(self, name: AgentName, ttl: timedelta | None = None) -> Held:
+    def create(self, name: AgentName, ttl: timedelta | None = None, *, pinned: bool = False) -> Held:
         """Raises Conflict when there is one of this name."""
         self.refuse_known(name)
         now = self._clock()
-        return self._enter(Agent(name, now, now, ttl=ttl))
+        return self._enter(Agent(name, now, now, ttl=ttl, pinned=pinned))
 
     def fork(self, name: AgentName, into: AgentName) -> Held:
         """Raises NotFound or Conflict."""

@@ -100,6 +100,11 @@ async def test_a_fork_needs_a_name_that_is_free(desk):
         await desk.agents.fork(AgentName("t", "eve"), AgentName("t", "new"))
 
 
+async def test_one_that_expires_at_once_is_made_and_pinned_all_the_same(desk):
+    made = await desk.agents.create(ADA, 1e-9, pinned=True)
+    assert made.agent.pinned
+
+
 async def test_removing_takes_the_blocks_that_nobody_else_needs(desk):
     desk.ask(text(20) + [0] * 10, "ada")
     desk.ask(text(20) + [1] * 10, "bob")
