@@ -120,6 +120,14 @@ async def test_replaces_and_remembers_what_was(bench):
     assert entry[1].vector == pytest.approx((await bench.entry(second))[1].vector, abs=1e-3)
 
 
+async def test_the_least_importance_is_kept(bench):
+    first = bench.memory("She lives in Oslo", importance=1e-310)
+    await bench.keep(first)
+    assert await bench.archive.replace(replace(first, version=2, importance=2e-320), None, expected=1)
+    kept = await bench.archive.history(first.id, bench.scope.agent_id, tenant=bench.scope.tenant)
+    assert [memory.importance for memory in kept] == pytest.approx([0, 0])
+
+
 async def test_replaces_without_a_new_vector(bench):
     first = bench.memory("She lives in Oslo")
     await bench.keep(first)

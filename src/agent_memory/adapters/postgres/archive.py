@@ -12,7 +12,18 @@ from psycopg.types.json import Jsonb
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
-from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, WIDTH, bag, half, memory_of, named, row_of
+from agent_memory.adapters.postgres.rows import (
+    ADD,
+    COLUMNS,
+    IN_SCOPE_OF,
+    WIDTH,
+    bag,
+    half,
+    memory_of,
+    named,
+    real,
+    row_of,
+)
 from agent_memory.domain.semantic.duplicates import Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
@@ -151,7 +162,7 @@ class PostgresMemoryArchive:
         parameters = {
             "id": memory.id, "tenant": memory.scope.tenant, "expected": expected, "version": memory.version,
             "content": memory.content,
-            "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
+            "memory_type": memory.memory_type.value, "importance": real(memory.importance), "tags": sorted(memory.tags),
             "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,
             "event_time": memory.event_time, "words": bag(memory),
             "embedding": None if embedding is None else half(embedding),

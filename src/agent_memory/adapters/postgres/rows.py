@@ -44,8 +44,8 @@ def named(scope: Scope) -> dict[str, object]:
 def row_of(memory: Memory, embedding: Embedding) -> list[object]:
     return [
         memory.id, memory.scope.agent_id, memory.scope.user_id, memory.scope.tenant, memory.content, memory.created_at,
-        memory.memory_type.value, memory.importance, sorted(memory.tags), Jsonb(memory.metadata), memory.expires_at,
-        memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
+        memory.memory_type.value, real(memory.importance), sorted(memory.tags), Jsonb(memory.metadata),
+        memory.expires_at, memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
         half(embedding), embedding.model, bag(memory),
     ]  # fmt: skip
 
@@ -63,6 +63,11 @@ def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
 
 def half(embedding: Embedding) -> HalfVector:
     return HalfVector(np.frombuffer(embedding.vector, dtype=np.float32))
+
+
+def real(number: float) -> float:
+    """As a 32-bit column takes it, which refuses what is smaller than it can hold."""
+    return round(number, 6)
 
 
 def hashed(word: str) -> int:
