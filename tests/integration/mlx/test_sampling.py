@@ -53,6 +53,14 @@ def test_a_presence_penalty_counts_once_and_a_frequency_penalty_each_time():
     assert greedy(after(3, 3), frequency_penalty=-2.0) == 3
 
 
+def test_a_repetition_penalty_makes_what_was_said_less_likely_on_either_side_of_nothing():
+    assert greedy(after(1), repetition_penalty=1.4) == 1
+    assert greedy(after(1), repetition_penalty=1.6) == 2
+    below = mx.array([[-3.0, -1.0, -2.0]])
+    assert say(below, Sampling(temperature=0, repetition_penalty=2.5), 1, after(1)).item() == 2
+    assert below.tolist() == [[-3, -1, -2]]
+
+
 def test_what_is_not_allowed_is_never_said():
     assert greedy(constraint=Only(3)) == 3
     sampling = Sampling(temperature=2.0, constraint=Only(0))
@@ -64,6 +72,12 @@ def test_top_k_leaves_the_likeliest():
     for k, possible in ((1, {1}), (2, {1, 2})):
         sampling = Sampling(temperature=5.0, top_k=k)
         assert {say(LOGITS, sampling, at, Answer()).item() for at in range(80)} == possible
+
+
+def test_min_p_leaves_what_is_likely_beside_the_likeliest():
+    for least, possible in ((1.0, {1}), (0.3, {1, 2}), (0.1, {0, 1, 2})):
+        sampling = Sampling(temperature=5.0, min_p=least)
+        assert {say(LOGITS, sampling, at, Answer()).item() for at in range(120)} == possible
 
 
 def test_likelihoods_are_of_the_models_own_distribution():

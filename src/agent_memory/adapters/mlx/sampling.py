@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import mlx.core as mx
 import numpy as np
-from mlx_lm.sample_utils import apply_top_k, apply_top_p
+from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
 
 from agent_memory.domain.kv.constraint import Path
 from agent_memory.domain.kv.steps import Logprobs
@@ -45,6 +45,8 @@ def say(logits: mx.array, sampling: Sampling, position: int, answer: Answer) -> 
         logprobs = apply_top_k(logprobs, sampling.top_k)
     if sampling.top_p < 1:
         logprobs = apply_top_p(logprobs, sampling.top_p)
+    if sampling.min_p > 0:
+        logprobs = apply_min_p(logprobs, sampling.min_p)
     key = mx.random.key(((sampling.seed or 0) * 0x9E3779B97F4A7C15 + position) & _MASK)
     return mx.random.categorical(logprobs / sampling.temperature, key=key)
 
@@ -63,6 +65,8 @@ def _log_softmax(logits: mx.array) -> mx.array:
 
 
 def _adjusted(logits: mx.array, sampling: Sampling, answer: Answer) -> mx.array:
+    if sampling.repetition_penalty != 1 and answer.counts:
+        logits = _unrepeated(logits.astype(mx.float32), mx.array(list(answer.counts)), sampling.repetition_penalty)
     change: defaultdict[int, float] = defaultdict(float)
     if sampling.frequency_penalty or sampling.presence_penalty:
         for token, count in answer.counts.items():
@@ -77,4 +81,10 @@ def _adjusted(logits: mx.array, sampling: Sampling, answer: Answer) -> mx.array:
         bits = np.unpackbits(np.frombuffer(answer.path.allowed(), np.uint8), bitorder="little")[:width]
         allowed = mx.array(np.pad(bits, (0, width - len(bits))).astype(bool))
         logits = mx.where(allowed, logits, -mx.inf)
+    return logits
+
+
+def _unrepeated(logits: mx.array, tokens: mx.array, penalty: float) -> mx.array:
+    there = logits[:, tokens]
+    logits[:, tokens] = mx.where(there < 0, there * penalty, there / penalty)
     return logits

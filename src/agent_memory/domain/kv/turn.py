@@ -21,15 +21,19 @@ class Sampling:
     """`temperature` 0 is greedy. The same seed on the same tokens gives the same answer, however the turn is batched,
     restored or preempted; without one, the conversation draws it.
 
-    `top_k` 0 is all of them. The penalties are OpenAI's: taken off the logit of a token that the answer has already,
-    once (presence) and for each time (frequency). `logit_bias` is added: (token, bias). With `logprobs`, each token
-    comes with its log-probability, and those of so many likeliest ones, under the model's own distribution.
+    `top_k` 0 is all of them; `min_p` is a share of the likeliest one's probability. The penalties are OpenAI's: taken
+    off the logit of a token that the answer has already, once (presence) and for each time (frequency). A
+    `repetition_penalty` divides such a token's logit where it is positive and multiplies it where it is negative
+    (CTRL, arXiv:1909.05858). `logit_bias` is added: (token, bias). With `logprobs`, each token comes with its
+    log-probability, and those of so many likeliest ones, under the model's own distribution.
     """
 
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int | None = None
     top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     logit_bias: tuple[tuple[int, float], ...] = ()

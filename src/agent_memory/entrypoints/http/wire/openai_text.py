@@ -39,6 +39,10 @@ class CompletionRequest(Struct, kw_only=True):
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     user: str | None = None
+    # beyond OpenAI's own, as other servers have them
+    top_k: Annotated[int, Meta(ge=-1)] | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
     # ours
     no_store: bool | None = None
 
@@ -83,6 +87,9 @@ def to_prompts(
         temperature=plan.temperature if request.temperature is None else request.temperature,
         top_p=plan.top_p if request.top_p is None else request.top_p,
         seed=request.seed,
+        top_k=max(0, request.top_k or 0),
+        min_p=request.min_p or 0.0,
+        repetition_penalty=request.repetition_penalty or 1.0,
         frequency_penalty=request.frequency_penalty or 0.0,
         presence_penalty=request.presence_penalty or 0.0,
         logit_bias=biases(request.logit_bias or {}),

@@ -107,7 +107,7 @@ def test_fields_nobody_knows_are_ignored():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("min_p", 0.1),
+        ("verbosity", "low"),
         ("functions", [{"name": "f"}]),
         ("modalities", ["text", "audio"]),
         ("store", True),
@@ -162,6 +162,8 @@ def test_what_shapes_the_distribution_reaches_the_sampler():
     assert sampling.logit_bias == ((7, -100.0),)
     assert prompt(logprobs=True).sampling.logprobs == 0
     assert prompt().sampling.logprobs is None
+    cut = prompt(top_k=5, min_p=0.1, repetition_penalty=1.1).sampling
+    assert (cut.top_k, cut.min_p, cut.repetition_penalty) == (5, 0.1, 1.1)
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,10 @@ class ChatRequest(Struct, kw_only=True):
     reasoning_effort: Effort | None = None
     # beyond OpenAI's own, as other servers have them
     top_k: Annotated[int, Meta(ge=-1)] | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     # known, and refused unless they ask for what is done anyway
-    min_p: float | None = None
-    repetition_penalty: float | None = None
     verbosity: str | None = None
     functions: list[dict[str, Any]] | None = None
     function_call: str | dict[str, Any] | None = None
@@ -76,8 +76,6 @@ class ChatRequest(Struct, kw_only=True):
 
 
 _REFUSED: Mapping[str, Sequence[object]] = {
-    "min_p": (0,),
-    "repetition_penalty": (1,),
     "verbosity": ("medium",),
     "functions": ([],),
     "function_call": ("none", "auto"),
@@ -109,6 +107,8 @@ def to_prompt(
         top_p=_given(request.top_p, plan.top_p),
         seed=request.seed,
         top_k=max(0, request.top_k or 0),
+        min_p=_given(request.min_p, 0.0),
+        repetition_penalty=_given(request.repetition_penalty, 1.0),
         frequency_penalty=_given(request.frequency_penalty, 0.0),
         presence_penalty=_given(request.presence_penalty, 0.0),
         logit_bias=biases(request.logit_bias or {}),
