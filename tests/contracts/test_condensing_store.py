@@ -119,6 +119,19 @@ async def test_what_was_condensed_can_be_brought_back(bench):
         await bench.consolidation().restore(made.id, agent_id=bench.scope.agent_id)
 
 
+@pytest.mark.parametrize("differs", ["user_id", "agent_id"])
+@pytest.mark.parametrize("asked", ["user", None])
+async def test_bringing_back_removes_nothing_of_another_scope(bench, differs, asked):
+    """An imported memory may name any other as what stands for it."""
+    [foreign] = await bench.tell(1)
+    [embedding] = await bench.embedder.embed([foreign.content])
+    foreign = replace(foreign, id=MemoryId(uuid4()), scope=replace(bench.scope, **{differs: f"another-{uuid4()}"}))
+    await bench.store.add(foreign, embedding)
+    await bench.tell(1, superseded_by=foreign.id, superseded_at=NOW)
+    assert await bench.condensing.restore(foreign.id, bench.scope.agent_id, asked, tenant=bench.scope.tenant) == 1
+    assert await bench.store.count(foreign.scope) == 1
+
+
 async def test_nothing_changes_when_a_source_is_gone(bench):
     told = await bench.tell(4)
     await bench.store.remove(told[0].id, bench.scope.agent_id, tenant=bench.scope.tenant)

@@ -46,13 +46,14 @@ class InMemoryCondensingStore:
         sources = [kept for kept in sources if _is_of(kept.memory.scope, tenant, agent_id, user_id)]
         for kept in sources:
             self._put(replace(kept.memory, superseded_by=None, superseded_at=None))
+        present = self._kept.get((tenant, memory_id))
         if sources:
-            self._kept.pop((tenant, memory_id), None)
+            if present is not None and present.memory.scope in {kept.memory.scope for kept in sources}:
+                del self._kept[tenant, memory_id]
             return len(sources)
-        faded = self._kept.get((tenant, memory_id))
-        if faded is None or not _is_of(faded.memory.scope, tenant, agent_id, user_id):
+        if present is None or not _is_of(present.memory.scope, tenant, agent_id, user_id):
             return 0
-        return self._bring_back(faded)
+        return self._bring_back(present)
 
     def _bring_back(self, kept: Kept) -> int:
         if kept.memory.superseded_at is None or kept.memory.superseded_by is not None:

@@ -39,6 +39,7 @@ _RESTORE: LiteralString = """
 UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL
 WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+RETURNING user_id
 """
 
 _FADE: LiteralString = """
@@ -55,7 +56,8 @@ WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
 """
 
 _REMOVE: LiteralString = """
-DELETE FROM agent_memory.memories WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+DELETE FROM agent_memory.memories
+WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = ANY(%(users)s)
 """
 
 
@@ -112,10 +114,10 @@ class PostgresCondensingStore:
 
         async def work(connection: AsyncConnection) -> int:
             async with connection.transaction():
-                restored = (await connection.execute(_RESTORE, which)).rowcount
-                if not restored:
+                users = [user for (user,) in await (await connection.execute(_RESTORE, which)).fetchall()]
+                if not users:
                     return (await connection.execute(_BRING_BACK, which)).rowcount
-                await connection.execute(_REMOVE, which)
-                return restored
+                await connection.execute(_REMOVE, which | {"users": users})
+                return len(users)
 
         return await self._database.run(work)
