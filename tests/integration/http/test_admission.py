@@ -73,6 +73,15 @@ async def test_a_tenant_uses_up_no_others_limit(client, application):
     assert len({caller for name in TENANTS for agent in agents for caller in callers(agent, Caller(Reach(name)))}) == 16
 
 
+async def test_a_key_uses_up_nothing_of_an_agent_that_it_does_not_reach(client, application):
+    foreign, own = [{"x-api-key": (await application.keys.create(Reach(agent_id=who)))[1]} for who in ("bob", "guide")]
+    refused = [await write(client, headers=foreign) for _ in range(3)]
+    assert [(answer.status_code, answer.headers.get("RateLimit")) for answer in refused] == [(403, None)] * 3
+    assert [(await write(client, headers=own)).status_code for _ in range(3)] == [201, 201, 429]
+    mine = ADA | {"agent_id": "bob", "content": "x"}
+    assert (await client.post("/v1/memories", json=mine, headers=foreign)).status_code == 201
+
+
 async def test_two_keys_have_limits_of_their_own_and_share_their_agents(client, application):
     shown = [{"x-api-key": (await application.keys.create(Reach()))[1]} for _ in range(2)]
     assert [(await write(client, headers=shown[0])).status_code for _ in range(3)] == [201, 201, 429]

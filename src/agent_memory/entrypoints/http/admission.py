@@ -39,10 +39,11 @@ async def _admit(request: AnyRequest, application: Application, kind: str, agent
     limit = application.gate.limit_of(kind)
     if limit is None:
         return
+    asking = callers(agent_id, caller_of(request.scope))
     told = {"RateLimit-Policy": f'"{kind}";q={limit.calls};w={ceil(limit.window.total_seconds())}'}
     request.scope["state"][_STATE] = told
     try:
-        admission = await application.gate.admit(kind, *callers(agent_id, caller_of(request.scope)))
+        admission = await application.gate.admit(kind, *asking)
     except RateLimited as refusal:
         told["RateLimit"] = f'"{kind}";r=0;t={ceil(refusal.retry_after)}'
         raise
@@ -51,6 +52,10 @@ async def _admit(request: AnyRequest, application: Application, kind: str, agent
 
 
 def callers(agent_id: str, caller: Caller) -> list[str]:
-    """Who has to have places left for a call to pass. No tenant's name has a slash or a space."""
+    """Who has to have places left for a call to pass. No tenant's name has a slash or a space.
+
+    Raises Forbidden for an agent that the caller does not reach: it is not counted.
+    """
+    caller.reach.agent(agent_id)
     whose = "" if caller.reach.tenant == DEFAULT_TENANT else f"{caller.reach.tenant}/"
     return [f"{whose}agent {agent_id}", *([f"key {caller.id}"] if caller.id else [])]
