@@ -91,6 +91,18 @@ async def test_two_keys_have_limits_of_their_own_and_share_their_agents(client, 
     assert statuses == [429, 201]
 
 
+async def test_what_is_no_name_is_told_before_it_is_counted(client):
+    """No limiter's database keeps a NUL."""
+    nul = ADA | {"agent_id": "a\0b"}
+    for answer in (
+        await client.post("/v1/memories", json=nul | {"content": "x"}),
+        await client.post("/v1/memories/search", json=nul | {"query": "x"}),
+        await client.delete("/v1/memories/x", params=nul),
+    ):
+        assert (answer.status_code, "RateLimit" in answer.headers) == (422, False)
+        assert answer.json()["detail"] == "agent_id: has a NUL character at position 1"
+
+
 async def test_every_way_to_write_is_a_write(client):
     told = (await write(client)).json()
     path = f"/v1/memories/{told['id']}"

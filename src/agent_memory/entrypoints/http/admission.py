@@ -12,6 +12,7 @@ from agent_memory.application.admission import SEARCHES, WRITES
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import RateLimited
 from agent_memory.domain.keys import Caller
+from agent_memory.domain.semantic.memory import check_who
 from agent_memory.domain.tenants import DEFAULT_TENANT
 from agent_memory.entrypoints.http.given import AnyRequest, caller_of
 
@@ -54,8 +55,10 @@ async def _admit(request: AnyRequest, application: Application, kind: str, agent
 def callers(agent_id: str, caller: Caller) -> list[str]:
     """Who has to have places left for a call to pass. No tenant's name has a slash or a space.
 
-    Raises Forbidden for an agent that the caller does not reach: it is not counted.
+    Raises InvalidInput for what is no agent's name, and Forbidden for an agent that the caller does not reach: neither
+    is counted.
     """
+    check_who(agent_id)
     caller.reach.agent(agent_id)
     whose = "" if caller.reach.tenant == DEFAULT_TENANT else f"{caller.reach.tenant}/"
     return [f"{whose}agent {agent_id}", *([f"key {caller.id}"] if caller.id else [])]
