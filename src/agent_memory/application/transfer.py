@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Forbidden, InvalidInput
-from agent_memory.domain.semantic.jsonl import entry_of, line_of
+from agent_memory.domain.semantic.jsonl import LONGEST_LINE, entry_of, line_of
 from agent_memory.domain.semantic.keeping import Mark
 from agent_memory.domain.semantic.memory import Embedding, Memory
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 _AT_ONCE = 200
 _MOST_REFUSALS = 1000
+_MOST_BYTES = 4 * LONGEST_LINE + 1  # of a line: so many are more characters than a line may have
 
 
 @dataclass(slots=True)
@@ -76,3 +77,17 @@ class Transfer(OfTenant):
             and embedding.model == self._embedder.model
             and len(embedding.vector) == self._embedder.dimension
         )
+
+
+async def lines_in(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
+    """The lines, without their ends, of bytes that come as they come. Of a line without an end only the beginning is
+    held, as much as shows that it is too long.
+    """
+    line = bytearray()
+    async for chunk in chunks:
+        rest, *following = chunk.split(b"\n")
+        line += rest[: _MOST_BYTES - len(line)]
+        for beginning in following:
+            yield line.decode(errors="replace")
+            line = bytearray(beginning[:_MOST_BYTES])
+    yield line.decode(errors="replace")

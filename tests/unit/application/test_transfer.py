@@ -8,8 +8,9 @@ import pytest
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
-from agent_memory.application.transfer import Transfer
+from agent_memory.application.transfer import Transfer, lines_in
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.jsonl import LONGEST_LINE
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 
 SCOPE = Scope("agent", "user")
@@ -107,3 +108,25 @@ async def test_gives_up_on_a_file_of_something_else():
     _, into = place()
     with pytest.raises(InvalidInput, match="more than 1000"):
         await into.load(stream(["nonsense"] * 1001))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+async def test_lines_are_the_same_however_they_are_cut_into_chunks(size):
+    body = "one\n\ntwö\r\nthree\n".encode()
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    assert [line async for line in lines_in(stream(chunks))] == ["one", "", "twö\r", "three", ""]
+    assert [line async for line in lines_in(stream([]))] == [""]
+
+
+@pytest.mark.parametrize("letter", ["x", "\U0001f98a"])
+async def test_a_line_without_end_is_refused_by_its_number_and_never_held(letter):
+    _, out = await filled(2)
+    good, _ = await exported(out)
+    long = json.dumps(json.loads(good) | {"id": str(uuid4()), "more": letter * (6 * LONGEST_LINE)}, ensure_ascii=False)
+    chunks = [f"{good}\n".encode(), *(long[at : at + 100_000].encode() for at in range(0, len(long), 100_000))]
+    lines = [line async for line in lines_in(stream([*chunks, f"\n{good}".encode()]))]
+    assert LONGEST_LINE < len(lines[1]) <= 4 * LONGEST_LINE + 1
+    _, into = place()
+    arrival = await into.load(stream(lines))
+    assert (arrival.kept, arrival.known) == (1, 1)
+    assert arrival.refused == [(2, "line: must have at most 1000000 characters")]

@@ -18,6 +18,8 @@ from agent_memory.domain.semantic.memory import (
     parse_memory_type,
 )
 
+LONGEST_LINE = 1_000_000  # characters: several times what content, metadata and vector take at most
+
 
 def line_of(memory: Memory, embedding: Embedding) -> str:
     return json.dumps(
@@ -47,6 +49,8 @@ def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
     """The memory of whoever reads the line, and its vector if the line has one; what is missing has its default, but
     id, scope and content.
     """
+    if len(line) > LONGEST_LINE:
+        raise InvalidInput("line", f"must have at most {LONGEST_LINE} characters")
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):

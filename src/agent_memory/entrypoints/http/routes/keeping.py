@@ -12,7 +12,7 @@ from litestar.response import Stream
 from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.remembering import Remembering
-from agent_memory.application.transfer import Transfer
+from agent_memory.application.transfer import Transfer, lines_in
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.foreign import lines_of_mcp, lines_of_mem0
@@ -221,7 +221,7 @@ async def import_memories(
     `source` may also be an export of mem0, or the file of the MCP reference server: the scope then is for what
     names none.
     """
-    lines = _lines(request)
+    lines = lines_in(request.stream())
     if source != "lines":
         read = {"mem0": lines_of_mem0, "mcp": lines_of_mcp}[source]
         document = (await request.body()).decode(errors="replace")
@@ -274,12 +274,3 @@ async def _with_ends(lines: AsyncIterator[str]) -> AsyncIterator[str]:
 async def _each(lines: Iterable[str]) -> AsyncIterator[str]:
     for line in lines:
         yield line
-
-
-async def _lines(request: AnyRequest) -> AsyncIterator[str]:
-    rest = b""
-    async for chunk in request.stream():
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line.decode(errors="replace")
-    yield rest.decode(errors="replace")
