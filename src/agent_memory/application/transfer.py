@@ -1,6 +1,6 @@
 """Memories out of one place and into another, line by line, with ids, times and vectors kept."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 
 from agent_memory.application.tenancy import OfTenant
@@ -29,7 +29,7 @@ class Transfer(OfTenant):
         self._archive = archive
         self._embedder = embedder
 
-    async def export(self, *, agent_id: str, user_id: str) -> AsyncIterator[str]:
+    async def export(self, *, agent_id: str, user_id: str) -> AsyncGenerator[str, None]:
         """Every memory of the scope as a line, oldest first, superseded ones too; reads as it is read from."""
         scope, mark = self.scope(agent_id, user_id), None
         while entries := await self._archive.entries(scope, mark, _AT_ONCE):

@@ -5,6 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from agent_memory.domain.tenants import Reach
+
 ADA = {"agent_id": "guide", "user_id": "ada"}
 GUIDE = {"agent_id": "guide"}
 
@@ -151,6 +153,16 @@ async def test_what_is_exported_can_be_imported(client):
     assert (told["kept"], told["known"], len(told["refused"])) == (3, 0, 1)
     assert told["refused"][0].startswith("line 4: ")
     assert await listed(client) == ["the", "plays", "lives"]
+
+
+async def test_what_may_not_be_exported_is_refused_before_the_answer_begins(client, application):
+    nul = await client.get("/v1/memories/export", params=ADA | {"user_id": "a\0"})
+    assert (nul.status_code, nul.json()["errors"][0]["parameter"]) == (422, "user_id")
+    headers = {"x-api-key": (await application.keys.create(Reach(agent_id="another")))[1]}
+    foreign = await client.get("/v1/memories/export", params=ADA, headers=headers)
+    assert (foreign.status_code, foreign.headers["content-type"]) == (403, "application/problem+json")
+    empty = await client.get("/v1/memories/export", params=ADA | {"agent_id": "another"}, headers=headers)
+    assert (empty.status_code, empty.text) == (200, "")
 
 
 async def test_takes_what_others_have_exported(client):

@@ -1,6 +1,7 @@
 """Looking after memories over HTTP: get, list, revise, supersede, many at once, forget many, erase, export."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -205,7 +206,8 @@ async def memory_stats(application: GivenApplication, agent_id: AgentName, user_
 async def export_memories(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> Stream:
     """Every memory of the scope as a line of JSON, with ids, times and vectors, as a stream."""
     lines = _transfer(application).export(agent_id=agent_id, user_id=user_id)
-    return Stream(_with_ends(lines), media_type="application/x-ndjson")
+    first = await anext(lines, None)  # so that what may not be exported is no answer that has begun
+    return Stream(_with_ends(first, lines), media_type="application/x-ndjson")
 
 
 @post("/v1/memories/import", status_code=200, responses=problems(), tags=_TAGS)
@@ -266,9 +268,12 @@ def _version(tag: str) -> int:
         raise InvalidInput("If-Match", f"must be the ETag of a memory, is {tag[:40]!r}") from None
 
 
-async def _with_ends(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    async for line in lines:
-        yield line + "\n"
+async def _with_ends(first: str | None, lines: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+    async with aclosing(lines):
+        if first is not None:
+            yield first + "\n"
+        async for line in lines:
+            yield line + "\n"
 
 
 async def _each(lines: Iterable[str]) -> AsyncIterator[str]:
