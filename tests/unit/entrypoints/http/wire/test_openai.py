@@ -170,6 +170,7 @@ def test_what_shapes_the_distribution_reaches_the_sampler():
     ("fields", "complaint"),
     [
         ({"logit_bias": {"seven": 1}}, "logit_bias: 'seven' is not a token id"),
+        ({"logit_bias": {"7" * 5000: 1}}, "logit_bias: '7777"),
         ({"top_logprobs": 2}, "top_logprobs: needs logprobs to be true"),
     ],
 )

@@ -21,6 +21,7 @@ from agent_memory.entrypoints.http.wire.openai.tools import FunctionTool, ToolCh
 from agent_memory.settings import ModelPlan
 
 MAX_CHOICES = 16
+_LONGEST_ID = 10  # digits, more than any vocabulary has
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 StopText = Annotated[str, Meta(min_length=1)]
@@ -159,8 +160,8 @@ def choices_of(prompt: Prompt, count: int) -> list[Prompt]:
 
 def biases(given: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
     for token in given:
-        if not (token.isascii() and token.isdigit()):
-            raise InvalidInput("logit_bias", f"{token!r} is not a token id")
+        if not (token.isascii() and token.isdigit() and len(token) <= _LONGEST_ID):
+            raise InvalidInput("logit_bias", f"{token[:40]!r} is not a token id")
     return tuple((int(token), bias) for token, bias in given.items())
 
 
