@@ -90,14 +90,15 @@ def _line(tool: Tool) -> str:
 
 def in_form(calls: Sequence[ToolCall], tools: Sequence[Tool]) -> tuple[ToolCall, ...]:
     """The same calls with their arguments as a model says them that is held to the tools' schemas: however a client
-    spaces or orders them when it sends them back, they are the same tokens. What is no JSON stays as it is.
+    spaces or orders them when it sends them back, they are the same tokens. What is no JSON, or is too deep, stays as
+    it is.
     """
     schemas = {tool.name: json.loads(tool.parameters) for tool in tools}
     formed = []
     for call in calls:
         try:
             arguments = json.dumps(in_order(json.loads(call.arguments), schemas.get(call.name)), ensure_ascii=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments = call.arguments
         formed.append(replace(call, arguments=arguments))
     return tuple(formed)

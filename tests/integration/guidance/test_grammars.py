@@ -125,6 +125,16 @@ def test_what_a_schema_asks_too_much_is_passed_over_unless_it_is_strict(schema, 
         compiler.compile(calling(schema, strict=True))
 
 
+@pytest.mark.parametrize("levels", [300, 100_000])
+@pytest.mark.parametrize("leaf", ['{"pattern": "("}', '{"type": 5}'])
+def test_a_schema_that_is_too_deep_is_refused_by_its_field(levels, leaf, compiler):
+    schema = '{"type": "object", "properties": {"a": ' * levels + leaf + "}}" * levels
+    with pytest.raises(InvalidInput, match="tools: the parameters of 'f'"):
+        compiler.compile(Form(calls=Calls((Tool("f", schema),), JSON_CALL)))
+    with pytest.raises(InvalidInput, match="response_format"):
+        compiler.compile(Form(Grammar("json_schema", schema, "response_format")))
+
+
 @pytest.mark.parametrize("parameters", ['{"type": "array"}', "[]", "{"])
 def test_parameters_that_are_no_object_are_refused(parameters, compiler):
     form = Form(calls=Calls((Tool("f", parameters),), JSON_CALL))

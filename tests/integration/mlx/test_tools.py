@@ -131,6 +131,12 @@ def test_calls_are_the_same_tokens_however_a_client_writes_them(tokenizer):
     assert tokenizer.render(again, [LOOK]) == tokenizer.render(TALK, [LOOK])
 
 
+def test_arguments_too_deep_to_be_read_are_given_to_a_template_as_text(tokenizer):
+    deep = '{"a": ' * 100_000 + "1" + "}" * 100_000
+    talk = (TALK[0], replace(TALK[1], calls=(ToolCall("1", "look", deep),)), TALK[2])
+    assert len(tokenizer.render(talk, (LOOK, SAY)).tokens) > 100_000
+
+
 def test_thinking_is_switched_off_in_the_template(tokenizer):
     assert text(tokenizer, tokenizer.render(TALK, thinking=False).tokens).endswith("<think>\n\n</think>\n\n")
     assert not tokenizer.render(TALK).thinking

@@ -42,4 +42,5 @@ def test_calls_are_the_same_however_a_client_writes_them():
     assert in_form([CALLED.calls[0]], [LOOK])[0].arguments == '{"b": {"y": 3, "x": 2}, "a": 1, "c": 4}'
     assert json.loads(in_form([spaced], [LOOK])[0].arguments) == json.loads(spaced.arguments)
     assert in_form([spaced], [LOOK])[0].arguments.startswith('{"b": {"y": 3, "x": 2}, "a": 1')
-    assert in_form([ToolCall("1", "look", "no JSON")], [LOOK])[0].arguments == "no JSON"
+    for arguments in ("no JSON", "[" * 100_000 + "]" * 100_000):
+        assert in_form([ToolCall("1", "look", arguments)], [LOOK])[0].arguments == arguments

@@ -76,7 +76,7 @@ class GuidanceCompiler:
         """A matcher, or why there is none."""
         try:
             matcher = LLMatcher(self._spelling, notation(form, self._spelled), log_level=0)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             return None, _reason(str(error))
         return (None, _reason(matcher.get_error())) if matcher.is_error() else (matcher, "")
 
@@ -117,7 +117,10 @@ class GuidanceCompiler:
 
 
 def _loosened(tool: Tool) -> Tool:
-    return replace(tool, parameters=json.dumps(without_patterns(json.loads(tool.parameters))))
+    try:
+        return replace(tool, parameters=json.dumps(without_patterns(json.loads(tool.parameters))))
+    except RecursionError:
+        return tool
 
 
 def _reason(error: str) -> str:

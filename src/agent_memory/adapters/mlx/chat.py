@@ -21,7 +21,8 @@ PLAIN_TEMPLATE = (
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
 
-_REFUSALS = (TemplateError, TypeError, ValueError)  # what a template raises, and what it makes others raise
+# What a template raises, and what it makes others raise.
+_REFUSALS = (TemplateError, TypeError, ValueError, RecursionError)
 _MARGIN = 4  # characters that a template may put between the generation prompt and the answer
 
 

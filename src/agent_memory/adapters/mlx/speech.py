@@ -55,10 +55,10 @@ def _message(message: Message, tools: Sequence[Tool]) -> dict[str, Any]:
 
 
 def _object(arguments: str) -> Any:
-    """Templates write it as JSON themselves; what is none they get as it is."""
+    """Templates write it as JSON themselves; what is none, or too deep, they get as it is."""
     try:
         return json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
 
 

@@ -7,7 +7,7 @@ only a hint (cache_control, budget_tokens, effort) is checked, and docs/anthropi
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, json
+from msgspec import Meta, Struct
 
 from agent_memory.application.conversation import Grammar, Prompt
 from agent_memory.domain.chat import Tool, ToolUse
@@ -15,6 +15,7 @@ from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.entrypoints.http.wire.anthropic_messages import CacheControl, InputMessage, TextBlock, to_messages
+from agent_memory.entrypoints.http.wire.written import written
 from agent_memory.settings import ModelPlan
 
 StopText = Annotated[str, Meta(min_length=1)]
@@ -196,7 +197,7 @@ def _grammar(request: CountRequest) -> Grammar | None:
         given, field = request.output_format, "output_format.schema"
     else:
         return None
-    return Grammar("json_schema", json.encode(given.schema).decode(), field=field)
+    return Grammar("json_schema", written(field, given.schema), field)
 
 
 def _use(request: CountRequest) -> ToolUse:
@@ -230,9 +231,11 @@ def _tool(field: str, tool: ToolDefinition) -> Tool:
         raise InvalidInput(f"{field}.defer_loading", "this server has no tool search: leave it out")
     if tool.allowed_callers is not None and "direct" not in tool.allowed_callers:
         raise InvalidInput(f"{field}.allowed_callers", "must hold direct: this server runs no code that could call it")
-    examples = "\n".join(json.encode(each).decode() for each in tool.input_examples or ())
+    told = enumerate(tool.input_examples or ())
+    examples = "\n".join(written(f"{field}.input_examples[{number}]", each) for number, each in told)
     description = f"{tool.description}\n\nExamples of its input:\n{examples}" if examples else tool.description
-    return Tool(tool.name, json.encode(tool.input_schema).decode(), description, tool.strict is True)
+    schema = written(f"{field}.input_schema", tool.input_schema)
+    return Tool(tool.name, schema, description, tool.strict is True)
 
 
 def _refuse_what_we_cannot(request: CountRequest) -> None:

@@ -6,10 +6,11 @@ Blocks of text are paragraphs where a person or a program wrote them; an answer'
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, json
+from msgspec import Meta, Struct
 
 from agent_memory.domain.chat import Message, ToolCall
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.entrypoints.http.wire.written import written
 
 
 class CacheControl(Struct, kw_only=True):
@@ -99,7 +100,7 @@ def _answer(field: str, blocks: Sequence[Block]) -> Message:
             case ThinkingBlock(thinking=thinking):
                 thoughts.append(thinking)
             case ToolUseBlock(id=id_, name=name):
-                calls.append(ToolCall(id_, name, json.encode(block.input).decode()))
+                calls.append(ToolCall(id_, name, written(f"{field}.content[{number}].input", block.input)))
             case ToolResultBlock():
                 raise _misplaced(field, number, block, "assistant")
             case RedactedThinkingBlock():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from agent_memory.domain.errors import InvalidInput
 
-_DEEPEST = 64
+DEEPEST = 64
 # Possessive, and a text without an end goes to the end: whatever it is fed, it reads each byte once.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z|\\\Z)|[\[\]{}]', re.DOTALL)
 _COLON = re.compile(rb"\s*:")
@@ -53,6 +53,6 @@ def _too_deep(body: bytes) -> InvalidInput | None:
             depth -= 1
         elif depth == 1 and _COLON.match(body, found.end()):
             field = token[1:-1]
-        if depth > _DEEPEST:
-            return InvalidInput(field.decode(errors="replace") or "body", f"is nested more than {_DEEPEST} levels deep")
+        if depth > DEEPEST:
+            return InvalidInput(field.decode(errors="replace") or "body", f"is nested more than {DEEPEST} levels deep")
     return None

@@ -15,6 +15,7 @@ from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.domain.responses import KeptResponse
 from agent_memory.entrypoints.http.wire.response_items import Item, named, to_messages
+from agent_memory.entrypoints.http.wire.written import written
 from agent_memory.settings import ModelPlan
 
 Name = Annotated[str, Meta(pattern="^[a-zA-Z0-9_-]{1,128}$")]
@@ -172,7 +173,7 @@ def _agent_of(request: ResponsesRequest, tenant: str) -> AgentName | None:
 def _grammar(text: TextConfig | None) -> Grammar | None:
     match text.format if text else None:
         case SchemaFormat(schema=schema):
-            return Grammar("json_schema", json.encode(schema).decode(), field="text.format.schema")
+            return Grammar("json_schema", written("text.format.schema", schema), "text.format.schema")
         case JsonFormat():
             return Grammar("json_schema", '{"type": "object"}', field="text.format")
         case _:
@@ -207,7 +208,7 @@ def _tool(field: str, tool: FunctionTool) -> Tool:
         raise InvalidInput(f"{field}.type", f"{tool.type!r} runs on OpenAI's servers, not on this; allowed: function")
     if tool.name is None:
         raise InvalidInput(f"{field}.name", "is required")
-    schema = json.encode(tool.parameters or {"type": "object"}).decode()
+    schema = written(f"{field}.parameters", tool.parameters or {"type": "object"})
     return Tool(tool.name, schema, tool.description or "", tool.strict is True)
 
 

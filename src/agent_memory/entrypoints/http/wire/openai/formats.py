@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, field, json
+from msgspec import Meta, Struct, field
 
+from agent_memory.entrypoints.http.wire.written import written
 from agent_memory.ports.kv import Grammar
 
 
@@ -34,8 +35,8 @@ ResponseFormat = TextFormat | JsonFormat | SchemaFormat
 def to_grammar(wanted: ResponseFormat | None) -> Grammar | None:
     match wanted:
         case SchemaFormat(json_schema):
-            text = json.encode(json_schema.schema).decode()
-            return Grammar("json_schema", text, field="response_format.json_schema.schema")
+            name = "response_format.json_schema.schema"
+            return Grammar("json_schema", written(name, json_schema.schema), name)
         case JsonFormat():
             return Grammar("json_schema", '{"type": "object"}', field="response_format")
         case _:

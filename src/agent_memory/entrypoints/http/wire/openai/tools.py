@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, json
+from msgspec import Meta, Struct
 
 from agent_memory.domain.chat import NO_TOOLS, Tool, ToolUse
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.entrypoints.http.wire.written import written
 
 _NAME = "^[a-zA-Z0-9_.:/-]{1,128}$"
 
@@ -40,7 +41,7 @@ def to_use(tools: list[FunctionTool] | None, choice: ToolChoice | None, *, paral
         if choice in (None, "none", "auto"):
             return NO_TOOLS
         raise InvalidInput("tool_choice", "there are no tools to choose from")
-    offered = {tool.function.name: _tool(tool.function) for tool in tools}
+    offered = {tool.function.name: _tool(f"tools[{i}].function", tool.function) for i, tool in enumerate(tools)}
     [(most, count)] = Counter(tool.function.name for tool in tools).most_common(1)
     if count > 1:
         raise InvalidInput("tools", f"there are {count} of the name {most!r}")
@@ -51,6 +52,6 @@ def to_use(tools: list[FunctionTool] | None, choice: ToolChoice | None, *, paral
     return ToolUse(tuple(offered.values()), offered[choice.function.name], parallel=False)
 
 
-def _tool(function: FunctionShape) -> Tool:
-    schema = function.parameters or {"type": "object", "properties": {}}
-    return Tool(function.name, json.encode(schema).decode(), function.description or "", function.strict is True)
+def _tool(field: str, function: FunctionShape) -> Tool:
+    schema = written(f"{field}.parameters", function.parameters or {"type": "object", "properties": {}})
+    return Tool(function.name, schema, function.description or "", function.strict is True)
