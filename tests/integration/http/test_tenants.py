@@ -356,6 +356,26 @@ async def test_a_key_of_one_agent_and_user_reaches_no_other(application, client,
     assert mine is tenants[0]
 
 
+async def test_a_key_of_a_user_only_has_no_agents(application, client, tenants):
+    await tenants[0].told("POST", "/v1/agents/guide/generate", {"prompt": LONG, "max_tokens": 4})
+    of_user, of_agent = [
+        Tenant(client, (await application.keys.create(reach))[1])
+        for reach in (Reach("acme", None, "ada"), Reach("acme", "guide"))
+    ]
+    for method, path, body in (
+        ("GET", "", None), ("POST", "", {"agent_id": "new"}), ("GET", "/guide", None), ("DELETE", "/guide", None),
+        ("POST", "/guide/pin", None), ("POST", "/guide/unpin", None), ("PUT", "/guide/ttl", {"ttl_seconds": 1}),
+        ("POST", "/guide/warm", None), ("POST", "/guide/fork", {"agent_id": "new"}), ("GET", "/guide/export", None),
+        ("POST", "/import", None), ("POST", "/guide/generate", {"prompt": "x"}),
+    ):  # fmt: skip
+        answer = await of_user.ask(method, f"/v1/agents{path}", body, status=403)
+        assert "for the user 'ada' only" in answer.json()["detail"]
+    for narrow in (of_user, of_agent):
+        await narrow.ask("GET", "/v1/caches", status=403)
+        assert await cached(narrow, "/v1/chat/completions", CHAT | {"agent_id": "guide"}) >= 0
+    assert (await of_agent.told("GET", "/v1/agents/guide"))["turns"] == 3
+
+
 async def test_an_import_beyond_a_keys_reach_is_refused_line_by_line(application, client):
     _, text = await application.keys.create(Reach("acme", "guide"))
     line = {"id": ID, "agent_id": "other", "user_id": "ada", "content": "x", "created_at": "2026-01-01T00:00:00Z"}

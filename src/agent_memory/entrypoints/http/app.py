@@ -7,7 +7,7 @@ handler.
 import asyncio
 from collections.abc import Collection
 
-from litestar import Litestar, asgi
+from litestar import Litestar, Router, asgi
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -21,7 +21,7 @@ from agent_memory.entrypoints.http.docs import DocsPage
 from agent_memory.entrypoints.http.door import Door
 from agent_memory.entrypoints.http.ending import Ending
 from agent_memory.entrypoints.http.errors import on_error
-from agent_memory.entrypoints.http.given import AnyRequest, reach_of
+from agent_memory.entrypoints.http.given import AnyRequest, agents_only, reach_of
 from agent_memory.entrypoints.http.limits import BodyLimit
 from agent_memory.entrypoints.http.neighbours import Neighbours
 from agent_memory.entrypoints.http.request_log import RequestLog
@@ -43,7 +43,27 @@ from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
 from agent_memory.entrypoints.mcp.mount import McpMount
 from agent_memory.entrypoints.mcp.scope import PATH as MCP
 
+_OF_AGENTS = Router(
+    "/",
+    guards=[agents_only],
+    route_handlers=[
+        agents.create_agent,
+        agents.list_agents,
+        agents.get_agent,
+        agents.remove_agent,
+        agents.pin_agent,
+        agents.unpin_agent,
+        agents.limit_agent,
+        agents.warm_agent,
+        agents.fork_agent,
+        agents.export_agent,
+        agents.import_agent,
+        agents.generate,
+    ],
+)
+
 _ROUTES = (
+    _OF_AGENTS,
     completions.create_chat_completion,
     models.list_models,
     models.get_model,
@@ -59,18 +79,6 @@ _ROUTES = (
     memories.search_memories,
     memories.count_memories,
     memories.forget,
-    agents.create_agent,
-    agents.list_agents,
-    agents.get_agent,
-    agents.remove_agent,
-    agents.pin_agent,
-    agents.unpin_agent,
-    agents.limit_agent,
-    agents.warm_agent,
-    agents.fork_agent,
-    agents.export_agent,
-    agents.import_agent,
-    agents.generate,
     admin.current_model,
     admin.available_models,
     admin.swap_model,

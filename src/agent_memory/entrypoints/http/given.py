@@ -1,8 +1,12 @@
 """What handlers have in common: what they may ask for by name, and the answers that any of them may give."""
 
+from typing import Any
+
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import SkipValidation
 from litestar.types import Scope
@@ -17,6 +21,7 @@ from agent_memory.entrypoints.http.wire.openai import ErrorAnswer
 from agent_memory.entrypoints.http.wire.problems import Problem
 
 AnyRequest = Request[object, object, State]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]
 GivenApplication = NamedDependency[SkipValidation[Application]]
 GivenReach = NamedDependency[SkipValidation[Reach]]
 
@@ -48,6 +53,21 @@ def operators_only(reach: Reach) -> None:
     """Raises Forbidden for whoever may not ask for, or do, what concerns all tenants together."""
     if reach != EVERYTHING:
         raise Forbidden("this concerns all tenants: it needs a key of the default tenant that is for all of it")
+
+
+def tenants_only(reach: Reach) -> None:
+    """Raises Forbidden for whoever may not ask for what concerns all agents and users of a tenant."""
+    if reach.owner != reach.tenant:
+        raise Forbidden("this concerns all agents of a tenant: it needs a key that is for all of it")
+
+
+def agents_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """A guard. Raises Forbidden for a key of a user only: an agent's tokens are of all users it speaks with."""
+    del handler
+    reach = caller_of(connection.scope).reach
+    if reach.user_id is not None and reach.agent_id is None:
+        told = "and agents are of all their users: this needs a key that is for the agent, or for all of the tenant"
+        raise Forbidden(f"this key is for the user {reach.user_id!r} only, {told}")
 
 
 def seconds_allowed(request: AnyRequest) -> float | None:

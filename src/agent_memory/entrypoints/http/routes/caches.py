@@ -4,7 +4,7 @@ from litestar import get, post
 from litestar.params import JSONBody
 
 from agent_memory.domain.tenants import EVERYTHING
-from agent_memory.entrypoints.http.given import GivenApplication, GivenReach, operators_only, problems
+from agent_memory.entrypoints.http.given import GivenApplication, GivenReach, operators_only, problems, tenants_only
 from agent_memory.entrypoints.http.wire import agents as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 from agent_memory.entrypoints.http.wire.openai import ChatRequest, report_of, to_prompt
@@ -17,6 +17,7 @@ async def show_caches(application: GivenApplication, reach: GivenReach) -> wire.
     """What the tiers hold, and may hold: all tenants' together, so only the default one is told; another hears how many
     agents it has.
     """
+    tenants_only(reach)
     told = await application.agents.overview(reach.tenant)
     return wire.from_overview(application.models.ready().model_id, told, whole=reach == EVERYTHING)
 
