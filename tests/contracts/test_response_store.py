@@ -37,6 +37,22 @@ async def test_a_response_comes_back_with_all_it_went_on_from(store, line):
     assert await store.lineage("ada", line[3].id) == [*line[:2], line[3]]
 
 
+async def test_one_response_comes_alone(store, line):
+    assert await store.get("ada", line[2].id) == line[2]
+    assert await store.get("eve", line[2].id) is await store.get("ada", "resp_unknown") is None
+
+
+async def test_of_a_lineage_that_is_too_long_or_too_large_no_more_comes_than_shows_it(store, line):
+    assert await store.lineage("ada", line[2].id, most=3) == line[:3]
+    assert await store.lineage("ada", line[2].id, most=2) == line[:3]
+    assert await store.lineage("ada", line[2].id, most=1) == line[1:3]
+    size = line[0].size
+    assert size == len('["é"]{}'.encode())
+    assert await store.lineage("ada", line[2].id, most_bytes=2 * size) == line[:3]
+    assert await store.lineage("ada", line[2].id, most_bytes=2 * size - 1) == line[1:3]
+    assert await store.lineage("ada", line[2].id, most_bytes=0) == line[2:3]
+
+
 async def test_what_nobody_kept_has_no_lineage(store):
     assert await store.lineage("ada", "resp_unknown") == []
     assert not await store.delete("ada", "resp_unknown")

@@ -6,6 +6,10 @@ from datetime import timedelta
 KEPT = timedelta(days=30)
 """As long as OpenAI keeps them."""
 
+MOST_BEFORE = 1000
+MOST_BYTES = 32 << 20
+"""What a response may go on from: so many, and so much that was asked and told in all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeptResponse:
@@ -17,3 +21,8 @@ class KeptResponse:
     asked: str
     told: str
     previous: str | None = None
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.asked.encode()) + len(self.told.encode())

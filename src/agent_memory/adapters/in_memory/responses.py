@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from agent_memory.domain.responses import KeptResponse
+from agent_memory.domain.responses import MOST_BEFORE, MOST_BYTES, KeptResponse
 
 
 class InMemoryResponseStore:
@@ -15,12 +15,21 @@ class InMemoryResponseStore:
     async def keep(self, owner: str, response: KeptResponse) -> None:
         self._kept[owner, response.id] = self._clock(), response
 
-    async def lineage(self, owner: str, response_id: str) -> list[KeptResponse]:
+    async def get(self, owner: str, response_id: str) -> KeptResponse | None:
+        kept = self._kept.get((owner, response_id))
+        return None if kept is None else kept[1]
+
+    async def lineage(
+        self, owner: str, response_id: str, most: int = MOST_BEFORE, most_bytes: int = MOST_BYTES
+    ) -> list[KeptResponse]:
         found: list[KeptResponse] = []
-        name: str | None = response_id
-        while name is not None and (kept := self._kept.get((owner, name))) is not None:
-            found.append(kept[1])
-            name = kept[1].previous
+        size, name = 0, response_id
+        while (kept := await self.get(owner, name)) is not None:
+            found.append(kept)
+            size += kept.size
+            if kept.previous is None or len(found) > most or size > most_bytes:
+                break
+            name = kept.previous
         return found[::-1]
 
     async def delete(self, owner: str, response_id: str) -> bool:

@@ -52,8 +52,8 @@ class _Asked:
         if response.usage is None:
             raise GenerationFailed("the answer ended without a reason")
         if response.store:
-            asked = json.encode(wire.items_of(self.request)).decode()
-            kept = KeptResponse(response.id, asked, told.written(response), response.previous_response_id)
+            asked, whole = wire.asked_by(self.request), told.written(response)
+            kept = KeptResponse(response.id, asked, whole, response.previous_response_id)
             await self.store.keep(self.owner, kept)
 
     def fail(self, error: BaseException) -> bytes:
@@ -107,9 +107,9 @@ async def get_response(
 ) -> Response[bytes]:
     """One that is kept."""
     if RESPONSE_ID.fullmatch(response_id):
-        lineage = await application.responses.lineage(reach_of(request).owner, response_id)
-        if lineage:
-            return Response(lineage[-1].told.encode(), media_type="application/json")
+        kept = await application.responses.get(reach_of(request).owner, response_id)
+        if kept is not None:
+            return Response(kept.told.encode(), media_type="application/json")
     raise NotFound("response", response_id)
 
 

@@ -125,4 +125,9 @@ def named(items: Sequence[Item], name: str) -> Iterator[tuple[str, Item]]:
     return ((f"{name}[{number}]", item) for number, item in enumerate(items))
 
 
+def known(items: Sequence[tuple[str, Item]]) -> list[Item]:
+    """What is read of them, as items: whatever else a client sends along is not worth keeping."""
+    return [{"type": item.get("type", "message")} | msgspec.to_builtins(_checked(field, item)) for field, item in items]
+
+
 RESPONSE_ID = re.compile("resp_[0-9a-f]{32}")

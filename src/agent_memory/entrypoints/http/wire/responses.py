@@ -13,8 +13,8 @@ from agent_memory.domain.chat import Tool, ToolUse
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.turn import Sampling
-from agent_memory.domain.responses import KeptResponse
-from agent_memory.entrypoints.http.wire.response_items import Item, named, to_messages
+from agent_memory.domain.responses import MOST_BEFORE, MOST_BYTES, KeptResponse
+from agent_memory.entrypoints.http.wire.response_items import Item, known, named, to_messages
 from agent_memory.entrypoints.http.wire.written import written
 from agent_memory.settings import ModelPlan
 
@@ -118,7 +118,18 @@ _INCLUDED = ("reasoning.encrypted_content",)  # thoughts are told in the open, w
 _AGENT_FIELDS = ("agent_id", "prompt_cache_key", "safety_identifier", "user")
 
 
-def items_of(request: ResponsesRequest) -> list[Item]:
+class _Told(Struct):
+    """What of a kept response the next request goes on from."""
+
+    output: list[Item]
+
+
+def asked_by(request: ResponsesRequest) -> str:
+    """The items that are new in it, as they are kept."""
+    return json.encode(known(list(named(_items(request), "input")))).decode()
+
+
+def _items(request: ResponsesRequest) -> list[Item]:
     if isinstance(request.input, str):
         return [{"type": "message", "role": "user", "content": request.input}]
     return request.input
@@ -135,8 +146,10 @@ def to_prompt(
 ) -> Prompt:
     """After what was asked and told `before`; what the request leaves open, the model's plan decides."""
     _refuse_what_we_cannot(request)
-    earlier = [item for each in before for item in (*json.decode(each.asked), *json.decode(each.told)["output"])]
-    items = [*named(earlier, "previous_response_id"), *named(items_of(request), "input")]
+    earlier = [
+        item for each in before for item in (*json.decode(each.asked), *json.decode(each.told, type=_Told).output)
+    ]
+    items = [*named(earlier, "previous_response_id"), *named(_items(request), "input")]
     return Prompt(
         messages=to_messages(request.instructions, items),
         sampling=Sampling(
@@ -156,10 +169,14 @@ def to_prompt(
 
 
 def check_lineage(request: ResponsesRequest, before: Sequence[KeptResponse]) -> None:
-    """Raises InvalidInput where what the request goes on from is not all there."""
+    """Raises InvalidInput where what the request goes on from is not all there, or more than a request may have."""
     name = request.previous_response_id
     if name is not None and not before:
         raise InvalidInput("previous_response_id", f"no response {name!r} is kept")
+    if len(before) > MOST_BEFORE or sum(each.size for each in before) > MOST_BYTES:
+        limits = f"{MOST_BEFORE} responses or {MOST_BYTES} bytes"
+        told = f"the conversation of {name!r} has more than {limits}: begin another with its items as input"
+        raise InvalidInput("previous_response_id", told)
     if before and before[0].previous is not None:
         raise InvalidInput("previous_response_id", f"an earlier response of the conversation of {name!r} was deleted")
 

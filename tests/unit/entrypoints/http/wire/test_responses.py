@@ -9,7 +9,7 @@ from agent_memory.domain.chat import Message, Tool, ToolCall, ToolUse
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.domain.responses import KeptResponse
-from agent_memory.entrypoints.http.wire.responses import ResponsesRequest, check_lineage, to_prompt
+from agent_memory.entrypoints.http.wire.responses import ResponsesRequest, asked_by, check_lineage, to_prompt
 from agent_memory.settings import Machine, ModelSettings, Settings, plan_model
 
 PLAN = plan_model(
@@ -84,6 +84,25 @@ def test_a_lineage_must_be_whole():
     for before in ([], [KeptResponse("resp_1", "[]", "{}", "resp_0")]):
         with pytest.raises(InvalidInput, match="previous_response_id"):
             check_lineage(request(previous_response_id="resp_1"), before)
+
+
+def test_a_lineage_has_its_bounds():
+    one, large = KeptResponse("resp_1", "[]", "{}"), KeptResponse("resp_1", "x" * (32 << 20), "")
+    check_lineage(request(previous_response_id="resp_1"), [one] * 1000)
+    check_lineage(request(previous_response_id="resp_1"), [large])
+    for before in ([one] * 1001, [large, one]):
+        with pytest.raises(InvalidInput, match="'resp_1' has more than 1000 responses or 33554432 bytes"):
+            check_lineage(request(previous_response_id="resp_1"), before)
+
+
+def test_of_what_was_asked_that_is_kept_which_is_read():
+    part = {"type": "input_text", "text": "hi"}
+    thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+    given = [said("user", [part | {"logo": "x"}]), thought, CALL, OUTPUT, {"type": "message"} | said("system", "So?")]
+    kept = asked_by(request(input=[item | {"junk": "x" * 99, "id": "y"} for item in given]))
+    assert len(kept) < 500
+    told = json.dumps({"output": []})
+    assert prompt(KeptResponse("resp_1", kept, told)).messages[:-1] == prompt(input=given).messages
 
 
 @pytest.mark.parametrize(
