@@ -235,11 +235,7 @@ async def test_tenants_do_not_meet(serving, era):
         keys = {}
         for name, reach in {"acme": {}, "beta": {}, "ada": {"user_id": "ada"}}.items():
             tenant = "acme" if name == "ada" else name
-            made = await plain.post(
-                f"{url}/admin/keys", json={"tenant": tenant, **reach}, headers={"x-admin-key": ADMIN}
-            )
-            assert made.status_code == 201, made.text
-            keys[name] = made.json()["key"]
+            keys[name] = await made(plain, url, tenant=tenant, **reach)
 
         @asynccontextmanager
         async def client(name, path=""):
@@ -276,7 +272,7 @@ async def test_a_session_that_nobody_uses_ends(serving, monkeypatch):
 
 
 async def test_there_is_room_for_so_many_sessions(serving, monkeypatch):
-    monkeypatch.setattr(mount, "_MOST_SESSIONS", 2)
+    monkeypatch.setattr(mount, "_MOST_SESSIONS", 4)
     async with serving() as url, httpx.AsyncClient() as client:
         first = await opened(client, url)
         await opened(client, url)
@@ -286,6 +282,21 @@ async def test_there_is_room_for_so_many_sessions(serving, monkeypatch):
             assert (await done(modern, "count_memories", **WHO))["count"] == 0
         await client.delete(f"{url}/mcp", headers=first)
         await opened(client, url)
+
+
+async def test_no_tenant_leaves_another_without_sessions(serving, monkeypatch):
+    monkeypatch.setattr(mount, "_MOST_SESSIONS", 7)
+    async with serving() as url, httpx.AsyncClient() as client:
+        room = {}
+        for tenant in ("acme", "beta", "gamma"):
+            keys = [await made(client, url, tenant=tenant, user_id=user) for user in ("ada", "bob")]
+            room[tenant] = 0
+            for number in range(7):
+                headers = LEGACY | {"x-api-key": keys[number % 2]}
+                answer = await client.post(f"{url}/mcp", json=OPENING, headers=headers)
+                assert answer.status_code in (200, 503)
+                room[tenant] += answer.status_code == 200
+        assert room == {"acme": 4, "beta": 2, "gamma": 1}
 
 
 async def test_an_end_does_not_wait_for_those_who_only_listen(serving):
@@ -365,6 +376,13 @@ async def opened(client, url):
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     assert (await client.post(f"{url}/mcp", json=ready, headers=session)).status_code == 202
     return session
+
+
+async def made(client, url, **reach):
+    """A key, which every request needs from now on."""
+    answer = await client.post(f"{url}/admin/keys", json=reach, headers={"x-admin-key": ADMIN})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["key"]
 
 
 async def drained(answer):

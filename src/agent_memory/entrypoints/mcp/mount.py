@@ -1,8 +1,8 @@
 """/mcp of the HTTP server: Streamable HTTP, with the limits, logs and errors that every other route has.
 
 Since 2026-07-28 a request stands by itself. Clients of older revisions open a session, which ends with its client, or
-when it was idle for a while; there is room for so many. Several workers share no sessions: there each request of theirs
-stands by itself too, and the server cannot ask the user.
+when it was idle for a while. Several workers share no sessions: there each request of theirs stands by itself too, and
+the server cannot ask the user.
 """
 
 import asyncio
@@ -14,14 +14,12 @@ from urllib.parse import unquote
 from litestar.enums import ScopeType
 from litestar.exceptions import NotFoundException
 from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from agent_memory.bootstrap import Application
 from agent_memory.entrypoints.mcp.calling import Context
 from agent_memory.entrypoints.mcp.scope import PATH, Whose, whose_of
 from agent_memory.entrypoints.mcp.server import create_server
+from agent_memory.entrypoints.mcp.sessions import Sessions, opener_of
 
 _IDLE = 600.0  # seconds after which a session that nobody uses ends
 _MOST_SESSIONS = 1000
@@ -34,7 +32,7 @@ class McpMount:
     def __init__(self, application: Application, ending: asyncio.Event) -> None:
         server = application.settings.server
         self._ending = ending
-        self._manager = StreamableHTTPSessionManager(
+        self._manager = Sessions(
             create_server(application, _kept),
             stateless=server.workers > 1,
             max_request_body_size=server.max_body_mb * 1_000_000,
@@ -55,8 +53,7 @@ class McpMount:
         scope["path"], scope["path_template"] = unquote(scope["raw_path"].decode("latin-1")), PATH
         whose = whose_of(scope)
         scope["state"][_STATE] = whose
-        # A session answers only to the key and the address that opened it: the SDK holds them against each other.
-        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=repr(whose), scopes=[]))
+        scope["user"] = opener_of(whose)
         answer = _Answer(send)
         # A client that only listens does so until it leaves, or until the server ends.
         await self._handle(scope, _until(self._ending, receive) if scope["method"] == "GET" else receive, answer)
