@@ -3,12 +3,14 @@
 Knows text and tokens, not where a prefix comes from: that is the engine's.
 """
 
+import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
+from typing import NoReturn, TypeVar
 from uuid import uuid4
 
 from agent_memory.application.engine import EngineStats
@@ -20,11 +22,13 @@ from agent_memory.application.replies import Answer, Begun, Finish, Likelihood, 
 from agent_memory.application.scribe import Scribe
 from agent_memory.application.spoken import Spoken
 from agent_memory.domain.chat import Message
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.errors import DeadlineExceeded, InvalidInput
 from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.steps import Finished, Logprobs, Said, Started
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
 from agent_memory.ports.kv import ChatTokenizer, Form, Grammar, GrammarCompiler, Rendered
+
+T = TypeVar("T")
 
 __all__ = [
     "Conversation",
@@ -78,10 +82,9 @@ class Conversation:
         """Raises InvalidInput, Overloaded, Unavailable, DeadlineExceeded or GenerationFailed. Closing it ends the
         turn.
         """
-        prompt, rendered = await self._scribe.read(prompt)
-        manner = Manner.of(prompt, self._tokenizer.speech, rendered, constrained=self._grammars is not None)
-        constraint = await self._scribe.run(partial(self._compile, manner.form))
-        turn = self._turn(prompt, rendered, constraint)
+        deadline = self._deadline(prompt.seconds)
+        self._refuse_endless(prompt)
+        prompt, rendered, manner, turn = await _in_time(self._prepared(prompt, deadline), deadline)
         answer = Spoken(turn, self._tokenizer.stream(), manner.utterance(), prompt.stop)
         told = Answer()
         async with aclosing(self._engine.run(turn)) as events:
@@ -90,6 +93,26 @@ class Conversation:
                 if isinstance(piece, Finish):  # before it is told: whoever has heard the end may not listen on
                     self._keep(prompt, rendered, answer, told, turn)
                 yield piece
+
+    async def _prepared(self, prompt: Prompt, deadline: float | None) -> tuple[Prompt, Rendered, Manner, Turn]:
+        """What it costs to find out that a turn cannot be had comes in this order: the cheap first."""
+        prompt, rendered = await self._scribe.read(prompt)
+        manner = Manner.of(prompt, self._tokenizer.speech, rendered, constrained=self._grammars is not None)
+        turn = replace(self._turn(prompt, rendered), deadline=deadline)
+        constraint = await self._scribe.run(partial(self._compile, manner.form))
+        return prompt, rendered, manner, replace(turn, sampling=replace(turn.sampling, constraint=constraint))
+
+    def _refuse_endless(self, prompt: Prompt) -> None:
+        """What is far beyond the context is not read to count its tokens."""
+        if prompt.least_tokens > self._max_context:
+            self._refuse_size(prompt, f"at least {prompt.least_tokens}", prompt.max_tokens or 1)
+
+    def _refuse_size(self, prompt: Prompt, size: str, wanted: int) -> NoReturn:
+        field = _field_of(prompt)
+        if prompt.at_most:
+            raise InvalidInput(field, f"prompt is too long: {size} tokens > {self._max_context - 1} maximum")
+        limit = f"the model's context of {self._max_context} tokens"
+        raise InvalidInput(field, f"{size} prompt tokens and {wanted} for the answer exceed {limit}")
 
     def _keep(self, prompt: Prompt, rendered: Rendered, answer: Spoken, told: Answer, turn: Turn) -> None:
         """Of an answer that has ended: what of it, and in which forms."""
@@ -104,8 +127,8 @@ class Conversation:
         """Have the next prompt's beginning read, where it is not what was spoken."""
         with suppress(InvalidInput):  # the template refuses such a next prompt
             for begun in beginnings(prompt, told, spoken, self._tokenizer):
-                turn = self._turn(replace(prompt, max_tokens=1, sampling=Sampling()), begun, None)
-                rehearsal = replace(turn, max_tokens=0, stop_tokens=frozenset(), only_read=True, deadline=None)
+                turn = self._turn(replace(prompt, max_tokens=1, sampling=Sampling()), begun)
+                rehearsal = replace(turn, max_tokens=0, stop_tokens=frozenset(), only_read=True)
                 self._engine.rehearse(rehearsal)
 
     async def count(self, prompt: Prompt) -> int:
@@ -119,8 +142,9 @@ class Conversation:
 
     async def foresee(self, prompt: Prompt) -> Finish:
         """How much of the prompt would not be read, and why not more. Nothing is computed, and nothing changes."""
+        self._refuse_endless(prompt)
         prompt, rendered = await self._scribe.read(prompt)
-        turn = self._turn(prompt, rendered, None)
+        turn = self._turn(prompt, rendered)
         started = await self._engine.ask(lambda engine: engine.scheduler.foresee(turn))
         reuse = await self._explain(started, turn.prompt_tokens, prompt)
         return Finish("length", turn.prompt_tokens, started.cached_tokens, 0, reuse)
@@ -167,35 +191,27 @@ class Conversation:
             raise InvalidInput(field, "the model that is loaded cannot be kept to one")
         return self._grammars.compile(form)
 
-    def _turn(self, prompt: Prompt, rendered: Rendered, constraint: Constraint | None) -> Turn:
-        field = "messages" if prompt.given is None else "prompt"
+    def _turn(self, prompt: Prompt, rendered: Rendered) -> Turn:
+        """Raises InvalidInput for what there is no room for."""
         if not rendered.tokens:
-            raise InvalidInput(field, "there is nothing in it for the model to read")
+            raise InvalidInput(_field_of(prompt), "there is nothing in it for the model to read")
         size = len(rendered.tokens)
         room = self._max_context - size
-        if prompt.at_most and room < 1:
-            raise InvalidInput(field, f"prompt is too long: {size} tokens > {self._max_context - 1} maximum")
         wanted = prompt.max_tokens or min(self._max_tokens, max(room, 1))
-        wanted = min(wanted, room) if prompt.at_most else wanted
+        wanted = min(wanted, max(room, 1)) if prompt.at_most else wanted
         if wanted > room:
-            raise InvalidInput(
-                field,
-                f"{size} prompt tokens and {wanted} for the answer exceed "
-                f"the model's context of {self._max_context} tokens",
-            )
+            self._refuse_size(prompt, str(size), wanted)
         self._scribe.check("logit_bias", (token for token, _ in prompt.sampling.logit_bias))
         seed = secrets.randbits(32) if prompt.sampling.seed is None else prompt.sampling.seed
-        sampling = replace(prompt.sampling, seed=seed, constraint=constraint)
         return Turn(
             TurnId(uuid4().hex),
             self._engine.namespace(prompt.tenant).root,
-            rendered.tokens,
+            list(rendered.tokens),
             wanted,
-            sampling,
+            replace(prompt.sampling, seed=seed),
             self._tokenizer.stop_tokens,
             marks=rendered.marks,
             answers=rendered.answers,
-            deadline=self._deadline(prompt.seconds),
             agent=prompt.agent,
             stored=prompt.stored,
         )
@@ -206,3 +222,16 @@ class Conversation:
 
     def close(self) -> None:
         self._scribe.close()
+
+
+def _field_of(prompt: Prompt) -> str:
+    return "messages" if prompt.given is None else "prompt"
+
+
+async def _in_time(work: Awaitable[T], deadline: float | None) -> T:
+    """Raises DeadlineExceeded once it is too late; what has not begun by then is not done."""
+    try:
+        async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
+            return await work
+    except TimeoutError:
+        raise DeadlineExceeded("the answer was not complete in the time that the request allowed for it") from None

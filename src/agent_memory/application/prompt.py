@@ -8,6 +8,8 @@ from agent_memory.domain.kv.turn import Sampling
 from agent_memory.domain.tenants import DEFAULT_TENANT, Reach
 from agent_memory.ports.kv import Grammar
 
+_LONGEST_TOKEN = 32  # characters; some say more (blanks, dashes), and no text is made of those alone
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -34,6 +36,16 @@ class Prompt:
     at_most: bool = False
     announced: bool = False
     given: str | tuple[int, ...] | None = None
+
+    @property
+    def least_tokens(self) -> int:
+        """A number of tokens that it surely has, told without reading it: one for each message, and for every 32
+        characters. What was thought is not counted, for templates leave it out.
+        """
+        said = sum(len(each.content) + sum(len(call.arguments) for call in each.calls) for each in self.messages)
+        tools = sum(len(tool.parameters) + len(tool.description) for tool in self.use.tools)
+        given = len(self.given) if isinstance(self.given, str) else 0
+        return max(len(self.messages), (said + tools + given) // _LONGEST_TOKEN)
 
     def within(self, reach: Reach) -> "Prompt":
         """The same of another caller, whose tenant's blocks alone it finds. Raises Forbidden for an agent beyond."""

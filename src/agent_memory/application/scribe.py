@@ -25,6 +25,7 @@ class Scribe:
     def __init__(self, tokenizer: ChatTokenizer, *, steady: bool) -> None:
         self._tokenizer = tokenizer
         self._steady = steady
+        self._last: tuple[Prompt, Prompt, Rendered] | None = None  # as it was asked, as it was read, its tokens
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -57,6 +58,13 @@ class Scribe:
             raise InvalidInput(field, f"{unknown[0]} is no token of this model: the last is {limit}")
 
     def _read(self, prompt: Prompt) -> tuple[Prompt, Rendered]:
+        """The choices of one request are asked for one after the other, and read once."""
+        if self._last is None or not _alike(self._last[0], prompt):
+            self._last = (prompt, *self._read_anew(prompt))
+        _, read, rendered = self._last
+        return replace(prompt, messages=read.messages), rendered
+
+    def _read_anew(self, prompt: Prompt) -> tuple[Prompt, Rendered]:
         match prompt.given:
             case None:
                 read = replace(prompt, messages=steadied(prompt.messages)) if self._steady else prompt
@@ -75,3 +83,13 @@ class Scribe:
 
     def close(self) -> None:
         self._thread.shutdown(wait=False)
+
+
+def _alike(one: Prompt, other: Prompt) -> bool:
+    """Whether they are the very same to read, and not only equal, which would take long to tell."""
+    return (
+        one.messages is other.messages
+        and one.given is other.given
+        and one.use is other.use
+        and one.thinking == other.thinking
+    )

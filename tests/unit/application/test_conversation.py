@@ -10,7 +10,7 @@ import pytest
 
 from agent_memory.adapters.in_memory.blocks import InMemoryBlockStore
 from agent_memory.adapters.in_memory.runtime import ToyRuntime
-from agent_memory.application.conversation import Conversation, Message, Prompt
+from agent_memory.application.conversation import Conversation, Grammar, Message, Prompt
 from agent_memory.application.engine import Engine
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.replies import Begun, Delta, Finish, Reuse
@@ -190,6 +190,57 @@ async def test_an_answer_that_a_stop_string_ended_is_kept(desk):
 async def test_a_prompt_beyond_the_context_is_refused_with_the_numbers(desk):
     with pytest.raises(InvalidInput, match=r"6000 prompt tokens and 30 for the answer exceed .* 5000 tokens"):
         await collect(desk[0], prompt("x" * 6000))
+
+
+async def test_what_is_far_beyond_the_context_is_not_read(desk, monkeypatch):
+    monkeypatch.setattr(Letters, "render", lambda *_, **__: pytest.fail("it was rendered"))
+    monkeypatch.setattr(Letters, "encode", lambda *_: pytest.fail("it was encoded"))
+    many = replace(prompt(""), messages=(Message("user", "x"),) * 5001)
+    for endless in (prompt("x" * 32 * 5001), many, replace(prompt(""), given="x" * 32 * 5001)):
+        with pytest.raises(InvalidInput, match="at least 5001 prompt tokens and 30 for the answer exceed"):
+            await collect(desk[0], endless)
+        with pytest.raises(InvalidInput, match="at least 5001 prompt tokens"):
+            await desk[0].foresee(endless)
+        with pytest.raises(InvalidInput, match="prompt is too long: at least 5001 tokens > 4999 maximum"):
+            await collect(desk[0], replace(endless, at_most=True))
+
+
+async def test_the_choices_of_a_request_are_read_once(desk, monkeypatch):
+    render, rendered = Letters.render, []
+    monkeypatch.setattr(Letters, "render", lambda *asked, **more: rendered.append(1) or render(*asked, **more))
+    one = prompt("tell me")
+    choices = [replace(one, sampling=Sampling(1, seed=seed)) for seed in range(2)]
+    told = await asyncio.gather(*(collect(desk[0], choice) for choice in choices))
+    assert len(rendered) == 1
+    for choice, answer in zip(choices, told, strict=True):
+        assert (await collect(desk[0], replace(choice, messages=(*choice.messages,))))[0] == answer[0]
+        assert (await collect(desk[0], prompt("another")))[1].prompt_tokens == len("another")
+        assert (await collect(desk[0], choice))[0] == answer[0]
+
+
+async def test_a_request_whose_time_is_up_is_neither_read_nor_asked(desk, monkeypatch):
+    conversation, free, rendered = desk[0], threading.Event(), []
+    monkeypatch.setattr(Letters, "render", lambda *_, **__: rendered.append(free.wait(10)) or Rendered([1]))
+    first = asyncio.create_task(collect(conversation, replace(prompt("one"), seconds=5)))
+    await asyncio.sleep(0.05)
+    for late in (prompt("two"), prompt("three")):
+        with pytest.raises(DeadlineExceeded, match="in the time that the request"):
+            await collect(conversation, replace(late, seconds=0.05))
+    free.set()
+    await first
+    assert rendered == [True]
+    assert conversation.stats().turns_running == 0
+
+
+async def test_a_prompt_beyond_the_context_has_no_grammar_compiled(desk):
+    class Never:
+        def compile(self, form):
+            pytest.fail(f"{form} was compiled")
+
+    held = Conversation(desk[2], Letters(), model_id="toy", created=0, max_context=50, grammars=Never())
+    with pytest.raises(InvalidInput, match="60 prompt tokens"):
+        await collect(held, replace(prompt("x" * 60), grammar=Grammar("regex", "a")))
+    held.close()
 
 
 async def test_an_answer_may_be_cut_to_what_the_context_has_room_for(desk):
