@@ -25,9 +25,9 @@ from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.application.reembedding import Reembedding
 
 class Slow(HashingEmbedder):
-    async def embed(self, texts):
+    async def embed(self, texts, *, tenant):
         await asyncio.sleep(0.01)
-        return await super().embed(texts)
+        return await super().embed(texts, tenant=tenant)
 
 async def main():
     async with connection.opened(sys.argv[1], 1, 1) as database:

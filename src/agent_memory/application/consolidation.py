@@ -59,7 +59,7 @@ class Consolidation(OfTenant):
         content = await self._condenser.condense(sources)
         now = self._clock()
         memory = standing_for(sources, content, MemoryId(uuid4()), now)
-        [embedding] = await self._embedder.embed([content])
+        [embedding] = await self._embedder.embed([content], tenant=scope.tenant)
         ids = [source.id for source in sources]
         done = await self._store.stand_for(ids, memory, embedding, now)
         return memory if done else None

@@ -96,7 +96,7 @@ class MemoryKeeping(OfTenant):
         # The vector is of the content alone; a change of anything else needs none.
         embedding = None
         if revised.content != present.content:
-            [embedding] = await self._embedder.embed([revised.content])
+            [embedding] = await self._embedder.embed([revised.content], tenant=self.reach.tenant)
         if not await self._archive.replace(revised, embedding, present.version):
             raise Conflict(f"memory {present.id} is no longer at version {present.version}")
         return revised
@@ -116,7 +116,7 @@ class MemoryKeeping(OfTenant):
         successor = replace(
             told, id=MemoryId(uuid4()), created_at=self._clock(), version=1, superseded_by=None, superseded_at=None
         )
-        [embedding] = await self._embedder.embed([successor.content])
+        [embedding] = await self._embedder.embed([successor.content], tenant=self.reach.tenant)
         if not await self._archive.supersede(former.id, successor, embedding):
             raise Conflict(f"memory {former.id} is superseded already")
         return successor

@@ -6,6 +6,7 @@ left is what still has a vector of another model.
 
 from agent_memory.ports.semantic import Embedder, ReembeddingStore
 
+_NOBODY = ""  # no tenant has this name: none of them can tell what was embedded
 _AT_ONCE = 8  # so that a request which comes meanwhile does not wait long
 
 
@@ -18,6 +19,7 @@ class Reembedding:
         """Until no memory has a vector of another model; answers how many got a new one."""
         renewed = 0
         while memories := await self._store.outdated(self._embedder.model, _AT_ONCE):
-            embeddings = await self._embedder.embed([memory.content for memory in memories])
+            texts = [memory.content for memory in memories]
+            embeddings = await self._embedder.embed(texts, tenant=_NOBODY)
             renewed += await self._store.reembed(list(zip(memories, embeddings, strict=True)))
         return renewed

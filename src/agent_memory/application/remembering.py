@@ -62,7 +62,7 @@ class Remembering(OfTenant):
         """Keep a memory and tell which others say nearly the same; or, if asked to, reinforce such a one instead."""
         wish = parse_on_near_duplicate(on_near_duplicate)
         memory = _new(self.scope(**whose), self._clock(), fields)
-        [embedding] = await self._embedder.embed([memory.content])
+        [embedding] = await self._embedder.embed([memory.content], tenant=self.reach.tenant)
         return await self._keep(memory, embedding, wish)
 
     async def remember_many(
@@ -81,7 +81,8 @@ class Remembering(OfTenant):
         wish = parse_on_near_duplicate(on_near_duplicate)
         outcomes = _read(self.scope(**whose), self._clock(), memories)
         sound = [outcome for outcome in outcomes if isinstance(outcome, Memory)]
-        entries = list(zip(sound, await self._embedder.embed([m.content for m in sound]), strict=True))
+        embeddings = await self._embedder.embed([each.content for each in sound], tenant=self.reach.tenant)
+        entries = list(zip(sound, embeddings, strict=True))
         if wish is OnNearDuplicate.KEEP:
             kept = await self._keep_many(entries)
         else:

@@ -101,7 +101,7 @@ class SemanticMemory(OfTenant):
             expires_at=expires_at,
             event_time=event_time,
         )
-        [embedding] = await self._embedder.embed([content])
+        [embedding] = await self._embedder.embed([content], tenant=self.reach.tenant)
         await self._store.add(memory, embedding)
         return memory
 
@@ -130,7 +130,7 @@ class SemanticMemory(OfTenant):
         return page_of(ranked, question, progress)
 
     async def _search(self, question: Question, now: datetime, wanted: int) -> Search:
-        [embedding] = await self._embedder.embed([question.query])
+        [embedding] = await self._embedder.embed([question.query], tenant=self.reach.tenant)
         depth = max(_LEAST_DEPTH, _DEPTH_PER_RESULT * wanted)
         blended = max(_BLEND_DEPTH, depth)
         return Search(

@@ -65,7 +65,7 @@ class Transfer(OfTenant):
     async def _keep(self, entries: list[tuple[Memory, Embedding | None]], arrival: Arrival) -> None:
         """A vector of our own model is taken as it comes; for the others the text is embedded anew."""
         strangers = [memory.content for memory, embedding in entries if not self._is_ours(embedding)]
-        made = iter(await self._embedder.embed(strangers))
+        made = iter(await self._embedder.embed(strangers, tenant=self.reach.tenant))
         sound = [(m, e if e is not None and self._is_ours(e) else next(made)) for m, e in entries]
         new = await self._archive.add_many(sound)
         arrival.kept += sum(new)

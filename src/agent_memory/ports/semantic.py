@@ -14,6 +14,7 @@ from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
 from agent_memory.domain.semantic.selection import Selection
+from agent_memory.domain.tenants import DEFAULT_TENANT
 
 
 class MemoryStore(Protocol):
@@ -184,8 +185,9 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int: ...
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
-        """One embedding per text, in order; none for none. No text is too long, and none is cut short.
+    async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
+        """One embedding per text, in order; none for none. No text is too long, and none is cut short. What is
+        remembered of it makes nobody's texts faster but the `tenant`'s.
 
         May be called by many tasks at once and never blocks the event loop. The caller may keep the result,
         but must not write to it: it may be shared.

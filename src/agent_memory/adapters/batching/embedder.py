@@ -1,4 +1,4 @@
-"""An `Embedder` around any encoder: batched across whoever asks at the same moment, and remembered by text.
+"""An `Embedder` around any encoder: batched across whoever asks at the same moment, and remembered by tenant and text.
 
 As many runs go on as there are lanes; texts that arrive meanwhile wait and share the next run.
 """
@@ -12,10 +12,14 @@ from typing import Protocol
 
 from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.memory import Embedding
+from agent_memory.domain.tenants import DEFAULT_TENANT
 
 _BATCH = 32  # texts: larger batches gain nothing on a CPU and delay the first of them
 _WORTH_A_LANE = 4  # texts
 _CACHE_BYTES = 64_000_000
+
+Place = tuple[str, str]
+"""A tenant and its text: how long a text takes tells nobody what another has embedded."""
 
 
 class Encoder(Protocol):
@@ -38,8 +42,8 @@ class BatchingEmbedder:
         self._threads = threads
         self._lanes = lanes
         self._busy: set[asyncio.Task[None]] = set()
-        self._waiting: deque[str] = deque()
-        self._promised: dict[str, asyncio.Future[Embedding]] = {}
+        self._waiting: deque[Place] = deque()
+        self._promised: dict[Place, asyncio.Future[Embedding]] = {}
         self._known = _Known(_CACHE_BYTES)
 
     @property
@@ -50,24 +54,24 @@ class BatchingEmbedder:
     def dimension(self) -> int:
         return self._encoder.dimension
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
-        promises = [self._promise(text) for text in texts]
+    async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
+        promises = [self._promise((tenant, text)) for text in texts]
         # One caller that gives up must not cancel a text that another waits for.
         return [await asyncio.shield(promise) for promise in promises]
 
     async def count(self, texts: Sequence[str]) -> int:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.count, texts)
 
-    def _promise(self, text: str) -> asyncio.Future[Embedding]:
-        if text in self._promised:
-            return self._promised[text]
+    def _promise(self, place: Place) -> asyncio.Future[Embedding]:
+        if place in self._promised:
+            return self._promised[place]
         promise: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
-        known = self._known.get(text)
+        known = self._known.get(place)
         if known is not None:
             promise.set_result(known)
             return promise
-        self._promised[text] = promise
-        self._waiting.append(text)
+        self._promised[place] = promise
+        self._waiting.append(place)
         # A text costs half as much in a run of eight as alone: half of the lanes begin with one, the others with a few.
         enough = 1 if 2 * len(self._busy) < self._lanes else _WORTH_A_LANE
         if len(self._busy) < self._lanes and len(self._waiting) >= enough:
@@ -82,7 +86,8 @@ class BatchingEmbedder:
             fair = -(-len(self._waiting) // self._lanes)
             share = min(max(fair, _WORTH_A_LANE), len(self._waiting), _BATCH)
             batch = [self._waiting.popleft() for _ in range(share)]
-            run = asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.vectors, batch)
+            texts = [text for _, text in batch]
+            run = asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.vectors, texts)
             await asyncio.wait([run])
             error = run.exception()
             if error is None:
@@ -90,15 +95,15 @@ class BatchingEmbedder:
             else:
                 self._break_promises(batch, error)
 
-    def _keep_promises(self, batch: list[str], vectors: list["array[float]"]) -> None:
-        for text, vector in zip(batch, vectors, strict=True):
+    def _keep_promises(self, batch: list[Place], vectors: list["array[float]"]) -> None:
+        for place, vector in zip(batch, vectors, strict=True):
             embedding = Embedding(self._model, vector)
-            self._known.put(text, embedding)
-            self._promised.pop(text).set_result(embedding)
+            self._known.put(place, embedding)
+            self._promised.pop(place).set_result(embedding)
 
-    def _break_promises(self, batch: list[str], error: BaseException) -> None:
-        for text in batch:
-            self._promised.pop(text).set_exception(Unavailable(f"the embedding model failed: {error}"))
+    def _break_promises(self, batch: list[Place], error: BaseException) -> None:
+        for place in batch:
+            self._promised.pop(place).set_exception(Unavailable(f"the embedding model failed: {error}"))
 
 
 class _Known:
@@ -107,21 +112,21 @@ class _Known:
     def __init__(self, budget: int) -> None:
         self._budget = budget
         self._used = 0
-        self._entries: OrderedDict[str, Embedding] = OrderedDict()
+        self._entries: OrderedDict[Place, Embedding] = OrderedDict()
 
-    def get(self, text: str) -> Embedding | None:
-        found = self._entries.get(text)
+    def get(self, place: Place) -> Embedding | None:
+        found = self._entries.get(place)
         if found is not None:
-            self._entries.move_to_end(text)
+            self._entries.move_to_end(place)
         return found
 
-    def put(self, text: str, embedding: Embedding) -> None:
-        self._entries[text] = embedding
-        self._used += _weight(text, embedding)
+    def put(self, place: Place, embedding: Embedding) -> None:
+        self._entries[place] = embedding
+        self._used += _weight(place, embedding)
         while self._used > self._budget:
             self._used -= _weight(*self._entries.popitem(last=False))
 
 
-def _weight(text: str, embedding: Embedding) -> int:
+def _weight(place: Place, embedding: Embedding) -> int:
     """Bytes, near enough: the text at its widest, the vector, and the objects around them."""
-    return 4 * len(text) + 4 * len(embedding.vector) + 500
+    return 4 * len(place[1]) + 4 * len(embedding.vector) + 500

@@ -10,6 +10,7 @@ from zlib import crc32
 
 from agent_memory.domain.semantic.memory import Embedding
 from agent_memory.domain.semantic.words import word_counts
+from agent_memory.domain.tenants import DEFAULT_TENANT
 
 
 class HashingEmbedder:
@@ -24,7 +25,8 @@ class HashingEmbedder:
     def dimension(self) -> int:
         return self._dimension
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
+        del tenant  # nothing is remembered
         return [Embedding(self.model, self._vector(text)) for text in texts]
 
     async def count(self, texts: Sequence[str]) -> int:

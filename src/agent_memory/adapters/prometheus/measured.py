@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
+from agent_memory.domain.tenants import DEFAULT_TENANT
 from agent_memory.ports.semantic import Embedder, MemoryStore
 
 _EMBEDDING_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
@@ -33,9 +34,9 @@ class MeasuredEmbedder:
     def dimension(self) -> int:
         return self._embedder.dimension
 
-    async def embed(self, texts: Sequence[str]) -> list[Embedding]:
+    async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
         with self._seconds.time(), self._errors.count_exceptions():
-            return await self._embedder.embed(texts)
+            return await self._embedder.embed(texts, tenant=tenant)
 
     async def count(self, texts: Sequence[str]) -> int:
         return await self._embedder.count(texts)
