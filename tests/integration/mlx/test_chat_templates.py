@@ -7,6 +7,7 @@ from models import make_model
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
+from agent_memory.adapters.mlx.chat import MlxChatTokenizer
 from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.domain.chat import Message, Tool
 from agent_memory.domain.errors import InvalidInput, Misconfigured
@@ -44,6 +45,41 @@ def test_an_answer_begins_where_the_model_was_asked_for_it(name, tokenizer):
     assert rendered.tokens[:start] == chat.render(TALK[:1]).tokens
     stream = chat.stream()
     assert "".join(map(stream.add, rendered.tokens[start:end])).strip() == "Hi there!"
+
+
+# Thoughts of earlier turns are left out, as soon as there is a newer question.
+FORGETFUL = (
+    "{% for m in messages %}<{{ m.role }}>"
+    "{% if m.reasoning_content and messages[-1].role != 'user' %}({{ m.reasoning_content }}){% endif %}"
+    "{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+@pytest.mark.parametrize("template", [*TEMPLATES.values(), FORGETFUL])
+def test_what_is_remembered_of_a_talk_is_what_is_found_anew(template, tokenizer):
+    chat = tokenizer(template)
+    talk = []
+    for turn in range(6):
+        answer = Message("assistant", f"Answer {turn}.", reasoning="Well" if turn % 2 else "")
+        talk += [Message("user", f"Question {turn}?"), answer]
+        for messages in (talk[:-1], talk, [Message("system", f"Be {turn}."), *talk]):
+            chat_again = MlxChatTokenizer(chat._tokenizer)
+            assert chat.render(messages) == chat_again.render(messages)
+    changed = [Message("user", "Something else."), *talk[1:]]
+    assert chat.render(changed) == MlxChatTokenizer(chat._tokenizer).render(changed)
+
+
+def test_the_template_writes_a_beginning_once(tokenizer, monkeypatch):
+    chat = tokenizer(TEMPLATES["stripped"])
+    talk = [message for _ in range(20) for message in TALK[:2]]
+    chat.render([*talk, TALK[2]])
+    written = []
+    apply = type(chat._tokenizer).apply_chat_template
+    monkeypatch.setattr(
+        type(chat._tokenizer), "apply_chat_template", lambda *given, **more: written.append(1) or apply(*given, **more)
+    )
+    chat.render([*talk, *TALK])
+    assert len(written) == 2  # the whole, and what comes before the answer that is new
 
 
 def test_truncation_and_padding_of_a_tokenizer_are_not_applied(tokenizer):

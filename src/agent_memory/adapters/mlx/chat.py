@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from jinja2 import TemplateError
-
-from agent_memory.adapters.mlx.speech import as_template_reads, speech_of
+from agent_memory.adapters.mlx.speech import speech_of
+from agent_memory.adapters.mlx.talk import REFUSALS, Memory, Talk
 from agent_memory.domain.chat import Message, Tool
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.speech import told
 from agent_memory.ports.kv import Rendered
 
 # For models that bring none: plain turns, each closed before the next begins, so that a longer conversation
@@ -20,10 +17,6 @@ PLAIN_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
-
-# What a template raises, and what it makes others raise.
-_REFUSALS = (TemplateError, TypeError, ValueError, RecursionError)
-_MARGIN = 4  # characters that a template may put between the generation prompt and the answer
 
 
 class MlxTextStream:
@@ -66,6 +59,7 @@ class MlxChatTokenizer:
         self._tokenizer = tokenizer
         self._template = None if tokenizer.has_chat_template else PLAIN_TEMPLATE
         self.speech = speech_of(tokenizer)
+        self._memory = Memory()
         self._knows_tools = bool(tokenizer.has_tool_calling) and self._template is None
         if tokenizer.is_fast:
             # Saved with some models for their training; a prompt is never cut or padded in silence.
@@ -112,7 +106,7 @@ class MlxChatTokenizer:
             text = talk.text()
             marks = talk.system_end(text)
             answers = talk.answers(text)
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise InvalidInput("messages", f"the model's chat template refuses them: {error}") from error
         tokens, starts = self._encode(text)
         thought = self.speech.thought
@@ -147,22 +141,20 @@ class MlxChatTokenizer:
         self, messages: Sequence[Message], token: int, tools: Sequence[Tool] = (), *, thinking: bool = True
     ) -> int | None:
         talk = self._talk(messages, tools, thinking=thinking)
-        with suppress(*_REFUSALS):
+        with suppress(*REFUSALS):
             text = talk.text()
             at = {number: character for character, number in self._encode(text)[1].items()}.get(token)
-            ends = [talk.until(count) for count in range(1, len(messages) + 1)]
-            if at is not None and all(text.startswith(end) for end in ends):
-                return next((number for number, end in enumerate(ends) if at < len(end)), None)
+            return None if at is None else talk.message_at(at, text)
         return None
 
-    def _talk(self, messages: Sequence[Message], tools: Sequence[Tool], *, thinking: bool) -> "_Talk":
+    def _talk(self, messages: Sequence[Message], tools: Sequence[Tool], *, thinking: bool) -> Talk:
         system = self._takes_system if tools and not self._knows_tools else True
-        return _Talk(self._tokenizer, self._template, messages, tools, self._knows_tools, system, thinking)
+        return Talk(self._tokenizer, self._template, messages, tools, self._knows_tools, system, thinking, self._memory)
 
     @cached_property
     def _takes_system(self) -> bool:
         """Some templates refuse a system prompt."""
-        with suppress(*_REFUSALS):
+        with suppress(*REFUSALS):
             talk = (Message("system", "Be brief."), Message("user", "Hello."))
             return bool(self._talk(talk, (), thinking=True).text())
         return False
@@ -172,67 +164,3 @@ class MlxChatTokenizer:
 
     def stream(self) -> MlxTextStream:
         return MlxTextStream(self._tokenizer, self._unseen)
-
-
-@dataclass(frozen=True, slots=True)
-class _Talk:
-    """One conversation as the template writes it. `template` is ours, where the model brings none. It may know nothing
-    of tools, or take no `system` prompt.
-    """
-
-    tokenizer: Any
-    template: str | None
-    messages: Sequence[Message]
-    tools: Sequence[Tool]
-    knows_tools: bool
-    system: bool
-    thinking: bool
-
-    def text(self) -> str:
-        return self._apply(self.messages, speak=True)
-
-    def until(self, count: int) -> str:
-        """The first so many messages."""
-        return self._apply(self.messages[:count], speak=False)
-
-    def system_end(self, text: str) -> list[int]:
-        """The character where the system prompt ends, if the template renders it alone as it does in company."""
-        given = self.messages[:1] if self.messages and self.messages[0].role == "system" else ()
-        if not given and (self.knows_tools or not self.tools or not self.system):
-            return []
-        with suppress(*_REFUSALS):
-            alone = self._apply(given, speak=False)
-            return [len(alone)] if text.startswith(alone) else []
-        return []
-
-    def answers(self, text: str) -> list[tuple[int, int]]:
-        """The characters where each answer begins, as the model was asked for it, and ends.
-
-        A template may put a space before an answer, or leave parts of it out; then it ends where it begins, and only
-        that place is known.
-        """
-        found = []
-        for number, message in enumerate(self.messages):
-            if message.role != "assistant" or number == 0:
-                continue
-            with suppress(*_REFUSALS):
-                asked = self._apply(self.messages[:number], speak=True)
-                if text.startswith(asked):
-                    said = (message if self.knows_tools else told([message], self.tools)[-1]).content.strip()
-                    at = text.find(said, len(asked), len(asked) + len(said) + _MARGIN)
-                    found.append((len(asked), len(asked) if at < 0 else at + len(said)))
-        return found
-
-    def _apply(self, messages: Sequence[Message], *, speak: bool) -> str:
-        # Thinking is a template's own default; where it is off, some templates write an empty thought into the
-        # generation prompt only, and no later prompt begins with this one.
-        extra: dict[str, Any] = {"enable_thinking": self.thinking}
-        if self.template is not None:
-            extra["chat_template"] = self.template
-        if self.knows_tools:
-            plain, functions = as_template_reads(messages, self.tools)
-            if functions:
-                extra["tools"] = functions
-        else:
-            plain, _ = as_template_reads(told(messages, self.tools, system=self.system), ())
-        return str(self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=speak, **extra))
