@@ -205,21 +205,24 @@ class Holdings:
             self._pin()
         try:
             self._store.put(agent)
-            for surplus in self._book.surplus() if before is None else ():
-                self._store.delete(surplus.name)
-                self._book.strike(surplus.name)
+            while before is None and (surplus := self._book.surplus(agent.name)) is not None:
+                self._forget(surplus)
         except OSError as error:
             raise Unavailable(str(error)) from error
 
     def _remove(self, agent: Agent) -> int:
         try:
-            self._store.delete(agent.name)
+            self._forget(agent)
         except OSError as error:
             raise Unavailable(str(error)) from error
+        return self.discard(agent.blocks)
+
+    def _forget(self, agent: Agent) -> None:
+        """The agent alone: its blocks go in their turn."""
+        self._store.delete(agent.name)
         self._book.strike(agent.name)
         if agent.pinned:
             self._pin()
-        return self.discard(agent.blocks)
 
     def discard(self, blocks: Iterable[BlockHash]) -> int:
         """Forget those that no agent has, no running turn stands on and no other conversation goes on from; how many

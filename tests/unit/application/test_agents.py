@@ -6,6 +6,7 @@ import pytest
 from toy_desk import ToyDesk
 
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, Overloaded
+from agent_memory.domain.kv import agents
 from agent_memory.domain.kv.agents import AgentName
 
 ADA, BOB = AgentName("t", "ada"), AgentName("t", "bob")
@@ -275,6 +276,16 @@ async def test_another_tenants_agent_is_not_there(desk):
             await verb(ADA)
     with pytest.raises(NotFound):
         await exported(desk)
+
+
+async def test_a_tenant_of_many_agents_costs_nobody_else_theirs(desk, monkeypatch):
+    monkeypatch.setattr(agents, "MAX_AGENTS", 4)
+    desk.ask(text(30), "ada")
+    for number in range(8):
+        await desk.agents.create(AgentName("other", f"{number}"), pinned=True)
+    assert (await desk.agents.get(ADA)).agent.turns == 1
+    assert [held.agent.name.id for held in (await desk.agents.list("other")).agents] == ["5", "6", "7"]
+    assert {agent.name for agent in desk.agent_store.load()} == {agent.name for agent in desk.holdings._book}
 
 
 async def test_the_next_process_knows_them(desk):

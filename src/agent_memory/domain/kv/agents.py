@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain
 from typing import NamedTuple
 
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
@@ -20,7 +20,7 @@ MAX_TTL = timedelta(days=3650)
 MAX_BLOCKS = 4096
 """An agent that many conversations share refers to the latest of their blocks only."""
 MAX_AGENTS = 100_000
-"""Names cost a client nothing: beyond this, the longest unused that is not pinned is forgotten for a new one."""
+"""Of all tenants together. Names cost a client nothing: beyond this, one is forgotten for a new one."""
 
 
 class AgentName(NamedTuple):
@@ -121,6 +121,8 @@ class AgentBook:
     def __init__(self, agents: Iterable[Agent] = ()) -> None:
         self._agents: dict[AgentName, Agent] = {}
         self._ids: defaultdict[str, list[str]] = defaultdict(list)  # of each tenant, sorted
+        self._order: defaultdict[tuple[str, bool], dict[AgentName, None]] = defaultdict(dict)
+        """Of each tenant those who are pinned and those who are not, the longest unused first."""
         self._mortal: set[AgentName] = set()
         self._users: Counter[BlockHash] = Counter()
         self._pins: Counter[BlockHash] = Counter()
@@ -157,6 +159,7 @@ class AgentBook:
         self._users.update(agent.blocks)
         if agent.pinned:
             self._pins.update(agent.blocks)
+        self._order[agent.name.tenant, agent.pinned][agent.name] = None
 
     def strike(self, name: AgentName) -> None:
         """May be repeated."""
@@ -164,6 +167,9 @@ class AgentBook:
         if agent is not None:
             ids = self._ids[name.tenant]
             del ids[bisect_left(ids, name.id)]
+            if not ids:
+                del self._ids[name.tenant]
+            del self._order[name.tenant, agent.pinned][name]
             self._mortal.discard(name)
             self._users = _less(self._users, agent.blocks)
             self._pins = _less(self._pins, agent.blocks if agent.pinned else ())
@@ -181,23 +187,31 @@ class AgentBook:
 
     def page(self, tenant: str, after: str | None, limit: int) -> list[Agent]:
         """One tenant's agents in the order of their ids, those behind `after`."""
-        ids = self._ids[tenant]
+        ids = self._ids.get(tenant, [])
         start = 0 if after is None else bisect_right(ids, after)
         return [self._agents[AgentName(tenant, agent_id)] for agent_id in ids[start : start + limit]]
 
     def count(self, tenant: str) -> int:
-        return len(self._ids[tenant])
+        return len(self._ids.get(tenant, ()))
 
     def expired(self, now: datetime) -> list[Agent]:
         return [agent for name in self._mortal if (agent := self._agents[name]).expired(now)]
 
-    def surplus(self) -> list[Agent]:
-        """Whom to forget, so that no more than MAX_AGENTS are left."""
-        idle = (agent for agent in self if not agent.pinned)
-        return list(islice(idle, max(0, len(self) - MAX_AGENTS)))
+    def surplus(self, newcomer: AgentName) -> Agent | None:
+        """Whom to forget for it; None: nobody, or nobody any more. Its own tenant gives the longest unused when it has
+        more than an even share of all, or else the tenant that has most; the pinned only when there are no others.
+        """
+        if len(self) <= MAX_AGENTS:
+            return None
+        share = max(1, MAX_AGENTS // len(self._ids))
+        tenant = newcomer.tenant if self.count(newcomer.tenant) > share else max(self._ids, key=self.count)
+        names = chain(self._order[tenant, False], self._order[tenant, True])
+        return next((self._agents[name] for name in names if name != newcomer), None)
 
     def check(self) -> None:
         assert sorted(self._agents) == [(t, i) for t in sorted(self._ids) for i in self._ids[t]], "ids are mislaid"
+        ordered = [(*name, pinned) for (_, pinned), names in self._order.items() for name in names]
+        assert sorted(ordered) == sorted((*agent.name, agent.pinned) for agent in self), "the order is mislaid"
         assert self._mortal == {agent.name for agent in self if agent.ttl is not None}, "the mortal are mislaid"
         assert self._users == Counter(block for agent in self for block in agent.blocks), "users are miscounted"
         assert self._pins == Counter(b for agent in self if agent.pinned for b in agent.blocks), "pins are miscounted"

@@ -98,14 +98,48 @@ def test_an_agent_of_many_conversations_refers_to_the_latest_blocks_only():
     assert one.blocks[:3] == ("a", "b", "0")
 
 
+def pushed_out(book, newcomer):
+    book.enter(newcomer)
+    surplus = book.surplus(newcomer.name)
+    return surplus and surplus.name
+
+
 def test_names_without_number_push_out_the_longest_unused(monkeypatch):
     monkeypatch.setattr(agents, "MAX_AGENTS", 3)
     book = AgentBook([agent("old"), agent("kept", pinned=True), agent("new", last_used=NOW + timedelta(1))])
-    assert book.surplus() == []
-    book.enter(agent("newer"))
-    assert [each.name.id for each in book.surplus()] == ["old"]
-    book.enter(agent("old"))
-    assert [each.name.id for each in book.surplus()] == ["new"]
+    assert book.surplus(AgentName("t", "new")) is None
+    assert pushed_out(book, agent("newer")) == ("t", "old")
+    assert pushed_out(book, agent("old")) == ("t", "new")
+
+
+def test_the_pinned_are_pushed_out_when_there_are_no_others(monkeypatch):
+    monkeypatch.setattr(agents, "MAX_AGENTS", 2)
+    book = AgentBook([agent("a", pinned=True), agent("b", pinned=True)])
+    assert pushed_out(book, agent("c", pinned=True)) == ("t", "a")
+
+
+def test_a_tenant_with_many_pushes_out_its_own(monkeypatch):
+    monkeypatch.setattr(agents, "MAX_AGENTS", 4)
+    book = AgentBook([agent("quiet", tenant="small"), *(agent(name, tenant="big") for name in "abc")])
+    assert pushed_out(book, agent("d", tenant="big")) == ("big", "a")
+    book.strike(AgentName("big", "a"))
+    assert pushed_out(book, agent("another", tenant="small")) == ("big", "b")
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abcdefgh"), st.booleans()), max_size=40))
+def test_nobody_within_an_even_share_is_pushed_out_by_others(entries):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agents, "MAX_AGENTS", 9)  # of three tenants
+        book = AgentBook()
+        for tenant, name, pinned in entries:
+            before = {each: book.count(each) for each in "xyz"}
+            book.enter(newcomer := agent(name, tenant=tenant, pinned=pinned))
+            while (surplus := book.surplus(newcomer.name)) is not None:
+                book.strike(surplus.name)
+            assert len(book) <= 9
+            assert book.find(newcomer.name) is newcomer
+            assert all(book.count(each) >= min(before[each], 3) for each in "xyz" if each != tenant)
+            book.check()
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.text("abcd", max_size=4), st.booleans(), st.booleans())))
