@@ -279,9 +279,11 @@ class Holdings:
         agent = self.get(name).agent
         more = sum(self.blocks.size(block) for block in agent.blocks if not self._book.pinned(block))
         if self.pinned_bytes + more > self._pinnable:
+            own = sum(self._pins.get(block, 0) for block in self._book.pins_of(name.tenant))
             raise Conflict(
-                f"agent {name.id!r} cannot be pinned: its blocks take {mb(more)} more, {mb(self.pinned_bytes)} are "
-                f"pinned, and {mb(self._pinnable)} may be, half of the smaller of the memory and disk budgets"
+                f"agent {name.id!r} cannot be pinned: its blocks take {mb(more)} more, {mb(own)} of your tenant's are "
+                f"pinned, and {mb(self._pinnable)} may be of all together, half of the smaller of the memory and disk "
+                "budgets"
             )
         return self._enter(replace(agent, pinned=True))
 

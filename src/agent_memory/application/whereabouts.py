@@ -127,9 +127,9 @@ class Whereabouts:
     def to_warm(self, keys: Iterable[PartKey]) -> list[PartKey]:
         """Which of these are on disk only. Raises Conflict when memory cannot take them all."""
         missing = [key for key in keys if key not in self._ledger.pool]
-        needs, room = sum(self._tiers.size(key) or 0 for key in missing), self._ledger.room
-        if needs > room:
-            raise Conflict(f"{mb(needs)} are to come into memory, and there is room for {mb(room)}")
+        needs = sum(self._tiers.size(key) or 0 for key in missing)
+        if needs > self._ledger.room:
+            raise Conflict(f"{mb(needs)} are to come into memory, where there is no room for them at the moment")
         return missing
 
     def warm(self, key: PartKey) -> int:

@@ -5,6 +5,7 @@ import io
 import pytest
 from toy_desk import ToyDesk
 
+from agent_memory.application import holdings, whereabouts
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, Overloaded
 from agent_memory.domain.kv import agents
 from agent_memory.domain.kv.agents import AgentName
@@ -68,7 +69,7 @@ async def test_warming_what_does_not_fit_is_refused():
     desk.ask(text(30), "ada", count=2)
     await desk.agents.cool(ADA)
     desk.ledger.reserve("others", 1900)
-    with pytest.raises(Conflict, match=r"are to come into memory, and there is room for 0\.0 MB"):
+    with pytest.raises(Conflict, match=r"0\.0 MB are to come into memory, where there is no room for them"):
         await desk.agents.warm(ADA)
 
 
@@ -189,7 +190,8 @@ async def test_a_pinned_agent_that_goes_on_stays_pinned_whole():
 async def test_a_pin_that_exceeds_the_budget_is_refused_with_the_numbers():
     desk = ToyDesk(capacity=20_000, disk=600)
     desk.ask(text(60), "ada", count=1)
-    with pytest.raises(Conflict, match=r"'ada' cannot be pinned: .* 0.0 MB are pinned, and 0.0 MB may be"):
+    told = r"'ada' cannot be pinned: .* 0.0 MB of your tenant's are pinned, and 0.0 MB may be"
+    with pytest.raises(Conflict, match=told):
         await desk.agents.pin(ADA)
     assert not (await desk.agents.get(ADA)).agent.pinned
     assert desk.holdings.pinned_bytes == 0
@@ -211,8 +213,28 @@ async def test_a_turn_that_pins_leave_no_room_for_is_told_so():
     desk = ToyDesk(capacity=6_000)
     desk.ask(text(80), "ada")
     await desk.agents.pin(ADA)
-    with pytest.raises(Overloaded, match="are pinned"):
+    with pytest.raises(Overloaded, match="0 MB of KV cache, of 0 MB; the pinned agents leave too little"):
         desk.submit(text(330, 1))
+
+
+@pytest.mark.parametrize("verb", ["pin", "warm"])
+async def test_a_refusal_does_not_tell_what_other_tenants_hold(verb, monkeypatch):
+    """To the byte: whoever has no room left hears the same however much the others pinned or use."""
+    monkeypatch.setattr(holdings, "mb", str)
+    monkeypatch.setattr(whereabouts, "mb", str)
+    told = set()
+    for tokens in (150, 200):
+        desk = ToyDesk(capacity=4000, disk=4000)
+        desk.ask(text(120), "ada")
+        await desk.agents.cool(ADA)
+        desk.ask(text(tokens, 1), "big", tenant="other")
+        await desk.agents.pin(AgentName("other", "big"))
+        if verb == "warm":
+            desk.ledger.reserve("others", desk.ledger.room - tokens)
+        with pytest.raises(Conflict) as refusal:
+            await getattr(desk.agents, verb)(ADA)
+        told.add(str(refusal.value))
+    assert len(told) == 1, told
 
 
 async def test_an_expired_agent_goes_with_its_blocks(desk):

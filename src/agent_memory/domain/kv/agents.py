@@ -185,6 +185,9 @@ class AgentBook:
         """The blocks of all pinned agents, each once."""
         return list(self._pins)
 
+    def pins_of(self, tenant: str) -> set[BlockHash]:
+        return {block for name in self._order[tenant, True] for block in self._agents[name].blocks}
+
     def page(self, tenant: str, after: str | None, limit: int) -> list[Agent]:
         """One tenant's agents in the order of their ids, those behind `after`."""
         ids = self._ids.get(tenant, [])

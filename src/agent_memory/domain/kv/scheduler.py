@@ -80,14 +80,14 @@ class Scheduler:
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need "
                 f"{needs >> 20} MB of KV cache, the budget is {self.ledger.pool.capacity >> 20} MB",
             )
-        if needs > self.ledger.pool.capacity - (pinned := self.ledger.pool.pinned):
+        if needs > self.ledger.pool.capacity - self.ledger.pool.pinned:
             raise Overloaded(
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need {needs >> 20} MB of KV "
-                f"cache; {pinned >> 20} MB of the {self.ledger.pool.capacity >> 20} MB are pinned",
+                f"cache, of {self.ledger.pool.capacity >> 20} MB; the pinned agents leave too little",
                 retry_after=60,
             )
         if len(self.waiting) >= self.max_waiting:
-            raise Overloaded(f"{len(self.waiting)} turns are waiting already", retry_after=5)
+            raise Overloaded(f"{self.max_waiting} turns are waiting already", retry_after=5)
         self.waiting.append(turn)
         for other in self.running.values():
             if other.only_read and other.finish is None and not _leads_to(other, turn):
