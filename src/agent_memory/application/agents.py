@@ -92,9 +92,10 @@ class Agents:
         except NotFound:
             return AgentPage((), None)
 
-    async def overview(self, tenant: str) -> Overview:
-        await self._settle(tenant)
-        return await self._ask(lambda holdings: holdings.overview(tenant))
+    async def overview(self, tenant: str, only: str | None = None) -> Overview:
+        """With how many agents the tenant has, or how many of the only id that the caller may know of."""
+        await self._settle(tenant, only)
+        return await self._ask(lambda holdings: holdings.overview(tenant, only))
 
     async def pin(self, name: AgentName) -> Held:
         """Raises Conflict when that is more than may be pinned."""

@@ -39,7 +39,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`agents` are those of one tenant; the rest is everybody's."""
+    """`agents` are those that the caller may know of; the rest is everybody's."""
 
     origin: Origin
     memory: Tier
@@ -133,9 +133,9 @@ class Holdings:
             self._remove(agent)
         return self._held(self._book.get(name))
 
-    def overview(self, tenant: str) -> Overview:
+    def overview(self, tenant: str, only: str | None = None) -> Overview:
         self.expire()
-        return Overview(self.origin, *self.blocks.tiers(), self._book.count(tenant), self.pinned_bytes)
+        return Overview(self.origin, *self.blocks.tiers(), self._book.count(tenant, only), self.pinned_bytes)
 
     def page(self, tenant: str, after: str | None, limit: int) -> list[Held]:
         self.expire()

@@ -370,10 +370,21 @@ async def test_a_key_of_a_user_only_has_no_agents(application, client, tenants):
     ):  # fmt: skip
         answer = await of_user.ask(method, f"/v1/agents{path}", body, status=403)
         assert "for the user 'ada' only" in answer.json()["detail"]
+    await of_user.ask("GET", "/v1/caches", status=403)
     for narrow in (of_user, of_agent):
-        await narrow.ask("GET", "/v1/caches", status=403)
         assert await cached(narrow, "/v1/chat/completions", CHAT | {"agent_id": "guide"}) >= 0
     assert (await of_agent.told("GET", "/v1/agents/guide"))["turns"] == 3
+
+
+async def test_a_key_of_one_agent_counts_that_one(application, client, tenants):
+    for name in ("guide", "mine"):
+        await tenants[0].told("POST", "/v1/agents", {"agent_id": name})
+    counts = {}
+    for reach in (Reach("acme"), Reach("acme", "guide"), Reach("acme", "nobody"), Reach("default", "guide")):
+        told = await Tenant(client, (await application.keys.create(reach))[1]).told("GET", "/v1/caches")
+        counts[reach.owner] = told["agents"]
+        assert told["memory"] is None
+    assert counts == {"acme": 2, "acme/guide/": 1, "acme/nobody/": 0, "default/guide/": 0}
 
 
 async def test_an_import_beyond_a_keys_reach_is_refused_line_by_line(application, client):

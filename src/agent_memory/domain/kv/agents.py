@@ -194,8 +194,9 @@ class AgentBook:
         start = 0 if after is None else bisect_right(ids, after)
         return [self._agents[AgentName(tenant, agent_id)] for agent_id in ids[start : start + limit]]
 
-    def count(self, tenant: str) -> int:
-        return len(self._ids.get(tenant, ()))
+    def count(self, tenant: str, only: str | None = None) -> int:
+        """Of one tenant all, or those of one id: 1 or 0."""
+        return len(self._ids.get(tenant, ())) if only is None else int(AgentName(tenant, only) in self._agents)
 
     def expired(self, now: datetime) -> list[Agent]:
         return [agent for name in self._mortal if (agent := self._agents[name]).expired(now)]

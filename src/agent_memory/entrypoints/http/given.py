@@ -55,12 +55,6 @@ def operators_only(reach: Reach) -> None:
         raise Forbidden("this concerns all tenants: it needs a key of the default tenant that is for all of it")
 
 
-def tenants_only(reach: Reach) -> None:
-    """Raises Forbidden for whoever may not ask for what concerns all agents and users of a tenant."""
-    if reach.owner != reach.tenant:
-        raise Forbidden("this concerns all agents of a tenant: it needs a key that is for all of it")
-
-
 def agents_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """A guard. Raises Forbidden for a key of a user only: an agent's tokens are of all users it speaks with."""
     del handler

@@ -4,7 +4,7 @@ from litestar import get, post
 from litestar.params import JSONBody
 
 from agent_memory.domain.tenants import EVERYTHING
-from agent_memory.entrypoints.http.given import GivenApplication, GivenReach, operators_only, problems, tenants_only
+from agent_memory.entrypoints.http.given import GivenApplication, GivenReach, agents_only, operators_only, problems
 from agent_memory.entrypoints.http.wire import agents as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 from agent_memory.entrypoints.http.wire.openai import ChatRequest, report_of, to_prompt
@@ -12,13 +12,12 @@ from agent_memory.entrypoints.http.wire.openai import ChatRequest, report_of, to
 _TAGS = ["caches"]
 
 
-@get("/v1/caches", responses=problems(), tags=_TAGS)
+@get("/v1/caches", guards=[agents_only], responses=problems(), tags=_TAGS)
 async def show_caches(application: GivenApplication, reach: GivenReach) -> wire.CachesAnswer:
     """What the tiers hold, and may hold: all tenants' together, so only the default one is told; another hears how many
-    agents it has.
+    agents it has, and a key of one agent whether there is that one: 1 or 0.
     """
-    tenants_only(reach)
-    told = await application.agents.overview(reach.tenant)
+    told = await application.agents.overview(reach.tenant, reach.agent_id)
     return wire.from_overview(application.models.ready().model_id, told, whole=reach == EVERYTHING)
 
 
