@@ -7,7 +7,7 @@ error's text is never shown: it goes to the log, under the request's id.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
+from http.client import responses
 from math import ceil
 from urllib.parse import quote
 
@@ -94,7 +94,7 @@ def fault_of(error: Exception) -> Fault:
             return _invalid_parameter(error)
         case HTTPException() if error.status_code in HTTP_KINDS:
             kind = HTTP_KINDS[error.status_code]
-            detail = error.detail if error.detail != HTTPStatus(kind.status).phrase else kind.title
+            detail = error.detail if error.detail != responses.get(kind.status) else kind.title
             return Fault(kind, detail, headers=tuple((error.headers or {}).items()))
         case _:
             return Fault(INTERNAL, "an unexpected error; the server's log tells more under this request's id")

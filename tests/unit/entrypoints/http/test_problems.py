@@ -101,6 +101,11 @@ def test_an_unexpected_error_keeps_its_text(error):
     assert "secret" not in fault.detail
 
 
+@pytest.mark.parametrize("status", HTTP_KINDS)
+def test_every_status_of_http_tells_its_reason(status):
+    assert fault_of(HTTPException("a reason", status_code=status)).detail == "a reason"
+
+
 def test_a_new_kind_of_an_error_is_answered_as_its_parent():
     class Vanished(errors.NotFound):
         pass
