@@ -12,6 +12,7 @@ from functools import partial
 from typing import BinaryIO, Protocol, TypeVar
 
 from agent_memory.application.holdings import Held, Holdings, Overview
+from agent_memory.application.slots import Slots
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from agent_memory.domain.kv.agents import AgentName, checked_ttl
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
@@ -64,11 +65,14 @@ class Arrival:
 
 
 class Agents:
-    """Every name is looked for in one tenant only. Verbs raise NotFound for whom they do not find there."""
+    """Every name is looked for in one tenant only. Verbs raise NotFound for whom they do not find there. A door takes
+    one of the `arrivals` for a file that it is sent, from its first byte to its last block.
+    """
 
     def __init__(self, ask: Ask, bundles: BundleFormat) -> None:
         self._ask = ask
         self._bundles = bundles
+        self.arrivals = Slots("imports", of_all=4, of_one=2)
 
     async def create(self, name: AgentName, ttl_seconds: float | None = None, *, pinned: bool = False) -> Held:
         """Raises Conflict when there is one of this name."""

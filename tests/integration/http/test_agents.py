@@ -1,7 +1,10 @@
 """Agents and caches over HTTP, on an engine with the toy model."""
 
 import asyncio
+import io
 import json
+import threading
+from collections import defaultdict
 from urllib.parse import quote
 
 import msgspec
@@ -13,6 +16,7 @@ from agent_memory.adapters.in_memory.chat import ByteChatTokenizer
 from agent_memory.application.conversation import Conversation
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.model_slot import LoadedModel
+from agent_memory.entrypoints.http import receiving
 
 CHAT = "/v1/chat/completions"
 LONG = "The harbour, the market and the three bridges, one after the other. " * 3
@@ -269,6 +273,61 @@ async def test_another_models_file_is_a_conflict(client, application):
 async def test_a_file_may_be_larger_than_other_bodies(client):
     answer = await client.post("/v1/agents/import", content=b"x" * 3_000_000)
     assert answer.status_code == 422
+
+
+class Upload:
+    """A body that goes on until it is let end."""
+
+    def __init__(self) -> None:
+        self.begun, self.end = asyncio.Event(), asyncio.Event()
+
+    async def __aiter__(self):
+        yield b"x" * 3_000_000
+        self.begun.set()
+        await self.end.wait()
+
+
+async def test_so_many_files_are_taken_in_at_once(client):
+    uploads = [Upload() for _ in range(2)]
+    async with asyncio.TaskGroup() as group:
+        sent = [group.create_task(client.post("/v1/agents/import", content=upload)) for upload in uploads]
+        for upload in uploads:
+            await upload.begun.wait()
+        refused = await client.post("/v1/agents/import", content=b"x")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        assert (await client.get("/health/live")).status_code == 200
+        for upload in uploads:
+            upload.end.set()
+    assert {each.result().status_code for each in sent} == {422}
+    assert (await client.post("/v1/agents/import", content=b"x")).status_code == 422
+
+
+async def test_a_client_that_falls_silent_gives_its_place_up(client, monkeypatch):
+    monkeypatch.setattr(receiving, "_SILENCE_SECONDS", 0.05)
+    for _ in range(3):
+        answer = await client.post("/v1/agents/import", content=Upload())
+        assert answer.status_code == 408
+        assert "nothing came for 0.05 s" in answer.json()["detail"]
+
+
+async def test_the_event_loop_writes_and_proves_no_file(client, monkeypatch):
+    await chat(client, agent="ada")
+    sent = (await client.get(path("ada", "/export"))).content
+    threads = defaultdict(set)
+
+    def told(name):
+        def method(file, *given):
+            threads[name].add(threading.get_ident())
+            return getattr(io.BytesIO, name)(file, *given)
+
+        return method
+
+    watched = type("Watched", (io.BytesIO,), {name: told(name) for name in ("write", "read", "seek", "close")})
+    monkeypatch.setattr(receiving.tempfile, "TemporaryFile", lambda **_: watched())
+    answer = await client.post("/v1/agents/import", params={"agent_id": "eve"}, content=sent)
+    assert answer.status_code == 201
+    assert threads.keys() == {"write", "read", "seek", "close"}
+    assert threading.get_ident() not in set.union(*threads.values())
 
 
 async def test_there_is_nothing_to_export_of_an_empty_agent(client):

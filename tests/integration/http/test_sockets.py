@@ -3,16 +3,24 @@
 import asyncio
 import contextlib
 import json
+from tempfile import TemporaryFile
 
 import httpx
+import msgspec
 import openai
 import pytest
 
 from agent_memory.domain.tenants import Reach
+from agent_memory.entrypoints.http import receiving
 from agent_memory.entrypoints.serving import Server, bound
 from agent_memory.settings import ServerSettings
 
 HELLO = [{"role": "user", "content": "Hello!"}]
+
+
+@pytest.fixture
+def settings(settings, tmp_path):
+    return msgspec.structs.replace(settings, data_dir=str(tmp_path))
 
 
 @pytest.fixture
@@ -107,6 +115,37 @@ async def test_a_client_without_a_key_that_sends_ten_megabytes_hears_why_not(url
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert (await client.get(f"{url}/health")).status_code == 200
+
+
+async def test_a_file_that_its_client_does_not_send_whole_leaves_nothing(url, application, settings, monkeypatch):
+    files = []
+
+    def kept(**where):
+        files.append(TemporaryFile(**where))  # noqa: SIM115 - closing it is what is tested
+        return files[-1]
+
+    monkeypatch.setattr(receiving.tempfile, "TemporaryFile", kept)
+    reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+    writer.write(b"POST /v1/agents/import HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 3_000_000)
+    await writer.drain()
+    async with asyncio.timeout(10):
+        while not files:  # noqa: ASYNC110 - it is made in another thread
+            await asyncio.sleep(0.01)
+        assert list(settings.data_folder.iterdir()) == []
+        writer.close()
+        while not files[0].closed:  # noqa: ASYNC110 - so it is closed
+            await asyncio.sleep(0.01)
+        while application.agents.arrivals.running:  # noqa: ASYNC110 - it is another's number
+            await asyncio.sleep(0.01)
+    assert list(settings.data_folder.iterdir()) == []
+    del reader
+
+
+async def test_a_refused_file_of_ten_megabytes_is_answered(url, application):
+    with application.agents.arrivals.take("default"), application.agents.arrivals.take("default"):
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(f"{url}/v1/agents/import", content=b"x" * 10_000_000)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
 
 
 async def test_who_reads_nothing_keeps_nobody_waiting(url, conversation):

@@ -4,7 +4,7 @@ It looks for the key and says whose request it is, in the scope's `state`; what 
 are needed as soon as there is one; what shows nothing of anybody's is open. It knows nothing of what is asked.
 """
 
-from asyncio import CancelledError, timeout
+from asyncio import CancelledError
 from collections.abc import Sequence
 from contextlib import suppress
 from hmac import compare_digest
@@ -21,6 +21,7 @@ from agent_memory.domain.keys import PREFIX, Caller, anybody
 from agent_memory.entrypoints.http.admin_key import is_admin
 from agent_memory.entrypoints.http.errors import answer_to
 from agent_memory.entrypoints.http.given import CALLER
+from agent_memory.entrypoints.http.limits import read_off
 from agent_memory.entrypoints.http.neighbours import Neighbours
 
 OPEN = ("/", "/docs", "/openapi.json", "/health", "/health/ready", "/health/live")
@@ -29,9 +30,6 @@ ADMIN = "/admin/"
 """These routes have a key of their own."""
 METRICS = "/metrics"
 MCP = "/mcp"
-# What is read of a refused request, so that its client hears the answer.
-_REFUSED_BODY = 16_000_000  # bytes
-_REFUSED_SECONDS = 5.0
 
 
 class NoKey(HTTPException):
@@ -74,9 +72,8 @@ class Door:
             scope.setdefault("state", {})[CALLER] = await self._caller(scope)
             working = self._draining.working() if _is_work(scope) else None
         except (HTTPException, AgentMemoryError) as error:
-            with suppress(TimeoutError, CancelledError):  # it is the server that ends: the answer is the same
-                async with timeout(_REFUSED_SECONDS):
-                    await _read_off(receive)
+            with suppress(CancelledError):  # it is the server that ends: the answer is the same
+                await read_off(receive)
             await answer_to(scope, error)(scope, receive, self._told_to_browsers(scope, send))
             return
         if working is None:
@@ -140,13 +137,3 @@ def _shown(scope: HTTPScope) -> str:
 
 def _header(scope: HTTPScope, name: bytes) -> str:
     return next((value for key, value in scope["headers"] if key == name), b"").decode("latin-1")
-
-
-async def _read_off(receive: Receive) -> None:
-    size, more = 0, True
-    while more and size <= _REFUSED_BODY:
-        message = await receive()
-        if message["type"] != "http.request":
-            return
-        size += len(message["body"])
-        more = message["more_body"]

@@ -115,6 +115,7 @@ _MEANINGS = {
     401: "The key is missing or wrong",
     403: "The key, or the page that asks, may not do this; the detail says why",
     404: "What was named does not exist",
+    408: "Nothing came of the body for too long",
     409: "The current state forbids it; the detail says why",
     413: "The body is too large",
     421: "The server does not answer under this name",

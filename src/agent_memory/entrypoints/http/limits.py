@@ -2,7 +2,9 @@
 the answer instead of a broken pipe.
 """
 
+from asyncio import timeout
 from collections.abc import Collection
+from contextlib import suppress
 
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
@@ -10,6 +12,8 @@ from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
 
 _PATIENCE = 16
 """How many times the limit is read and thrown away before the connection is given up."""
+_REFUSED_BODY = 16_000_000  # bytes
+_REFUSED_SECONDS = 5.0
 
 
 class BodyTooLarge(HTTPException):
@@ -17,6 +21,19 @@ class BodyTooLarge(HTTPException):
 
     def __init__(self, limit: int) -> None:
         super().__init__(detail=f"the body may have at most {limit} bytes")
+
+
+async def read_off(receive: Receive) -> None:
+    """What a client sends that is refused, so that it hears the answer; up to a bound of bytes and of time."""
+    size, more = 0, True
+    with suppress(TimeoutError):
+        async with timeout(_REFUSED_SECONDS):
+            while more and size <= _REFUSED_BODY:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return
+                size += len(message["body"])
+                more = message["more_body"]
 
 
 class BodyLimit:

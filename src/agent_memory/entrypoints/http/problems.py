@@ -57,6 +57,7 @@ HTTP_KINDS: Mapping[int, Kind] = {
     403: Kind(403, "forbidden", "This is not allowed", "permission_error", "forbidden"),
     404: Kind(404, "no-such-route", "There is nothing at this path", openai_code="unknown_url"),
     405: Kind(405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"),
+    408: Kind(408, "body-too-slow", "The request body does not come", openai_code="body_too_slow"),
     413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
     421: Kind(421, "wrong-host", "This server has another name"),
     499: Kind(499, "client-gone", "The client left before the answer"),

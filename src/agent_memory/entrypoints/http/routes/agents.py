@@ -1,9 +1,8 @@
 """Agents over HTTP: make, list, look at, pin, limit, warm, fork, export, import, speak, remove."""
 
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Annotated, BinaryIO
+from typing import Annotated
 from uuid import uuid4
 
 from litestar import delete, get, post, put
@@ -14,10 +13,12 @@ from litestar.response import Stream
 from agent_memory.application.conversation import Message, Prompt, Sampling
 from agent_memory.application.replies import whole
 from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.tenants import Reach
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, GivenReach, problems, seconds_allowed
-from agent_memory.entrypoints.http.limits import BodyTooLarge
+from agent_memory.entrypoints.http.limits import read_off
+from agent_memory.entrypoints.http.receiving import received
 from agent_memory.entrypoints.http.streaming import while_connected
 from agent_memory.entrypoints.http.whole_names import IMPORT, agent_in_path
 from agent_memory.entrypoints.http.wire import agents as wire
@@ -132,17 +133,22 @@ async def export_agent(agent_id: AgentPath, application: GivenApplication, reach
     return Stream(_rest(first, pieces), media_type=BUNDLE, headers=headers)
 
 
-@post(IMPORT, responses=problems(409), tags=_TAGS)
+@post(IMPORT, responses=problems(408, 409, 429), tags=_TAGS)
 async def import_agent(
     request: AnyRequest, application: GivenApplication, reach: GivenReach, agent_id: NewId = None
 ) -> wire.ArrivalAnswer:
     """Take in what `export` made, under its own id or another. A file that is damaged in any way is refused whole, and
-    so is that of another model.
+    so is that of another model. Two of a tenant at a time, and four in all: beyond that, 429.
     """
-    limit = application.settings.cache.disk_budget_mb << 20
-    with tempfile.TemporaryFile(dir=application.settings.data_folder) as file:
-        await _receive(request, file, limit)
-        return wire.from_arrival(await application.agents.load(file, reach.tenant, reach.agent(agent_id)))
+    settings = application.settings
+    try:
+        into, slot = reach.agent(agent_id), application.agents.arrivals.take(reach.tenant)
+    except AgentMemoryError:
+        await read_off(request.receive)
+        raise
+    with slot:
+        async with received(request.receive, settings.data_folder, settings.cache.disk_budget_mb << 20) as file:
+            return wire.from_arrival(await application.agents.load(file, reach.tenant, into))
 
 
 @post(
@@ -195,12 +201,3 @@ async def _rest(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncItera
         yield first
         async for piece in pieces:
             yield piece
-
-
-async def _receive(request: AnyRequest, file: BinaryIO, limit: int) -> None:
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLarge(limit)
-        file.write(chunk)
