@@ -4,11 +4,12 @@ On the engine's thread. Whatever is asked is answered at once, from memory.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from agent_memory.application.whereabouts import Tier, Whereabouts, mb
+from agent_memory.application.pins import Pins
+from agent_memory.application.whereabouts import Tier, Whereabouts
 from agent_memory.domain.errors import Conflict, Unavailable
 from agent_memory.domain.kv.agents import Agent, AgentBook, AgentName, Usage
 from agent_memory.domain.kv.block import BlockHash, CacheBlock, Namespace, Part
@@ -16,8 +17,6 @@ from agent_memory.domain.kv.turn import Turn, TurnId
 from agent_memory.ports.agents import AgentStore, Origin
 
 log = logging.getLogger(__name__)
-
-_PINNABLE = 2  # one part in so many of a budget; the rest is for those who come and go
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,7 @@ class Holdings:
         self._running = running if running is not None else {}
         self._clock = clock
         self._book = AgentBook(store.load())
-        self._pins: dict[BlockHash, int] = {}
-        self._pin()
+        self.pins = Pins(self._book, blocks)
 
     @property
     def origin(self) -> Origin:
@@ -135,7 +133,7 @@ class Holdings:
 
     def overview(self, tenant: str, only: str | None = None) -> Overview:
         self.expire()
-        return Overview(self.origin, *self.blocks.tiers(), self._book.count(tenant, only), self.pinned_bytes)
+        return Overview(self.origin, *self.blocks.tiers(), self._book.count(tenant, only), self.pins.nbytes)
 
     def page(self, tenant: str, after: str | None, limit: int) -> list[Held]:
         self.expire()
@@ -164,6 +162,15 @@ class Holdings:
         now = self._clock()
         return self._enter(Agent(name, now, now, chain, tokens))
 
+    def pin(self, name: AgentName) -> Held:
+        """Raises Conflict, and pins nothing, when it is more than may be pinned."""
+        agent = self.get(name).agent
+        self.pins.refuse_beyond(agent)
+        return self._enter(replace(agent, pinned=True))
+
+    def unpin(self, name: AgentName) -> Held:
+        return self._enter(replace(self.get(name).agent, pinned=False))
+
     def limit(self, name: AgentName, ttl: timedelta | None) -> Held:
         """Its time is counted from its last use, which this is."""
         return self._enter(replace(self.get(name).agent, ttl=ttl, last_used=self._clock()))
@@ -185,7 +192,7 @@ class Holdings:
     def cool(self, name: AgentName) -> Held:
         """Let its own blocks, unless they are pinned, out of memory; on disk they stay."""
         for block in self.get(name).agent.blocks:
-            if self._book.users(block) == 1 and block not in self._pins:
+            if self._book.users(block) == 1 and block not in self.pins:
                 self.blocks.cool(block)
         return self.get(name)
 
@@ -202,7 +209,7 @@ class Holdings:
         before = self._book.find(agent.name)
         self._book.enter(agent)
         if agent.pinned or (before and before.pinned):
-            self._pin()
+            self.pins.renew()
         try:
             self._store.put(agent)
             while before is None and (surplus := self._book.surplus(agent.name)) is not None:
@@ -222,7 +229,7 @@ class Holdings:
         self._store.delete(agent.name)
         self._book.strike(agent.name)
         if agent.pinned:
-            self._pin()
+            self.pins.renew()
 
     def discard(self, blocks: Iterable[BlockHash]) -> int:
         """Forget those that no agent has, no running turn stands on and no other conversation goes on from; how many
@@ -268,48 +275,5 @@ class Holdings:
     def _restorable(self, agent: Agent) -> int | None:
         return self.blocks.restorable(agent.blocks, self.root(agent.name.tenant)) if self._origin else None
 
-    # --- pins ---
-
-    @property
-    def pinned_bytes(self) -> int:
-        return sum(self._pins.values())
-
-    def pin(self, name: AgentName) -> Held:
-        """Raises Conflict, and pins nothing, when it is more than may be pinned."""
-        agent = self.get(name).agent
-        more = sum(self.blocks.size(block) for block in agent.blocks if not self._book.pinned(block))
-        if self.pinned_bytes + more > self._pinnable:
-            own = sum(self._pins.get(block, 0) for block in self._book.pins_of(name.tenant))
-            raise Conflict(
-                f"agent {name.id!r} cannot be pinned: its blocks take {mb(more)} more, {mb(own)} of your tenant's are "
-                f"pinned, and {mb(self._pinnable)} may be of all together, half of the smaller of the memory and disk "
-                "budgets"
-            )
-        return self._enter(replace(agent, pinned=True))
-
-    def unpin(self, name: AgentName) -> Held:
-        return self._enter(replace(self.get(name).agent, pinned=False))
-
-    @property
-    def _pinnable(self) -> int:
-        return self.blocks.budget // _PINNABLE
-
-    def _pin(self) -> None:
-        """Tell the tiers what is to stay. A pinned agent that has outgrown what may be pinned loses its ends first."""
-        sizes = {block: self._pins.get(block) or self.blocks.size(block) for block in self._book.pins}
-        if sum(sizes.values()) > self._pinnable:
-            log.warning("pinned agents take %s, %s may be pinned", mb(sum(sizes.values())), mb(self._pinnable))
-            sizes = dict(_fitting(sizes, self._pinnable))
-        self._pins = sizes
-        self.blocks.pin(sizes)
-
     def close(self) -> None:
         self._store.close()
-
-
-def _fitting(sizes: Mapping[BlockHash, int], room: int) -> Iterator[tuple[BlockHash, int]]:
-    for block, nbytes in sizes.items():
-        room -= nbytes
-        if room < 0:
-            return
-        yield block, nbytes

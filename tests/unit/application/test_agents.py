@@ -5,7 +5,7 @@ import io
 import pytest
 from toy_desk import ToyDesk
 
-from agent_memory.application import holdings, whereabouts
+from agent_memory.application import pins, whereabouts
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, Overloaded
 from agent_memory.domain.kv import agents
 from agent_memory.domain.kv.agents import AgentName
@@ -194,16 +194,16 @@ async def test_a_pin_that_exceeds_the_budget_is_refused_with_the_numbers():
     with pytest.raises(Conflict, match=told):
         await desk.agents.pin(ADA)
     assert not (await desk.agents.get(ADA)).agent.pinned
-    assert desk.holdings.pinned_bytes == 0
+    assert desk.holdings.pins.nbytes == 0
 
 
 async def test_unpinned_it_goes_in_its_turn():
     desk = ToyDesk(capacity=6_000, disk=4_000)
     desk.ask(text(80), "ada")
     await desk.agents.pin(ADA)
-    assert desk.holdings.pinned_bytes > 0
+    assert desk.holdings.pins.nbytes > 0
     await desk.agents.unpin(ADA)
-    assert desk.holdings.pinned_bytes == 0
+    assert desk.holdings.pins.nbytes == 0
     for seed in range(100):
         desk.ask([seed % 3, seed // 3 % 3, seed // 9 % 3, seed // 27 % 3, 1, 2, *text(60, seed)])
     assert (await desk.agents.get(ADA)).holding.blocks == 0
@@ -220,7 +220,7 @@ async def test_a_turn_that_pins_leave_no_room_for_is_told_so():
 @pytest.mark.parametrize("verb", ["pin", "warm"])
 async def test_a_refusal_does_not_tell_what_other_tenants_hold(verb, monkeypatch):
     """To the byte: whoever has no room left hears the same however much the others pinned or use."""
-    monkeypatch.setattr(holdings, "mb", str)
+    monkeypatch.setattr(pins, "mb", str)
     monkeypatch.setattr(whereabouts, "mb", str)
     told = set()
     for tokens in (150, 200):
@@ -318,7 +318,7 @@ async def test_the_next_process_knows_them(desk):
     back = await again.agents.get(ADA)
     assert back.agent == told.agent
     assert (back.holding.disk_blocks, back.holding.memory_blocks) == (told.holding.disk_blocks, 0)
-    assert again.holdings.pinned_bytes > 0
+    assert again.holdings.pins.nbytes > 0
 
 
 @pytest.mark.parametrize("window", [0, 6])
