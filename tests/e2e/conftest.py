@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 
+import openai
 import pytest
 from models import make_model
 
@@ -120,3 +121,10 @@ def start(models_dir, model, servers):
 def server(start, tmp_path_factory):
     """One server for all tests that only ask, started before any other."""
     return start(tmp_path_factory.mktemp("data")).wait_ready()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    """OpenAI's own."""
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
+        yield client

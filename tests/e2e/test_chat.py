@@ -12,12 +12,6 @@ NEVER_ENDS = {"257": -100}  # the token that would end an answer
 STORY = [{"role": "user", "content": "Once upon a time there was a memory that never forgot. " * 10}]
 
 
-@pytest.fixture(scope="module")
-def client(server):
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
-
-
 def ask(client, **options):
     asked = {"model": "default", "messages": STORY, "max_tokens": 8, "temperature": 0} | options
     return client.chat.completions.create(**asked)

@@ -10,12 +10,6 @@ pytestmark = pytest.mark.integration
 STORY = "Once upon a time there was a memory that never forgot. " * 10
 
 
-@pytest.fixture(scope="module")
-def client(server):
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
-
-
 def go_on(client, **options):
     return client.completions.create(
         **{"model": "default", "prompt": STORY, "max_tokens": 8, "temperature": 0} | options

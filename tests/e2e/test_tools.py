@@ -35,12 +35,6 @@ class Verdict(BaseModel):
     size: Literal["small", "large"]
 
 
-@pytest.fixture(scope="module")
-def client(server):
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
-        yield client
-
-
 def options(**more):
     return {"model": "default", "messages": ASK, "max_tokens": 300, "temperature": 1, "tools": [WEATHER]} | more
 

@@ -5,13 +5,19 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import httpx
+import httpx2
+import openai
 import pytest
+from toy_engine import toy_engine
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.chat import ByteChatTokenizer
 from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
-from agent_memory.application.conversation import Prompt
+from agent_memory.application.conversation import Conversation, Prompt
+from agent_memory.application.engine_thread import EngineThread
+from agent_memory.application.model_slot import LoadedModel
 from agent_memory.application.replies import Begun, Delta, Finish, Piece
 from agent_memory.bootstrap import bootstrap
 from agent_memory.entrypoints.http.app import create_app
@@ -75,8 +81,9 @@ def conversation():
 
 
 @pytest.fixture
-def settings():
+def settings(tmp_path):
     return Settings(
+        data_dir=str(tmp_path),
         model=ModelSettings(id="maker/model"),
         server=ServerSettings(cors_origins=("https://app.example",), max_body_mb=1),
         memory=MemorySettings(rate_limit_writes_per_minute=0, rate_limit_searches_per_minute=0),
@@ -102,6 +109,17 @@ async def application(settings, memory_store, conversation):
 
 
 @pytest.fixture
+async def toy_model(application):
+    """With a toy engine in the place of what is scripted."""
+    thread = EngineThread(toy_engine)
+    await thread.start()
+    conversation = Conversation(thread, ByteChatTokenizer(), model_id="toy", created=1, max_context=20_000)
+    application.models.hold(LoadedModel(application.plan, conversation, thread))
+    yield
+    await application.models.close(1)
+
+
+@pytest.fixture
 def app(application):
     return create_app(application)
 
@@ -111,3 +129,11 @@ async def client(app):
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
         yield client
+
+
+@pytest.fixture
+async def gpt(app):
+    """OpenAI's own client."""
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport) as http:
+        yield openai.AsyncOpenAI(base_url="http://server/v1", api_key="none", max_retries=0, http_client=http)

@@ -7,7 +7,6 @@ import threading
 from collections import defaultdict
 from urllib.parse import quote
 
-import msgspec
 import pytest
 from toy_desk import ToyDesk
 from toy_engine import toy_engine
@@ -17,6 +16,8 @@ from agent_memory.application.conversation import Conversation
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.model_slot import LoadedModel
 from agent_memory.entrypoints.http import receiving
+
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 CHAT = "/v1/chat/completions"
 LONG = "The harbour, the market and the three bridges, one after the other. " * 3
@@ -36,22 +37,6 @@ STRANGE = [
     "import",
     "\n",
 ]
-
-
-@pytest.fixture
-def settings(settings, tmp_path):
-    return msgspec.structs.replace(settings, data_dir=str(tmp_path))
-
-
-@pytest.fixture
-async def application(application):
-    """With a toy engine in the place of what is scripted."""
-    thread = EngineThread(toy_engine)
-    await thread.start()
-    conversation = Conversation(thread, ByteChatTokenizer(), model_id="toy", created=1, max_context=20_000)
-    application.models.hold(LoadedModel(application.plan, conversation, thread))
-    yield application
-    await application.models.close(1)
 
 
 async def chat(client, content=LONG, agent=None, **body):

@@ -4,8 +4,6 @@ import json
 import struct
 from base64 import b64decode
 
-import httpx2
-import openai
 import pytest
 
 from agent_memory.application.replies import Delta, Finish, Likelihood, Token
@@ -13,13 +11,6 @@ from agent_memory.domain.errors import GenerationFailed, Overloaded
 
 TEXT, EMBED = "/v1/completions", "/v1/embeddings"
 ONCE = {"model": "default", "prompt": "Once"}
-
-
-@pytest.fixture
-async def gpt(app):
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport) as http:
-        yield openai.AsyncOpenAI(base_url="http://server/v1", api_key="none", max_retries=0, http_client=http)
 
 
 def events(text):

@@ -1,6 +1,5 @@
 """OpenAI's responses dialect, on a conversation that says what it is told to; read by OpenAI's own client."""
 
-import httpx2
 import openai
 import pytest
 
@@ -9,13 +8,6 @@ from agent_memory.domain.errors import GenerationFailed, Overloaded, Unavailable
 
 RESPONSES = "/v1/responses"
 WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": True}
-
-
-@pytest.fixture
-async def gpt(app):
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport) as http:
-        yield openai.AsyncOpenAI(base_url="http://server/v1", api_key="none", max_retries=0, http_client=http)
 
 
 async def test_a_response_in_one_piece(gpt):

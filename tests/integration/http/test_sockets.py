@@ -6,7 +6,6 @@ import json
 from tempfile import TemporaryFile
 
 import httpx
-import msgspec
 import openai
 import pytest
 
@@ -16,11 +15,6 @@ from agent_memory.entrypoints.serving import Server, bound
 from agent_memory.settings import ServerSettings
 
 HELLO = [{"role": "user", "content": "Hello!"}]
-
-
-@pytest.fixture
-def settings(settings, tmp_path):
-    return msgspec.structs.replace(settings, data_dir=str(tmp_path))
 
 
 @pytest.fixture

@@ -6,17 +6,13 @@ What a route is told to do by one tenant, the other tenant looks at afterwards.
 import json
 from uuid import uuid4
 
-import msgspec
 import pytest
 from litestar.routes import HTTPRoute
-from toy_engine import toy_engine
 
-from agent_memory.adapters.in_memory.chat import ByteChatTokenizer
-from agent_memory.application.conversation import Conversation
-from agent_memory.application.engine_thread import EngineThread
-from agent_memory.application.model_slot import LoadedModel
 from agent_memory.domain.tenants import Reach
 from agent_memory.entrypoints.http.door import OPEN
+
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 ADA = {"agent_id": "guide", "user_id": "ada"}
 WHO = "agent_id=guide&user_id=ada"
@@ -58,22 +54,6 @@ NOBODYS = {
     ("POST", "/v1/messages/count_tokens"), ("POST", "/api/event_logging/batch"),
     ("GET", "/docs/{path}"), ("GET", "/docs/openapi.json"),
 }  # fmt: skip
-
-
-@pytest.fixture
-def settings(settings, tmp_path):
-    return msgspec.structs.replace(settings, data_dir=str(tmp_path))
-
-
-@pytest.fixture
-async def application(application):
-    """With a toy engine in the place of what is scripted."""
-    thread = EngineThread(toy_engine)
-    await thread.start()
-    conversation = Conversation(thread, ByteChatTokenizer(), model_id="toy", created=1, max_context=20_000)
-    application.models.hold(LoadedModel(application.plan, conversation, thread))
-    yield application
-    await application.models.close(1)
 
 
 class Tenant:

@@ -12,7 +12,7 @@ import mcp_types as types
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_clients import ERAS, User, done, refusal
+from mcp_clients import User, done, refusal
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
@@ -72,11 +72,6 @@ def serving(tmp_path):
                     await running
 
     return serve
-
-
-@pytest.fixture(params=ERAS)
-def era(request):
-    return ERAS[request.param]
 
 
 async def test_both_eras_are_served(serving, era):
