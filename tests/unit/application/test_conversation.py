@@ -229,7 +229,7 @@ async def test_a_request_whose_time_is_up_is_neither_read_nor_asked(desk, monkey
     free.set()
     await first
     assert rendered == [True]
-    assert conversation.stats().turns_running == 0
+    await at_rest(conversation)
 
 
 async def test_a_prompt_beyond_the_context_has_no_grammar_compiled(desk):
