@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL
+from typing import IO
 
 import httpx
 
@@ -25,16 +27,19 @@ class Server:
     url: str
     model: str
     pid: int
+    process: subprocess.Popen[bytes]
 
 
 Start = Callable[[], AbstractContextManager[Server]]
 
 
 @contextmanager
-def running(command: list[str], port: int, ready: str, model: str, environ: dict[str, str]) -> Iterator[Server]:
-    """The server, once `ready` answers; it is killed at the end."""
+def running(
+    command: list[str], port: int, ready: str, model: str, environ: dict[str, str], *, log: int | IO[bytes] = DEVNULL
+) -> Iterator[Server]:
+    """The server, once `ready` answers; it is killed at the end. What it says goes to `log`."""
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command, env=os.environ | environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=os.environ | environ, stdout=DEVNULL, stderr=log)
     try:
         for _ in range(1200):
             if process.poll() is not None:
@@ -44,7 +49,7 @@ def running(command: list[str], port: int, ready: str, model: str, environ: dict
                 break
             except httpx.TransportError:
                 time.sleep(0.1)
-        yield Server(url, model, process.pid)
+        yield Server(url, model, process.pid, process)
     finally:
         process.kill()
         process.wait()

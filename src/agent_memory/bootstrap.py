@@ -31,6 +31,7 @@ from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.responses import PostgresResponseStore
 from agent_memory.adapters.prometheus.engine import EngineCollector
+from agent_memory.adapters.prometheus.loop import LoopCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
 from agent_memory.adapters.prometheus.pool import PoolMetrics
 from agent_memory.adapters.prometheus.scraping import FOLDER as METRICS_FOLDER
@@ -150,6 +151,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
     settings = settings or Settings()
     plan = plan_model(settings, profiles_of(settings), Machine.this())
     registry = CollectorRegistry()
+    LoopCollector(registry)
     runs_on: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         if not {"memory_store", "conversation"} <= parts.keys():
