@@ -92,6 +92,7 @@ class Client:
                 self._tally.fault(door, "not answered", f"{method} {path}: nothing for {PATIENCE:g} s")
         except httpx.TransportError as error:
             self._tally.fault(door, "not answered", f"{method} {path}: {error!r}")
+            await asyncio.sleep(0.1)
         return None
 
     async def _ask(self, door: str, asked: "_Request", *, slowly: bool) -> Answer | None:
@@ -124,6 +125,7 @@ class Client:
             answer = await self._quick.post(path, content=body, headers={"content-type": "application/json"})
         except httpx.TransportError as error:
             self._tally.fault(door, "not answered", f"{path}: {error!r} to {body[:80]!r}")
+            await asyncio.sleep(0.1)
             return
         if 400 <= answer.status_code < 500:
             self._tally.count(door, "refused")
@@ -133,7 +135,12 @@ class Client:
     async def break_off(self, request: bytes) -> None:
         """Send what is no whole request, and leave; an answer, if there is one, is the client's fault."""
         url = self._quick.base_url
-        reader, writer = await asyncio.open_connection(url.host, url.port)
+        try:
+            reader, writer = await asyncio.open_connection(url.host, url.port)
+        except OSError as error:
+            self._tally.fault("broken off", "not answered", repr(error))
+            await asyncio.sleep(0.1)
+            return
         try:
             writer.write(request)
             await writer.drain()
