@@ -110,6 +110,7 @@ def run(folder: Path, seconds: float, clients: int) -> dict[str, Any]:
         after = settled(server.url, server.pid)
         damaged = httpx.post(f"{server.url}/v1/caches/verify", timeout=60).json()["damaged"]
         httpx.delete(f"{server.url}/admin/caches", headers={"X-Admin-Key": ADMIN}, timeout=60).raise_for_status()
+        settled(server.url, server.pid)
         cleared = httpx.get(f"{server.url}/v1/caches", timeout=60).json()
         end = asyncio.run(ended(server, clients))
         said = log.read_text(errors="replace")
