@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import logging
+import re
 from tempfile import TemporaryFile
 
 import httpx
@@ -89,16 +91,47 @@ async def test_a_client_that_sends_ten_megabytes_hears_why_not(url, headers):
         assert (await client.get(f"{url}/health")).status_code == 200
 
 
-async def test_a_stream_that_is_cut_off_by_its_client_is_counted(url):
-    reader, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
-    body = json.dumps({"messages": HELLO}).encode()
-    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n" + body)
+async def gone(url):
+    """How many left before their answer, by route; asked until somebody has."""
+    async with httpx.AsyncClient() as client, asyncio.timeout(5):
+        found: list[tuple[str, str]] = []
+        while not found:
+            await asyncio.sleep(0.02)
+            found = re.findall(LEFT, (await client.get(f"{url}/metrics")).text)
+    return {route: float(times) for route, times in found}
+
+
+LEFT = r'agent_memory_http_requests_total{method="POST",route="([^"]*)",status="499"} (\S+)'
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/memories", "/v1/agents/import", "/mcp"])
+async def test_who_leaves_before_the_whole_request_has_come_is_nobodys_fault(url, caplog, path):
+    _, writer = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
+    writer.write(head.encode() + json.dumps({"messages": HELLO}).encode())
     await writer.drain()
     writer.close()
     await writer.wait_closed()
-    del reader
-    async with httpx.AsyncClient() as client:
-        assert (await client.get(f"{url}/health")).status_code == 200
+    assert await gone(url) == {path: 1}
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/chat/completions", {"messages": HELLO}),
+        ("/v1/completions", {"prompt": "Hello!"}),
+        ("/v1/responses", {"input": "Hello!"}),
+        ("/v1/messages", {"messages": HELLO}),
+    ],
+)
+async def test_who_leaves_before_the_answer_is_nobodys_fault(url, conversation, caplog, path, asked):
+    conversation.script = ["Hel", 60.0]
+    async with httpx.AsyncClient(timeout=0.3) as client:
+        with contextlib.suppress(httpx.ReadTimeout):
+            await client.post(f"{url}{path}", json={"max_tokens": 8} | asked)
+    assert await gone(url) == {path: 1}
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("headers", [{}, {"Expect": "100-continue"}, {"Connection": "close"}])

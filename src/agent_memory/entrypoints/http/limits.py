@@ -1,5 +1,5 @@
-"""How large a body may be. What is too large is read to its end, up to a bound, so that the client hears
-the answer instead of a broken pipe.
+"""How large a body may be, and that all of it has to come. What is too large is read to its end, up to a bound, so that
+the client hears the answer instead of a broken pipe.
 """
 
 from asyncio import timeout
@@ -9,6 +9,8 @@ from contextlib import suppress
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
+
+from agent_memory.entrypoints.http.streaming import ClientGone
 
 _PATIENCE = 16
 """How many times the limit is read and thrown away before the connection is given up."""
@@ -46,7 +48,11 @@ class BodyLimit:
         self._unlimited = unlimited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or scope["path"] in self._unlimited:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        receive = _all_of_it(receive)
+        if scope["path"] in self._unlimited:
             await self._app(scope, receive, send)
             return
         if _announced(scope) > self._limit:
@@ -78,6 +84,22 @@ class BodyLimit:
                 return
             size += len(message["body"])
             more = message["more_body"]
+
+
+def _all_of_it(receive: Receive) -> Receive:
+    """Raises ClientGone when the client leaves before its body has come; once it has, that it leaves is told."""
+    more = True
+
+    async def receiving() -> ReceiveMessage:
+        nonlocal more
+        message = await receive()
+        if message["type"] == "http.request":
+            more = message["more_body"]
+        elif more:
+            raise ClientGone(detail="the client left before its request had come")
+        return message
+
+    return receiving
 
 
 def _announced(scope: Scope) -> int:

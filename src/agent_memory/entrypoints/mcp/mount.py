@@ -56,6 +56,7 @@ class McpMount:
         scope["user"] = opener_of(whose)
         answer = _Answer(send)
         # A client that only listens does so until it leaves, or until the server ends.
+        receive = await _come(receive)
         await self._handle(scope, _until(self._ending, receive) if scope["method"] == "GET" else receive, answer)
         await answer.end()
 
@@ -78,6 +79,19 @@ class _Answer:
     async def end(self) -> None:
         if self._begun and not self._ended:
             await self({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _come(receive: Receive) -> Receive:
+    """The same once the body is here: whose client leaves before gets no answer, and the SDK never hears of it."""
+    body = [await receive()]
+    while body[-1]["type"] == "http.request" and body[-1]["more_body"]:
+        body.append(await receive())
+    body.reverse()
+
+    async def receive_again() -> ReceiveMessage:
+        return body.pop() if body else await receive()
+
+    return receive_again
 
 
 def _kept(context: Context) -> Whose:

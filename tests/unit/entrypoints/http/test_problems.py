@@ -71,6 +71,11 @@ def test_the_page_of_errors_has_every_row_and_no_other():
     assert sorted(told) == sorted({(kind.slug, str(kind.status), kind.title) for kind in kinds})
 
 
+@pytest.mark.parametrize("status", HTTP_KINDS)
+def test_every_status_of_the_framework_is_told_as_it_is(status):
+    assert fault_of(HTTPException("why", status_code=status)).kind == HTTP_KINDS[status]
+
+
 def test_openai_hears_of_invalid_input_as_400():
     fault = fault_of(errors.InvalidInput("n", "only 1"))
     assert openai_status(fault) == 400
