@@ -51,7 +51,8 @@ class BodyLimit:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        receive = _all_of_it(receive)
+        if _has_body(scope):
+            receive = _all_of_it(receive)
         if scope["path"] in self._unlimited:
             await self._app(scope, receive, send)
             return
@@ -100,6 +101,10 @@ def _all_of_it(receive: Receive) -> Receive:
         return message
 
     return receiving
+
+
+def _has_body(scope: Scope) -> bool:
+    return _announced(scope) > 0 or any(name == b"transfer-encoding" for name, _ in scope["headers"])
 
 
 def _announced(scope: Scope) -> int:
