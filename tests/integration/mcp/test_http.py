@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import json
 import logging
+import random
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 import httpx
 import httpx2
@@ -266,6 +268,42 @@ async def test_a_session_that_nobody_uses_ends(serving, monkeypatch):
             pytest.fail("it never ended")
 
 
+async def test_a_session_may_end_under_its_requests(serving, caplog):
+    """Who asks just then is answered, or told that it has ended; nothing is logged as a fault."""
+    dice, told = random.Random(0), []
+
+    async def soon(asking):
+        await asyncio.sleep(0.006 * dice.random())
+        return await asking
+
+    async with serving() as url, httpx.AsyncClient() as client:
+        for _ in range(200):
+            session = await opened(client, url)
+            changed = {"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}
+            bodies = [body for number in range(3) for body in (pinging() | {"id": number}, changed)]
+            asking = [client.post(f"{url}/mcp", json=body, headers=session) for body in bodies]
+            ending = client.delete(f"{url}/mcp", headers=session)
+            told += await asyncio.gather(*map(soon, (*asking, ending)))
+    assert {answer.status_code for answer in told} == {200, 202, 404}
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_session_ends_though_its_user_still_thinks(serving):
+    async with serving() as url, httpx.AsyncClient() as plain:
+        async with Client(f"{url}/mcp", mode="legacy") as client:
+            for number in range(2):
+                await done(client, "store_memory", **WHO, content=f"fact {number}")
+        session = await opened(plain, url, {"elicitation": {}})
+        deleting = {"name": "delete_memory", "arguments": {**WHO, "where": {}}}
+        body = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": deleting}
+        async with plain.stream("POST", f"{url}/mcp", json=body, headers=session) as asking:
+            lines = asking.aiter_lines()
+            while "elicitation/create" not in await anext(lines):
+                pass
+            assert (await plain.delete(f"{url}/mcp", headers=session)).status_code == 200
+        assert (await plain.post(f"{url}/mcp", json=pinging(), headers=session)).status_code == 404
+
+
 async def test_there_is_room_for_so_many_sessions(serving, monkeypatch):
     monkeypatch.setattr(mount, "_MOST_SESSIONS", 4)
     async with serving() as url, httpx.AsyncClient() as client:
@@ -363,9 +401,10 @@ def message_in(answer):
     return json.loads(data.removeprefix("data: "))
 
 
-async def opened(client, url):
+async def opened(client, url, capabilities=MappingProxyType({})):
     """The headers of a session that is open."""
-    answer = await client.post(f"{url}/mcp", json=OPENING, headers=LEGACY)
+    opening = OPENING | {"params": OPENING["params"] | {"capabilities": dict(capabilities)}}
+    answer = await client.post(f"{url}/mcp", json=opening, headers=LEGACY)
     assert answer.status_code == 200
     session = LEGACY | {"mcp-session-id": answer.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}

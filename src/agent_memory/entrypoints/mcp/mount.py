@@ -6,24 +6,28 @@ the server cannot ask the user.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import cast
 from urllib.parse import unquote
 
 from litestar.enums import ScopeType
 from litestar.exceptions import NotFoundException
-from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Scope, Send
 
 from agent_memory.bootstrap import Application
+from agent_memory.domain.errors import NotFound
 from agent_memory.entrypoints.mcp.calling import Context
 from agent_memory.entrypoints.mcp.scope import PATH, Whose, whose_of
 from agent_memory.entrypoints.mcp.server import create_server
 from agent_memory.entrypoints.mcp.sessions import Sessions, opener_of
+from agent_memory.entrypoints.mcp.under_way import Requests
 
 _IDLE = 600.0  # seconds after which a session that nobody uses ends
 _MOST_SESSIONS = 1000
 _STATE = "mcp_whose"
+_SESSION = b"mcp-session-id"
 
 
 class McpMount:
@@ -40,6 +44,7 @@ class McpMount:
             max_sessions=_MOST_SESSIONS,
         )
         self._handle = cast("ASGIApp", self._manager.handle_request)
+        self._requests = Requests()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -55,29 +60,42 @@ class McpMount:
         scope["state"][_STATE] = whose
         scope["user"] = opener_of(whose)
         answer = _Answer(send)
-        # A client that only listens does so until it leaves, or until the server ends.
         receive = await _come(receive)
-        await self._handle(scope, _until(self._ending, receive) if scope["method"] == "GET" else receive, answer)
+        if scope["method"] == "GET":  # who only listens does so until it leaves, or until the server ends
+            receive = _until(self._ending, receive)
+        await self._serve(scope, partial(self._handle, scope, receive, answer), answer)
         await answer.end()
+
+    async def _serve(self, scope: HTTPScope, work: Callable[[], Awaitable[None]], answer: "_Answer") -> None:
+        name = next((value.decode("latin-1") for key, value in scope["headers"] if key == _SESSION), None)
+        if name is None or scope["method"] == "GET":
+            await work()
+            return
+        requests = self._requests.of(name, repr(scope["state"][_STATE]))
+        if scope["method"] == "DELETE":
+            async with requests.ending():
+                await work()
+        elif not await requests.serve(work) and not answer.begun:
+            raise NotFound("session", name)
 
 
 class _Answer:
-    """One answer, and no second one, which the SDK begins when a session ends under a request; ended in order."""
+    """One answer, and no second one, which the SDK begins where something goes wrong; ended in order."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._begun = self._ended = False
+        self.begun = self._ended = False
 
     async def __call__(self, message: Message) -> None:
         begins = message["type"] == "http.response.start"
-        if self._ended or (begins and self._begun):
+        if self._ended or (begins and self.begun):
             return
-        self._begun = self._begun or begins
+        self.begun = self.begun or begins
         self._ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
 
     async def end(self) -> None:
-        if self._begun and not self._ended:
+        if self.begun and not self._ended:
             await self({"type": "http.response.body", "body": b"", "more_body": False})
 
 
