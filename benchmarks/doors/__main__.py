@@ -3,8 +3,9 @@
 Chat, completions, embeddings, responses, Anthropic's messages, memories, MCP, agents and caches of one server with a
 small random model; the rooms for its cache are as small as they may be, so that blocks come and go. Of the requests
 one in ten is left before its answer is read, one in ten is read slowly, some are malformed. Every other one has to be
-answered, or told when to come back. Then all clients leave, and what the server still holds is compared with what it
-held before; the caches are cleared, and nothing may remain; at last it is told to end while all clients are back.
+answered: who is told to come back (429 or 503, with Retry-After) does so until then, and is counted once as answered,
+each time as told to come back. Then all clients leave, and what the server still holds is compared with what it held
+before; the caches are cleared, and nothing may remain; at last it is told to end while all clients are back.
 
     python -m benchmarks.doors [--seconds 600] [--clients 100] [--json]
 """
@@ -60,7 +61,9 @@ async def use(server: Server, seconds: float, clients: int, tally: Tally) -> lis
             await asyncio.wait(using, timeout=STEP_SECONDS, return_when=asyncio.ALL_COMPLETED)
             now = await asyncio.to_thread(held, server.url, server.pid)
             at = {"seconds": round(time.monotonic() - began, 1), "answered": answered(tally)}
-            series.append(at | {"memory MB": now.memory_mb, "tasks": now.tasks, "turns": now.turns})
+            series.append(
+                at | {"memory MB": now.memory_mb, "tasks": now.tasks, "turns": now.turns, "parked": now.parked}
+            )
             print(series[-1], file=sys.stderr, flush=True)
     return series
 
@@ -110,14 +113,14 @@ def run(folder: Path, seconds: float, clients: int) -> dict[str, Any]:
         after = settled(server.url, server.pid)
         damaged = httpx.post(f"{server.url}/v1/caches/verify", timeout=60).json()["damaged"]
         httpx.delete(f"{server.url}/admin/caches", headers={"X-Admin-Key": ADMIN}, timeout=60).raise_for_status()
-        settled(server.url, server.pid)
+        emptied = settled(server.url, server.pid)
         cleared = httpx.get(f"{server.url}/v1/caches", timeout=60).json()
         end = asyncio.run(ended(server, clients))
         said = log.read_text(errors="replace")
     return {
         "requests": {door: dict(outcomes) for door, outcomes in sorted(tally.outcomes.items())},
         "answered": answered(tally),
-        "told to wait": tally.total("told to wait"),
+        "told to come back, and did": tally.total("told to wait"),
         "left early": tally.total("left early"),
         "malformed and refused": tally.outcomes["malformed"]["refused"] if "malformed" in tally.outcomes else 0,
         "not answered": tally.total("not answered"),
@@ -132,6 +135,7 @@ def run(folder: Path, seconds: float, clients: int) -> dict[str, Any]:
         + cleared["memory"]["parts"]
         + cleared["disk"]["parts"],
         "bytes reserved once cleared": cleared["memory"]["bytes"],
+        "turns parked once cleared": emptied.parked,
         **end,
         "tracebacks": said.count("Traceback"),
         "said": said[-2000:],
@@ -148,6 +152,7 @@ NONE_OF = (
     "damaged blocks",
     "agents, parts in memory and on disk once cleared",
     "bytes reserved once cleared",
+    "turns parked once cleared",
     "exit code",
     "faults before",
     "tracebacks",

@@ -71,8 +71,8 @@ class Client:
     async def ask(
         self, door: str, path: str, body: object = None, *, whole: str = "", leaves: bool = True, **options: Any
     ) -> Answer | None:
-        """None: it left, or was told to come back later, or something went wrong. `whole` is a pattern that is found in
-        an answer that is; `refusals` are statuses that are an answer too.
+        """None: it left, or something went wrong. `whole` is a pattern that is found in an answer that is; `refusals`
+        are statuses that are an answer too. Who is told to come back does so, until there is an answer.
         """
         refusals = options.pop("refusals", ())
         if body is not None:
@@ -96,18 +96,11 @@ class Client:
         return None
 
     async def _ask(self, door: str, asked: "_Request", *, slowly: bool) -> Answer | None:
-        client = self._slow if slowly else self._quick
-        async with client.stream(asked.method, asked.path, **asked.options) as response:
-            pieces = []
-            async for piece in response.aiter_bytes():
-                pieces.append(piece)
-                if slowly:
-                    await asyncio.sleep(0.02)
-        text = b"".join(pieces).decode(errors="replace")
-        if response.status_code in TOLD_TO_WAIT and "retry-after" in response.headers:
+        response, text = await self._hear(asked, slowly=slowly)
+        while response.status_code in TOLD_TO_WAIT and "retry-after" in response.headers:
             self._tally.count(door, "told to wait")
-            await asyncio.sleep(min(int(response.headers["retry-after"]), 5) * self.dice.random())
-            return None
+            await asyncio.sleep(int(response.headers["retry-after"]) + self.dice.random())
+            response, text = await self._hear(asked, slowly=slowly)
         if response.status_code in asked.refusals:
             self._tally.count(door, "refused")
             return None
@@ -117,6 +110,16 @@ class Client:
             return None
         self._tally.count(door, "read slowly" if slowly else "answered")
         return Answer(text, response.headers)
+
+    async def _hear(self, asked: "_Request", *, slowly: bool) -> tuple[httpx.Response, str]:
+        client = self._slow if slowly else self._quick
+        async with client.stream(asked.method, asked.path, **asked.options) as response:
+            pieces = []
+            async for piece in response.aiter_bytes():
+                pieces.append(piece)
+                if slowly:
+                    await asyncio.sleep(0.02)
+        return response, b"".join(pieces).decode(errors="replace")
 
     async def ask_badly(self, path: str, body: bytes) -> None:
         """What cannot be understood is refused, and is the client's fault."""

@@ -8,16 +8,19 @@ import httpx
 import psutil
 
 PATIENCE = 120
-_TURNS = ("turns_running", "turns_waiting", "turns_parked")
+_TURNS = ("turns_running", "turns_waiting")
 
 
 @dataclass(frozen=True)
 class Held:
     turns: int
+    parked: int
+    """Caches of turns that have ended, left open for the next ones: they go when the caches are cleared."""
     pending_writes: int
     tasks: int
     client_connections: int
     """Without the one that asks."""
+    database_connections: int
     database_in_use: int
     database_waiting: int
     files: int
@@ -44,9 +47,11 @@ def held(url: str, pid: int) -> Held:
         pool = metric('db_pool_connections{state="idle"}') + metric('db_pool_connections{state="in_use"}')
         return Held(
             turns=sum(metric(f"engine_{name}") for name in _TURNS),
+            parked=metric("engine_turns_parked"),
             pending_writes=metric("engine_pending_writes"),
             tasks=metric("event_loop_tasks"),
             client_connections=len(clients),
+            database_connections=pool,
             database_in_use=metric('db_pool_connections{state="in_use"}'),
             database_waiting=metric("db_pool_waiting"),
             files=process.num_fds() - len(clients) - pool,
