@@ -27,6 +27,8 @@ from agent_memory.entrypoints.http.app import create_app
 from agent_memory.entrypoints.http.neighbours import hosts_of, is_loopback
 from agent_memory.settings import ServerSettings, Settings
 
+_CLOSING_SECONDS = 3  # of all that the end may take: for writing blocks and stopping the database
+
 
 def serve(settings: Settings, announce: Callable[[Application, str], None], *, beside: bool = False) -> None:
     """Until a signal ends it. `announce` is called with the address once the server listens.
@@ -113,7 +115,7 @@ class Server(uvicorn.Server):
             access_log=False,
             lifespan="on",
             server_header=False,
-            timeout_graceful_shutdown=server.shutdown_seconds,
+            timeout_graceful_shutdown=max(1, server.shutdown_seconds - _CLOSING_SECONDS),
         )
         super().__init__(config)
         self._on_listening = on_listening

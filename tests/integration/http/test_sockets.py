@@ -195,3 +195,9 @@ async def test_who_reads_nothing_keeps_nobody_waiting(url, conversation):
             writer.transport.abort()
         while conversation.closed < 20:  # noqa: ASYNC110 - it is another's number
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("grace", "answering"), [(1, 1), (3, 1), (10, 7), (3600, 3597)])
+def test_of_the_time_for_the_end_some_is_for_closing(app, grace, answering):
+    server = Server(app, ServerSettings(shutdown_seconds=grace), lambda: None)
+    assert server.config.timeout_graceful_shutdown == answering
