@@ -9,6 +9,6 @@ pytestmark = pytest.mark.integration
 def test_nothing_stays_behind(models_dir, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "models").symlink_to(models_dir)
-    figures = run(tmp_path, 10, 8)
+    figures = run(tmp_path, 5, 8)
     assert not any(leaks(figures).values()), figures
     assert figures["answered"] > 0
