@@ -41,6 +41,14 @@ class PackedTensor:
         return mx.quantized_matmul(x, codes, scales, biases, transpose=transpose, **codec.groups)
 
 
+class Witness:
+    """What `attend` was given as a layer's cache, and what the layer has attended to for several tokens: the half of
+    it that grows with what was read. Known before it is computed.
+    """
+
+    attended: mx.array | None = None
+
+
 def attend(
     queries: mx.array, keys: Any, values: Any, cache: Any, scale: float, *, mask: Any, sinks: mx.array | None = None
 ) -> Any:
@@ -49,7 +57,10 @@ def attend(
     The queries of all heads that share keys are multiplied as the rows of one matrix.
     """
     if not isinstance(keys, PackedTensor) or not isinstance(values, PackedTensor):
-        return scaled_dot_product_attention(queries, keys, values, cache=cache, scale=scale, mask=mask, sinks=sinks)
+        seen = scaled_dot_product_attention(queries, keys, values, cache=cache, scale=scale, mask=mask, sinks=sinks)
+        if isinstance(cache, Witness) and queries.shape[2] > 1:
+            cache.attended = seen
+        return seen
     rows, heads, count, dim = queries.shape
     assert count == 1, f"{count} tokens spoken at once"
     kv_heads = keys.shape[1]

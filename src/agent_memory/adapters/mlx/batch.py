@@ -14,11 +14,14 @@ from agent_memory.adapters.mlx.states import StateCache
 from agent_memory.adapters.mlx.tape import Tape
 from agent_memory.domain.kv.turn import Sampling, TurnId
 
+_LONGER = 1.1  # than lately: a layer takes the longer the more was read
+
 
 @dataclass(slots=True, eq=False)
 class Running:
     """A turn and its caches. While it is in a batch, they are as they were when it joined. The first
-    `computed` of the tokens up to `position` are; the rest is `unfinished`: each layer needs the one before it.
+    `computed` of the tokens up to `position` are; the rest is `unfinished`: what each layer caches and what it attends
+    to, in the order in which the one needs the other.
     """
 
     id: TurnId
@@ -30,24 +33,28 @@ class Running:
     answer: Answer = field(default_factory=Answer)
     computed: int = 0
     unfinished: deque[list[mx.array]] = field(default_factory=deque)
-    longest: float = 0.0  # seconds that a layer took lately
+    lately: deque[float] = field(default_factory=lambda: deque([0.0], maxlen=4))  # seconds that each of these took
 
     def begin(self) -> None:
         """What the caches hold now is to be computed."""
-        self.unfinished += [cache.arrays() for cache in self.caches]
+        for cache in self.caches:
+            self.unfinished.append(cache.arrays())
+            if isinstance(cache, LayerCache) and cache.attended is not None:
+                self.unfinished.append([cache.attended])
+                cache.attended = None
 
     def advance(self, seconds: float | None) -> bool:
-        """Compute, layer by layer while there is a limit, but one layer at least; whether all of it is done."""
-        if seconds is None:
-            mx.eval(list(self.unfinished))
-            self.unfinished.clear()
+        """Compute, half a layer by half a layer while there is a limit, but one at least; whether all of it is done."""
+        if seconds is None and self.unfinished:
+            self.unfinished.clear()  # or what is attended to would be held for all layers at once
+            mx.eval([cache.arrays() for cache in self.caches])
         started = time.perf_counter()
         while self.unfinished:
             before = time.perf_counter()
             mx.eval(self.unfinished.popleft())
             now = time.perf_counter()
-            self.longest = max(now - before, 0.9 * self.longest)  # one that was disturbed is forgotten by and by
-            if seconds is not None and self.unfinished and now - started + self.longest > seconds:
+            self.lately.append(now - before)
+            if seconds is not None and self.unfinished and now - started + _LONGER * max(self.lately) > seconds:
                 return False
         self.computed = self.position
         return True

@@ -12,7 +12,7 @@ from typing import Any, Self
 import mlx.core as mx
 from mlx_lm.models.cache import KVCache, RotatingKVCache
 
-from agent_memory.adapters.mlx.attention import PackedTensor
+from agent_memory.adapters.mlx.attention import PackedTensor, Witness
 from agent_memory.adapters.mlx.codec import LayerCodec, Packed, cut, padded, tokens
 from agent_memory.adapters.mlx.packed import PackedCache
 from agent_memory.adapters.mlx.states import StateCache, empty_state
@@ -58,7 +58,7 @@ def forms(spec: CacheSpec, compute: mx.Dtype, *, untouched: bool) -> list[Form]:
     return [Form(layer, LayerCodec.of(spec, layer, compute), spec.attention, untouched) for layer in spec.layers]
 
 
-class LayerCache:
+class LayerCache(Witness):
     """Speaks the part of mlx-lm's cache protocol that models use. `inner` serves one turn or a batch of them."""
 
     def __init__(self, inner: Any, form: Form, tape: Tape | None = None) -> None:

@@ -145,14 +145,25 @@ class Scheduler:
     # --- plan ---
 
     def plan(self) -> Step:
-        return self._put_away() or self._admit() or self._compute() or Idle()
+        return self._owed() or self._put_away() or self._admit() or self._compute() or Idle()
+
+    def _owed(self) -> Step | None:
+        """After every stretch of reading a token of each who speaks, before anything else is done. Whoever has just
+        read its prompt is kept first: its next token changes what it has read.
+        """
+        owed = () if self._decoded_last else tuple(turn for turn in self._decoding() if self._unsaved(turn) is None)
+        return Decode(owed) if owed else None
+
+    def _unsaved(self, turn: Turn) -> Save | None:
+        blocks = turn.unsaved(self.spec.block_tokens, partial=self.tips.stands_at_one(turn))
+        local = self.tips.local(turn, blocks)
+        return Save(turn, tuple(blocks), local) if blocks or local else None
 
     def _put_away(self) -> Step | None:
         for turn in self.running.values():
-            blocks = turn.unsaved(self.spec.block_tokens, partial=self.tips.stands_at_one(turn))
-            local = self.tips.local(turn, blocks)
-            if blocks or local:
-                return Save(turn, tuple(blocks), local)
+            unsaved = self._unsaved(turn)
+            if unsaved is not None:
+                return unsaved
             if turn.phase is Phase.SPOKEN:
                 return Rewind(turn)
             if turn.phase is Phase.ENDING:
@@ -295,6 +306,7 @@ class Scheduler:
             self._read(turn, step.length)
         else:
             turn.in_hand = step.length
+            self._decoded_last = False
         turn.chain = [block for block in step.blocks if block.end <= step.length and self._whole(block)]
         if turn.cached_tokens is not None or turn.only_read:
             return []  # it was preempted, and the client has heard already; or nobody listens

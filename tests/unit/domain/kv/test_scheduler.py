@@ -314,11 +314,31 @@ def test_a_restore_that_was_put_down_is_finished_before_the_turn_speaks():
     desk.submit(Turn(TurnId("b"), ROOT, [*range(6), 7, 8], 1))
     restore = desk.plan()
     desk.absorb(restore, Restored(done=False))
+    assert desk.plan() == Decode((speaker,))
+    desk.absorb(desk.plan(), Sampled((1,)))
     step = desk.plan()
     assert isinstance(step, Prefill)
     assert (step.start, step.stop, step.begun) == (7, 7, True)
     desk.absorb(step, Read())
     assert len(desk.plan().turns) == 2
+
+
+def test_whoever_speaks_says_a_token_before_what_was_read_is_kept():
+    desk = scheduler(chunk=4, max_turns=2)
+    speaker, reader = turn("a", tokens=3, max_tokens=50), turn("b", tokens=9)
+    begin(desk, speaker)
+    desk.absorb(read(desk), Sampled((1,)))
+    begin(desk, reader)
+    for start in (0, 4):
+        piece = desk.plan()
+        assert (piece.turn, piece.start) == (reader, start)
+        desk.absorb(piece, Read())
+        assert desk.plan() == Decode((speaker,))
+        desk.absorb(desk.plan(), Sampled((1,)))
+        kept = desk.plan()
+        assert isinstance(kept, Save)
+        desk.absorb(kept, Kept())
+    assert desk.plan() == Decode((speaker, reader))
 
 
 def test_a_short_prompt_is_not_kept_waiting_by_a_long_one():
