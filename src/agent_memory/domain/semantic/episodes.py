@@ -4,8 +4,8 @@ It knows times and positions only; what relevance is, and what is made of the lo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from agent_memory.domain.semantic.recall import Candidate
 
@@ -14,8 +14,7 @@ _LONGEST_PAUSE = timedelta(hours=1)
 _LENDERS = {-2: 0.6, -1: 1.2, 1: 0.8, 2: 0.4}
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """The mean relevance of the neighbours, and the best of the whole episode, the memory itself included."""
 
     neighbours: float

@@ -6,6 +6,7 @@ A store fills a `Shortlist` with measured signals; `scoring` turns it into `Reco
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from agent_memory.domain.semantic.checks import check_count, check_moment, check_number, check_text
 from agent_memory.domain.semantic.memory import (
@@ -70,9 +71,8 @@ class Search:
         return memory.scope == self.scope and (memory.held(self.as_of) if self.as_of else memory.holds(self.now))
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A memory and how it relates to the search.
+class Candidate(NamedTuple):
+    """A memory and how it relates to the search. A tuple, because a search makes hundreds.
 
     `position` numbers the memories of the scope by time: consecutive numbers are neighbours. A candidate that
     is not `eligible` fails the filter and only lends context to its neighbours.

@@ -31,8 +31,7 @@ class ScoringPolicy(Protocol):
 
 def recency(moment: datetime, now: datetime, half_life: timedelta) -> float:
     """1 for this moment, 1/2 after one half-life, 1/4 after two; what lies in the future counts as now."""
-    age = max((now - moment) / half_life, 0.0)
-    return math.exp(-math.log(2) * age)
+    return math.exp2(-max((now - moment) / half_life, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
