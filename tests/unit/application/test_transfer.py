@@ -1,4 +1,7 @@
+import base64
 import json
+import math
+from array import array
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -20,6 +23,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 def place(embedder=None):
     archive = InMemoryMemoryArchive(InMemoryMemoryStore())
     return archive, Transfer(archive, embedder or HashingEmbedder())
+
+
+def vector(value):
+    return base64.b64encode(array("f", [value] * 384).tobytes()).decode()
 
 
 async def stream(lines):
@@ -92,6 +99,11 @@ async def test_a_line_needs_no_more_than_id_scope_content_and_time():
         ({"created_at": "yesterday"}, "wrong kind"), ({"created_at": "2026-01-01"}, "time zone"),
         ({"importance": 9}, "importance"), ({"memory_type": "odd"}, "memory_type"), ({"tags": [5]}, "must be a text"),
         ({"metadata": []}, "metadata"), ({"embedding": "!"}, "wrong kind"), ({"embedding": "AAA="}, "wrong kind"),
+        ({"importance": "1"}, "must be a number"), ({"importance": True}, "must be a number"),
+        ({"tags": "ab"}, "is one text"), ({"version": 1.5}, "version: must be a whole number"),
+        ({"version": 0}, "version: must be 1 to"), ({"version": 2**31}, "version: must be 1 to"),
+        ({"embedding": vector(math.nan)}, "length 1"), ({"embedding": vector(0)}, "length 1"),
+        ({"embedding": vector(3e38)}, "length 1"),
     ],
 )  # fmt: skip
 async def test_a_line_that_is_no_memory_is_refused_by_its_number(change, says):

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 import sys
 from array import array
 from collections.abc import Mapping
@@ -10,15 +11,20 @@ from datetime import datetime
 from typing import Any
 
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.checks import check_count
 from agent_memory.domain.semantic.memory import (
     Embedding,
     Memory,
     Scope,
     parse_memory_id,
     parse_memory_type,
+    parse_tags,
 )
 
+LATEST_VERSION = 2**31 - 1  # as far as the column of a database reaches
 LONGEST_LINE = 1_000_000  # characters: several times what content, metadata and vector take at most
+
+_ROUNDING = 0.01  # that a store of half precision may have done to the length of a vector
 
 
 def line_of(memory: Memory, embedding: Embedding) -> str:
@@ -67,18 +73,20 @@ def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
 
 def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
     superseded_by = fields.get("superseded_by")
+    version = fields.get("version", 1)
+    check_count("version", version, 1, LATEST_VERSION)
     return Memory(
         id=parse_memory_id(fields["id"]),
         scope=Scope(fields["agent_id"], fields["user_id"], tenant),
         content=fields["content"],
         created_at=datetime.fromisoformat(fields["created_at"]),
         memory_type=parse_memory_type(fields.get("memory_type", "episodic")),
-        importance=float(fields.get("importance", 1.0)),
-        tags=frozenset(fields.get("tags", ())),
+        importance=fields.get("importance", 1.0),
+        tags=parse_tags(fields.get("tags", ())),
         metadata=fields.get("metadata", {}),
         expires_at=_read(fields.get("expires_at")),
         event_time=_read(fields.get("event_time")),
-        version=int(fields.get("version", 1)),
+        version=version,
         superseded_by=None if superseded_by is None else parse_memory_id(superseded_by),
         superseded_at=_read(fields.get("superseded_at")),
     )
@@ -90,6 +98,8 @@ def _embedding(fields: Mapping[str, Any]) -> Embedding | None:
     vector = array("f", base64.b64decode(fields["embedding"], validate=True))
     if sys.byteorder == "big":
         vector.byteswap()
+    if not abs(math.hypot(*vector) - 1) < _ROUNDING:
+        raise InvalidInput("embedding", "is no vector of length 1")
     return Embedding(str(fields["embedding_model"]), vector)
 
 
