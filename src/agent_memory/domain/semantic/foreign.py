@@ -32,7 +32,8 @@ def lines_of_mem0(document: str, scope: Scope, now: datetime) -> Iterator[str]:
 
 def lines_of_mcp(document: str, scope: Scope, now: datetime) -> Iterator[str]:
     """Each observation of an entity, and each relation, is a memory: what is so, since nobody says when it was."""
-    for line in document.splitlines():
+    # Not `splitlines`: JavaScript writes U+2028, and others that end a line elsewhere, into its texts as they are.
+    for line in document.split("\n"):
         if not line.strip():
             continue
         entry = _json(line)

@@ -37,6 +37,13 @@ def test_mem0_keeps_ids_times_and_scopes():
     assert (second.scope, second.created_at) == (SCOPE, NOW)
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_mcp_texts_may_hold_what_ends_a_line_elsewhere(end):
+    line = json.dumps({"type": "entity", "name": "Ada", "observations": [f"a{end}b"]}, ensure_ascii=False)
+    [memory] = memories(lines_of_mcp(f"{line}\r\n", SCOPE, NOW))
+    assert memory.content == f"Ada: a{end}b"
+
+
 def test_mem0_may_be_a_plain_list():
     assert len(memories(lines_of_mem0(json.dumps(MEM0["results"]), SCOPE, NOW))) == 2
 
