@@ -14,7 +14,11 @@ from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory
 from agent_memory.domain.semantic.words import word_counts
 
 _LONGEST_SENTENCE = 400
-_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[\u3002\uff01\uff1f])|\n+")
+_ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "St", "Prof", "No", "vs", "e.g", "i.e", "approx")
+_WHOLE = "".join(rf"(?<!\b{re.escape(each)}\.)" for each in _ABBREVIATIONS) + r"(?<!\b[A-Z]\.)"
+_SENTENCE_END = re.compile(rf"(?<=[.!?…]){_WHOLE}\s+|(?<=[\u3002\uff01\uff1f])|\n+")
+# What a sentence says: its words in their order, and signs, of which a minus or a + may be all the difference.
+_SAID = re.compile(r"\w+|[^\w\s.,;:!?…\u3002\uff01\uff1f'\"()\u2018-\u201f]")
 _NUMBER = re.compile(r"\d")
 _NAME = re.compile(r"(?<=[\w,;:] )[A-ZÀ-ÖØ-Þ]\w+")
 _FACT_WORTH = 3.0  # rare words that one number or one name is worth
@@ -36,15 +40,15 @@ def condense(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> str:
 
 
 def _distinct(memories: Sequence[Memory]) -> Iterator[_Sentence]:
-    seen: set[frozenset[str]] = set()
+    seen: set[tuple[str, ...]] = set()
     place = 0
     for source, memory in enumerate(sorted(memories, key=lambda m: (m.moment, m.id))):
         for text in _sentences(memory.content):
-            # Two sentences of the same words are one fact; numbers and names are words.
-            words = frozenset(word_counts(text)) or frozenset([text])
-            if words not in seen:
-                seen.add(words)
-                yield _Sentence(text, source, place, words)
+            # The same words in another order, or with a "not" among them, are another fact.
+            told = tuple(_SAID.findall(text.casefold())) or (text,)
+            if told not in seen:
+                seen.add(told)
+                yield _Sentence(text, source, place, frozenset(word_counts(text)) or frozenset([text]))
                 place += 1
 
 

@@ -30,6 +30,22 @@ def test_what_is_said_twice_is_said_once():
     assert text == "Ana lives in Oslo.\nIt rains."
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("She is allergic to nuts.", "She is not allergic to nuts."), ("Ann paid Bob.", "Bob paid Ann."),
+        ("It was 5 degrees.", "It was -5 degrees."), ("a < b", "a > b"), ("C++ is fun.", "C is fun."), ("★", "☆"),
+    ],
+)  # fmt: skip
+def test_sentences_of_the_same_words_may_say_different_things(one, other):
+    assert condense(told(one, other)).splitlines() == [one, other]
+
+
+def test_an_abbreviation_ends_no_sentence():
+    visits = [f"On 3 May {who} met Dr. Novak at St. Mary's with J. Doe." for who in ("Ana", "Bo")]
+    assert condense(told(*visits)).splitlines() == visits
+
+
 def test_short_and_foreign_sentences_count():
     sentences = ["No.", "Sí.", "彼は東京に住んでいます。", "Он живёт в Москве.", "💥"]
     assert condense(told(*sentences)).splitlines() == sentences
