@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.facts import says_no_more
+from agent_memory.domain.semantic.facts import counts_no_other, says_no_more
 from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory
 
 NEAR = 0.9  # cosine from which a memory is reported as a near-duplicate
@@ -49,7 +49,8 @@ def tells_nothing_new(memory: Memory, known: Likeness) -> bool:
     """Near is not enough: "door 2" and "door 3" are near. Its facts must all be known, and of the same kind."""
     if known.memory.memory_type is not memory.memory_type:
         return False
-    return known.similarity == 1 or says_no_more(memory.content, known.memory.content)
+    told, before = memory.content, known.memory.content
+    return known.similarity == 1 or (says_no_more(told, before) and counts_no_other(told, before))
 
 
 def reinforced(known: Memory, again: Memory) -> Memory:

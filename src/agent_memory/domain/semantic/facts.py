@@ -14,6 +14,13 @@ _DATES = frozenset(
     monday tuesday wednesday thursday friday saturday sunday january february march april june july august
     september october november december today tomorrow yesterday""")
 )
+_MEASURE = re.compile(r"(?:(?<!\w)[-+\u2212]\s?)?\d+(?:[.,:/-]\d+)*\s?[^\W\d_]*")
+_NUMERALS = frozenset(
+    _WORD.findall("""
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+    nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half quarter dozen first
+    second third""")
+)
 _NEGATION = re.compile(r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot|\w+n['\u2019]t)\b")
 
 
@@ -26,6 +33,19 @@ def facts_of(text: str) -> frozenset[str]:
 def says_no_more(text: str, than: str) -> bool:
     """Whether every fact of the text is in the other too, and both or neither deny something."""
     return facts_of(text) <= facts_of(than) and _denies(text) == _denies(than)
+
+
+def counts_no_other(text: str, than: str) -> bool:
+    """Whether every number of the text is in the other too: in words, and in digits with its sign and what follows,
+    for 5 mg is not 5 g.
+    """
+    return _counted(text) <= _counted(than)
+
+
+def _counted(text: str) -> frozenset[str]:
+    plain = text.casefold()
+    numerals = _NUMERALS.intersection(_WORD.findall(plain))
+    return numerals | frozenset("".join(measure.split()) for measure in _MEASURE.findall(plain))
 
 
 def _tells(word: str) -> bool:
