@@ -78,6 +78,12 @@ async def test_what_tells_another_fact_is_kept_however_near(world, known, told):
     assert await world.count() == 2
 
 
+async def test_metadata_of_both_is_kept(world):
+    await world.tell("Ada lives in Lisbon", metadata={"source": "mail", "page": 3})
+    again = await world.tell("Ada lives in Lisbon", "reinforce", metadata={"source": "call", "who": "Bo"})
+    assert again.memory.metadata == {"source": "call", "page": 3, "who": "Bo"}
+
+
 async def test_another_kind_of_memory_is_another_memory(world):
     await world.tell("Boil the eggs")
     assert (await world.tell("Boil the eggs", "reinforce", memory_type="procedural")).added

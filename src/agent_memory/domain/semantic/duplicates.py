@@ -54,12 +54,15 @@ def tells_nothing_new(memory: Memory, known: Likeness) -> bool:
 
 
 def reinforced(known: Memory, again: Memory) -> Memory:
-    """The next version of what is known: more important, with the tags of both, and no end before either's."""
+    """The next version of what is known: more important, with the tags and metadata of both, of which the
+    newer word counts, and no end before either's.
+    """
     ends = (known.expires_at, again.expires_at)
     return replace(
         known,
         importance=min(max(known.importance, again.importance) + _REINFORCEMENT, GREATEST_IMPORTANCE),
         tags=known.tags | again.tags,
+        metadata={**known.metadata, **again.metadata},
         expires_at=None if None in ends else max(end for end in ends if end is not None),
         version=known.version + 1,
     )
