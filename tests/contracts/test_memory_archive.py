@@ -157,6 +157,14 @@ async def test_what_is_superseded_stays_but_is_not_found(bench):
     assert len(await bench.archive.entries(bench.scope, None, 10)) == 2
 
 
+async def test_what_is_superseded_never_ends_before_it_begins(bench):
+    old, new = bench.memory("She lives in Oslo", hour=5), bench.memory("She lives in Lima", hour=1)
+    await bench.keep(old)
+    assert await bench.archive.supersede(old.id, *await bench.entry(new))
+    marked = await bench.archive.get(old.id, bench.scope.agent_id, tenant=bench.scope.tenant)
+    assert marked.superseded_at == old.begins
+
+
 async def test_supersedes_once_and_within_its_scope(bench):
     old, foreign = bench.memory(), bench.memory(scope=Scope(bench.scope.agent_id, "another"))
     await bench.keep(old)

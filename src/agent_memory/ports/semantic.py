@@ -89,8 +89,9 @@ class MemoryArchive(Protocol):
         ...
 
     async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
-        """Add the successor and mark the other as superseded by it since it begins; it stays, but is no longer
-        found. False: the successor's scope has no such memory, or it is superseded already; nothing changed.
+        """Add the successor and mark the other as superseded by it since it begins, or since the other began if that
+        is later; it stays, but is no longer found. False: the successor's scope has no such memory, or it is superseded
+        already; nothing changed.
         """
         ...
 

@@ -76,7 +76,8 @@ class InMemoryMemoryArchive:
         present = self._kept.get(place)
         if present is None or present.memory.scope != successor.scope or present.memory.superseded_at is not None:
             return False
-        marked = replace(present.memory, superseded_by=successor.id, superseded_at=successor.begins)
+        since = max(successor.begins, present.memory.begins)
+        marked = replace(present.memory, superseded_by=successor.id, superseded_at=since)
         self._kept[place] = Kept(marked, present.embedding)
         self._kept[place_of(successor)] = Kept(successor, embedding)
         return True

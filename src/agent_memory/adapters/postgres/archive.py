@@ -75,7 +75,8 @@ ORDER BY version DESC
 """)
 
 _SUPERSEDE = SQL("""
-UPDATE agent_memory.memories SET superseded_by = %(successor)s, superseded_at = %(since)s
+UPDATE agent_memory.memories SET
+    superseded_by = %(successor)s, superseded_at = greatest(%(since)s, least(created_at, moment))
 WHERE id = %(id)s AND {} AND superseded_at IS NULL
 """).format(SQL(IN_SCOPE_OF))
 
