@@ -165,6 +165,12 @@ async def test_what_is_superseded_never_ends_before_it_begins(bench):
     assert marked.superseded_at == old.begins
 
 
+async def test_importance_comes_back_as_it_went_in(bench):
+    memory = bench.memory("She lives in Oslo", importance=0.3)
+    await bench.keep(memory)
+    assert [each.importance for each in await bench.found("Oslo")] == [0.3]
+
+
 async def test_supersedes_once_and_within_its_scope(bench):
     old, foreign = bench.memory(), bench.memory(scope=Scope(bench.scope.agent_id, "another"))
     await bench.keep(old)

@@ -58,7 +58,7 @@ def memory_of(row: tuple[Any, ...]) -> Memory:
 def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
     id_, content, created_at, memory_type, importance, tags, *rest = row
     labels = frozenset(tags) if tags else _NO_TAGS
-    return Memory.stored(id_, scope, content, created_at, _TYPES[memory_type], importance, labels, *rest)
+    return Memory.stored(id_, scope, content, created_at, _TYPES[memory_type], real(importance), labels, *rest)
 
 
 def half(embedding: Embedding) -> HalfVector:
@@ -66,7 +66,7 @@ def half(embedding: Embedding) -> HalfVector:
 
 
 def real(number: float) -> float:
-    """As a 32-bit column takes it, which refuses what is smaller than it can hold."""
+    """As a 32-bit column takes it, which refuses what is smaller than it can hold, and gives it back."""
     return round(number, 6)
 
 
