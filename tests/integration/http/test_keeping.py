@@ -1,6 +1,7 @@
 """The routes that look after memories."""
 
 import json
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -132,6 +133,18 @@ async def test_erasing_a_user_gives_a_receipt(client):
     receipt = (await client.delete("/v1/users/ada", params=GUIDE)).json()
     assert (receipt["user_id"], receipt["agent_id"], receipt["memories"]) == ("ada", "guide", 3)
     assert (await client.delete("/v1/users/ada")).json()["memories"] == 0
+
+
+@pytest.mark.parametrize("user", ["org/ada", "/", "100%", "ada@example.org?x=1#y", "\u9773", "a b"])
+async def test_any_user_can_be_erased(client, user):
+    await client.post("/v1/memories", json={"agent_id": "guide", "user_id": user, "content": "Ada lives in Lisbon."})
+    receipt = (await client.delete(f"/v1/users/{quote(user, safe='')}")).json()
+    assert (receipt["user_id"], receipt["memories"]) == (user, 1)
+
+
+async def test_half_a_character_is_no_user(client):
+    refused = await client.delete("/v1/users/%ed%a0%80")
+    assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (422, "user_id")
 
 
 @pytest.mark.usefixtures("kept")

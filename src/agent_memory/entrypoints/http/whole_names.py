@@ -1,4 +1,4 @@
-"""Agents' names in HTTP: any text, in a header or in a segment of a path, and never mistaken for another.
+"""Names of agents and users in HTTP: any text, in a header or in a segment of a path, and never mistaken for another.
 
 A segment is what was sent between two slashes, undecoded: so an id may hold slashes itself.
 """
@@ -15,6 +15,7 @@ from agent_memory.domain.tenants import Reach
 
 AGENT_HEADER = "X-Agent-ID"
 AGENTS = "/v1/agents/"
+USERS = "/v1/users/"
 IMPORT = AGENTS + "import"  # as a POST; an agent may be called so too
 
 
@@ -25,7 +26,7 @@ class WholeNames:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and scope["path"].startswith(AGENTS):
+        if scope["type"] == ScopeType.HTTP and scope["path"].startswith((AGENTS, USERS)):
             path = scope["raw_path"].decode("latin-1")
             taken = path == IMPORT and scope["method"] != "POST"
             scope["path"] = AGENTS + _encoded("import") if taken else path
@@ -53,6 +54,14 @@ def agent_in_path(segment: str, reach: Reach) -> AgentName:
     except ValueError:
         raise InvalidInput("agent_id", "is neither percent-encoded UTF-8 nor ~ and base64url") from None
     return _reached(AgentName.of(reach.tenant, name), reach)
+
+
+def user_in_path(segment: str) -> str:
+    """Percent-encoded. Raises InvalidInput for what is not UTF-8: nobody else is meant by it."""
+    try:
+        return unquote(segment, errors="strict")
+    except ValueError:
+        raise InvalidInput("user_id", "is not percent-encoded UTF-8") from None
 
 
 def _reached(name: AgentName, reach: Reach) -> AgentName:

@@ -22,6 +22,7 @@ from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
 from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
+from agent_memory.entrypoints.http.whole_names import user_in_path
 from agent_memory.entrypoints.http.wire import keeping as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
@@ -193,7 +194,7 @@ async def erase_user(
     user_id: FromPath[str], application: GivenApplication, agent_id: AnyAgentName = None
 ) -> wire.ErasureAnswer:
     """Remove everything about a user for good, of one agent or of all; the answer is the receipt."""
-    return wire.from_receipt(await _keeping(application).erase_user(user_id, agent_id=agent_id))
+    return wire.from_receipt(await _keeping(application).erase_user(user_in_path(user_id), agent_id=agent_id))
 
 
 @get("/v1/memories/stats", responses=problems(), tags=_TAGS)
