@@ -179,7 +179,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         idempotency = Idempotency(answers)
         if database is not None:
             figures = Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
-            chores = tending(database, embedder, gate, idempotency)
+            chores = tending(settings, database, embedder, gate, idempotency)
             await stack.enter_async_context(in_background(figures, *chores, *retention(settings, consolidation)))
         probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
         if models.conversation is not None:

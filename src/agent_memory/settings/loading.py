@@ -51,6 +51,7 @@ VARIABLES: Mapping[str, str] = {
     "DB_MIN_POOL_SIZE": "database.min_pool_size",
     "DB_MAX_POOL_SIZE": "database.max_pool_size",
     "DB_COMMAND_TIMEOUT": "database.command_timeout",
+    "DB_VECTOR_INDEX": "database.vector_index",
     "EMBEDDING_MODEL": "memory.embedding_model",
     "RECENCY_DECAY_DAYS": "memory.recency_decay_days",
     "FADE_AFTER_DAYS": "memory.fade_after_days",

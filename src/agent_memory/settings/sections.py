@@ -14,6 +14,7 @@ from agent_memory.domain.errors import Misconfigured
 KvBits = Literal[4, 8, 16, "k4v8", "k4v16", "k8v4", "k8v16", "k16v4", "k16v8"]
 """Of keys and values alike, or of each."""
 KvAttention = Literal["auto", "packed", "expanded"]
+VectorIndexKind = Literal["hnsw", "ivfflat"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -82,12 +83,15 @@ class ServerSettings(_Section, frozen=True):
 
 
 class DatabaseSettings(_Section, frozen=True):
-    """A PostgreSQL of your own (it needs pgvector); without a URL the embedded one serves."""
+    """A PostgreSQL of your own (it needs pgvector); without a URL the embedded one serves. `vector_index`
+    is the kind of index that is built once a scope is large enough to need one.
+    """
 
     url: Annotated[str, Meta(pattern="^postgres(ql)?://")] | None = None
     min_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 5
     max_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 20
     command_timeout: Annotated[float, Meta(gt=0, le=3600)] = 10.0
+    vector_index: VectorIndexKind = "hnsw"
 
 
 class MemorySettings(_Section, frozen=True):

@@ -6,7 +6,7 @@ from functools import partial
 
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.indexing import Indexing
+from agent_memory.adapters.postgres.indexing import Indexing, VectorIndex
 from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.adapters.postgres.responses import PostgresResponseStore
 from agent_memory.application.admission import Gate
@@ -26,8 +26,11 @@ EVERY_MINUTE = timedelta(minutes=1)
 _RENEWING = timedelta(seconds=5)
 
 
-def tending(database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency) -> Iterator[Chore]:
-    yield Chore("indexes", EVERY_MINUTE, Indexing(database).tend)
+def tending(
+    settings: Settings, database: Database, embedder: Embedder, gate: Gate, idempotency: Idempotency
+) -> Iterator[Chore]:
+    indexing = Indexing(database, VectorIndex(settings.database.vector_index))
+    yield Chore("indexes", EVERY_MINUTE, indexing.tend)
     yield Chore("limits", EVERY_MINUTE, gate.purge)
     yield Chore("answers", EVERY_MINUTE, idempotency.purge)
     yield Chore("responses", EVERY_MINUTE, partial(PostgresResponseStore(database).purge, KEPT))
