@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 from uuid import uuid4
 
 from agent_memory.application.tenancy import OfTenant
-from agent_memory.domain.errors import Conflict, NotFound
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import Document, check_count, check_text
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt
 from agent_memory.domain.semantic.memory import (
@@ -37,6 +37,9 @@ class Fields(TypedDict, total=False):
     metadata: Document
     expires_at: datetime | None
     event_time: datetime | None
+
+
+_SAYABLE = frozenset([*Fields.__annotations__, "id"])  # a new memory's id is read by who keeps it
 
 
 def _now() -> datetime:
@@ -147,7 +150,9 @@ class MemoryKeeping(OfTenant):
 
 
 def said(memory: Memory, fields: Fields) -> Memory:
-    """The memory with what is said of it; what is not said stays as it is."""
+    """The memory with what is said of it; what is not said stays as it is. Raises InvalidInput for what it has not."""
+    for name in fields.keys() - _SAYABLE:
+        raise InvalidInput(name, "unknown field")
     return replace(
         memory,
         content=fields.get("content", memory.content),

@@ -10,7 +10,7 @@ from typing import Required, TypedDict, Unpack
 from uuid import uuid4
 
 from agent_memory.application.tenancy import OfTenant
-from agent_memory.domain.errors import NotFound
+from agent_memory.domain.errors import InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import Document
 from agent_memory.domain.semantic.memory import (
     Memory,
@@ -157,6 +157,8 @@ class SemanticMemory(OfTenant):
 
 
 def _question(asked: Asked, scope: Scope) -> Question:
+    for name in asked.keys() - Asked.__annotations__.keys():
+        raise InvalidInput(name, "unknown field")
     selection = asked.get("selection", EVERYTHING)
     memory_type = asked.get("memory_type")
     if memory_type is not None:

@@ -44,6 +44,13 @@ async def test_gets_what_was_remembered(world):
         await world.keeping.get(memory.id, agent_id="another")
 
 
+async def test_a_misspelt_field_is_no_silence(world):
+    [memory] = await world.tell("She lives in Oslo")
+    for verb in (world.keeping.revise, world.keeping.supersede):
+        with pytest.raises(InvalidInput, match="contents: unknown field"):
+            await verb(memory.id, agent_id="agent", contents="She lives in Lima")
+
+
 async def test_lists_newest_first_until_nothing_follows(world):
     told = await world.tell(*(f"number {n}" for n in range(5)))
     first = await world.keeping.list(**WHO, limit=3)

@@ -55,6 +55,11 @@ async def test_the_best_comes_first_and_no_more_than_asked(memory):
     assert await contents(memory, "When do trains to Oslo leave?", top_k=1) == ["Trains to Oslo leave at 9"]
 
 
+async def test_a_misspelt_option_is_no_silence(memory):
+    with pytest.raises(InvalidInput, match="topk: unknown field"):
+        await memory.recall(**WHO, query="trains", topk=1)
+
+
 async def test_alpha_0_is_newest_first(memory, clock):
     for number in range(80):
         await memory.remember(**WHO, content=f"note {number}")
