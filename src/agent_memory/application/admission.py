@@ -25,20 +25,17 @@ class Gate:
         Answers for the caller with the fewest places left; None where there is no limit.
         """
         limit = self._limits.get(kind)
-        if limit is None:
+        if limit is None or not callers:
             return None
-        admissions = [await self._pass(kind, caller, limit) for caller in callers]
-        return min(admissions, key=lambda admission: admission.remaining, default=None)
-
-    async def _pass(self, kind: str, caller: str, limit: Limit) -> Admission:
-        admission = await self._limiter.admit(f"{kind} {caller}", limit)
-        if not admission.admitted:
-            raise RateLimited(
-                f"{limit.calls} {kind} in {limit.window.total_seconds():g} s are the limit of {caller!r}: "
-                f"the next may pass in {admission.free_in:.1f} s",
-                admission.free_in,
-            )
-        return admission
+        admissions = await self._limiter.admit([f"{kind} {caller}" for caller in callers], limit)
+        for caller, admission in zip(callers, admissions, strict=True):
+            if not admission.admitted:
+                raise RateLimited(
+                    f"{limit.calls} {kind} in {limit.window.total_seconds():g} s are the limit of {caller!r}: "
+                    f"the next may pass in {admission.free_in:.1f} s",
+                    admission.free_in,
+                )
+        return min(admissions, key=lambda admission: admission.remaining)
 
     async def purge(self) -> int:
         """Forget who has not asked for longer than any window."""

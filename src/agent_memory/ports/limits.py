@@ -3,17 +3,19 @@
 Every promise here is held by `tests/contracts/` on every adapter.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from agent_memory.domain.limits import Admission, Limit
 
 
 class RateLimiter(Protocol):
-    async def admit(self, key: str, limit: Limit) -> Admission:
-        """Let one call of this key pass, unless `limit.calls` have passed in the window that ends now.
+    async def admit(self, keys: Sequence[str], limit: Limit) -> list[Admission]:
+        """Let one call of all these keys pass, unless `limit.calls` of one of them have passed in the window that ends
+        now; an answer for each, in its place.
 
-        Exact however many ask at once, in however many processes. A call that is refused is not counted, so that
-        asking too early costs nothing. One key has one limit.
+        Exact however many ask at once, in however many processes. A call that is refused is not counted, for none of
+        its keys, so that asking too early costs nothing. One key has one limit.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from agent_memory.domain.limits import Admission, Limit
 
@@ -12,16 +12,24 @@ class InMemoryRateLimiter:
         self._clock = clock
         self._passed: dict[str, deque[float]] = {}
 
-    async def admit(self, key: str, limit: Limit) -> Admission:
+    async def admit(self, keys: Sequence[str], limit: Limit) -> list[Admission]:
         now, window = self._clock(), limit.window.total_seconds()
+        calls = [self._recent(key, now - window) for key in keys]
+        full = [len(passed) >= limit.calls for passed in calls]
+        if not any(full):
+            for passed in calls:
+                passed.append(now)
+        return [
+            Admission(not refused, remaining, 0.0 if remaining else passed[0] + window - now)
+            for refused, passed in zip(full, calls, strict=True)
+            for remaining in [limit.calls - len(passed)]
+        ]
+
+    def _recent(self, key: str, border: float) -> deque[float]:
         passed = self._passed.setdefault(key, deque())
-        while passed and passed[0] <= now - window:
+        while passed and passed[0] <= border:
             passed.popleft()
-        admitted = len(passed) < limit.calls
-        if admitted:
-            passed.append(now)
-        remaining = limit.calls - len(passed)
-        return Admission(admitted, remaining, 0.0 if remaining else passed[0] + window - now)
+        return passed
 
     async def purge(self, limit: Limit) -> int:
         border = self._clock() - limit.window.total_seconds()
