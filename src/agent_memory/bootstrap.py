@@ -47,12 +47,13 @@ from agent_memory.application.keys import Keys
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.model_slot import LoadedModel, ModelSlot
 from agent_memory.application.remembering import Remembering
-from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.application.semantic_memory import Asked, SemanticMemory, Told
 from agent_memory.application.transfer import Transfer
 from agent_memory.application.upkeep import Upkeep
 from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.limits import MOST_CALLS, Limit
-from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
+from agent_memory.domain.semantic.recall import Recollection
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.domain.tenants import Reach
 from agent_memory.ports.responses import ResponseStore
@@ -110,6 +111,16 @@ class Application:
     scrape: Callable[[], bytes]
     runs_on: Mapping[str, str]
     probes: Mapping[str, Callable[[], Awaitable[object]]]
+
+    async def remember(self, **told: Unpack[Told]) -> Memory:
+        """`memory.remember`; this and the next two are all that most programs need."""
+        return await self.memory.remember(**told)
+
+    async def recall(self, **asked: Unpack[Asked]) -> list[Recollection]:
+        return await self.memory.recall(**asked)
+
+    async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
+        await self.memory.forget(memory_id, agent_id=agent_id, user_id=user_id)
 
     @property
     def conversation(self) -> Conversation | None:

@@ -50,3 +50,13 @@ async def test_every_part_may_be_replaced():
     async with bootstrap(Settings(), conversation=None, **parts) as application:
         await application.memory.remember(**WHO, content="She lives in Oslo")
         assert len((await application.keeping.list(**WHO)).memories) == 1
+
+
+async def test_what_is_opened_remembers_recalls_and_forgets():
+    async with bootstrap(
+        Settings(), conversation=None, memory_store=InMemoryMemoryStore(), embedder=HashingEmbedder()
+    ) as memory:
+        kept = await memory.remember(**WHO, content="She lives in Oslo", tags=["home"])
+        assert [found.memory for found in await memory.recall(**WHO, query="Oslo")] == [kept]
+        await memory.forget(kept.id, agent_id="agent")
+        assert await memory.recall(**WHO, query="Oslo") == []

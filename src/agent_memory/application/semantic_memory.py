@@ -36,6 +36,20 @@ _LEAST_DEPTH = 20
 _BLEND_DEPTH = 200
 
 
+class Told(TypedDict, total=False):
+    """What can be said of a new memory; `event_time` is when it happened."""
+
+    agent_id: Required[str]
+    user_id: Required[str]
+    content: Required[str]
+    memory_type: MemoryType | str
+    importance: float
+    tags: Iterable[str]
+    metadata: Document | None
+    expires_at: datetime | None
+    event_time: datetime | None
+
+
 class Asked(TypedDict, total=False):
     """What can be asked, beside the cursor of a page; the limits are those of `Question`."""
 

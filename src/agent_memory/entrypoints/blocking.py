@@ -6,15 +6,13 @@ memory.remember(agent_id="guide", user_id="ada", content="Ada lives in Lisbon")
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable
-from datetime import datetime
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from agent_memory.application.semantic_memory import Asked
+from agent_memory.application.semantic_memory import Asked, Told
 from agent_memory.bootstrap import Application, Parts, bootstrap
-from agent_memory.domain.semantic.checks import Document
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType
+from agent_memory.domain.semantic.memory import Memory, MemoryId
 from agent_memory.domain.semantic.recall import Recollection
 from agent_memory.settings import Settings
 
@@ -49,32 +47,8 @@ class BlockingMemory:
             self._application = None
             self._end()
 
-    def remember(
-        self,
-        *,
-        agent_id: str,
-        user_id: str,
-        content: str,
-        memory_type: MemoryType | str = MemoryType.EPISODIC,
-        importance: float = 1.0,
-        tags: Iterable[str] = (),
-        metadata: Document | None = None,
-        expires_at: datetime | None = None,
-        event_time: datetime | None = None,
-    ) -> Memory:
-        return self._done(
-            self._opened.memory.remember(
-                agent_id=agent_id,
-                user_id=user_id,
-                content=content,
-                memory_type=memory_type,
-                importance=importance,
-                tags=tags,
-                metadata=metadata,
-                expires_at=expires_at,
-                event_time=event_time,
-            )
-        )
+    def remember(self, **told: Unpack[Told]) -> Memory:
+        return self._done(self._opened.memory.remember(**told))
 
     def recall(self, **asked: Unpack[Asked]) -> list[Recollection]:
         return self._done(self._opened.memory.recall(**asked))
