@@ -157,6 +157,15 @@ async def test_what_is_superseded_stays_but_is_not_found(bench):
     assert len(await bench.archive.entries(bench.scope, None, 10)) == 2
 
 
+async def test_a_version_changes_neither_scope_nor_time(bench):
+    memory = bench.memory()
+    await bench.keep(memory)
+    stray = replace(memory, scope=Scope(bench.scope.agent_id, "another"), created_at=START + 9 * HOUR, version=2)
+    assert await bench.archive.replace(stray, None, 1)
+    kept = await bench.archive.get(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant)
+    assert (kept.scope, kept.created_at, kept.version) == (memory.scope, memory.created_at, 2)
+
+
 async def test_what_is_superseded_never_ends_before_it_begins(bench):
     old, new = bench.memory("She lives in Oslo", hour=5), bench.memory("She lives in Lima", hour=1)
     await bench.keep(old)

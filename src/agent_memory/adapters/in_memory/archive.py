@@ -62,8 +62,14 @@ class InMemoryMemoryArchive:
             return False
         former = present.memory
         self._former.setdefault(place, []).insert(0, replace(former, superseded_by=None, superseded_at=None))
-        # Who supersedes it is not the version's to say.
-        marked = replace(memory, superseded_by=former.superseded_by, superseded_at=former.superseded_at)
+        # Whose it is, since when, and who supersedes it, is not the version's to say.
+        marked = replace(
+            memory,
+            scope=former.scope,
+            created_at=former.created_at,
+            superseded_by=former.superseded_by,
+            superseded_at=former.superseded_at,
+        )
         self._kept[place] = Kept(marked, embedding or present.embedding)
         return True
 
