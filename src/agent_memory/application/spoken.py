@@ -40,12 +40,16 @@ class Spoken:
         text = "" if token in self.stop_tokens else self._text.add(token)
         self._lengths.append((self._lengths[-1] if self._lengths else 0) + len(text))
         yield from self._tell(self._utterance.add(text))
+        if self._utterance.behind_call:  # what is told to nobody, nor are its tokens
+            self._tokens.clear()
         self._thinking_tokens += thinking or self._utterance.thinking
 
     def rest(self) -> Iterator[Piece]:
         """The turn is over."""
         text = self._text.finish()
         yield from self._tell([*self._utterance.add(text), *self._utterance.finish()])
+        if self._utterance.calling:
+            self._tokens.clear()
         held = "" if self.stopped else self._stop.finish()
         if held or self._tokens:
             yield self._with_tokens(Delta(held))

@@ -67,6 +67,12 @@ class Utterance:
         """Whether it is in the middle of a call."""
         return self._state in (_In.CALL, _In.ARGUMENTS, _In.CALL_END)
 
+    @property
+    def behind_call(self) -> bool:
+        """Whether what came last was of a call, of its end, or of the white space behind it."""
+        ended = self.calls > 0 and self._state is _In.TEXT and self._after_marker and not self._held
+        return ended or self._state in (_In.ARGUMENTS, _In.CALL_END)
+
     def add(self, text: str) -> list[Part]:
         self._held += text
         return list(self._told(last=False))
