@@ -213,7 +213,7 @@ def _use(request: ResponsesRequest) -> ToolUse:
         case NamedChoice(type="function", name=str(name)):
             if name not in by_name:
                 raise InvalidInput("tool_choice.name", f"no tool is called {name!r}")
-            return ToolUse(tools, by_name[name], parallel)
+            return ToolUse(tools, by_name[name], parallel=False)
         case "required":
             raise InvalidInput("tool_choice", "needs tools")
         case _:

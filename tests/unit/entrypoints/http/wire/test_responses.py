@@ -111,7 +111,7 @@ def test_of_what_was_asked_that_is_kept_which_is_read():
         (None, ("auto", True)),
         ("none", ("none", True)),
         ("required", ("required", True)),
-        ({"type": "function", "name": "weather"}, (Tool("weather", '{"type":"object"}', strict=True), True)),
+        ({"type": "function", "name": "weather"}, (Tool("weather", '{"type":"object"}', strict=True), False)),
     ],
 )
 def test_the_choice_among_tools(choice, use):
