@@ -17,7 +17,7 @@ from agent_memory.application.engine import EngineStats
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.manner import Manner
 from agent_memory.application.next_turn import beginnings
-from agent_memory.application.prompt import Prompt
+from agent_memory.application.prompt import ContextExceeded, Prompt
 from agent_memory.application.replies import Answer, Begun, Finish, Likelihood, Reply, Reuse, Token
 from agent_memory.application.scribe import Scribe
 from agent_memory.application.spoken import Spoken
@@ -110,9 +110,9 @@ class Conversation:
     def _refuse_size(self, prompt: Prompt, size: str, wanted: int) -> NoReturn:
         field = _field_of(prompt)
         if prompt.at_most:
-            raise InvalidInput(field, f"prompt is too long: {size} tokens > {self._max_context - 1} maximum")
+            raise ContextExceeded(field, f"prompt is too long: {size} tokens > {self._max_context - 1} maximum")
         limit = f"the model's context of {self._max_context} tokens"
-        raise InvalidInput(field, f"{size} prompt tokens and {wanted} for the answer exceed {limit}")
+        raise ContextExceeded(field, f"{size} prompt tokens and {wanted} for the answer exceed {limit}")
 
     def _keep(self, prompt: Prompt, rendered: Rendered, answer: Spoken, told: Answer, turn: Turn) -> None:
         """Of an answer that has ended: what of it, and in which forms."""

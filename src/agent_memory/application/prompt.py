@@ -3,12 +3,17 @@
 from dataclasses import dataclass, replace
 
 from agent_memory.domain.chat import NO_TOOLS, Message, ToolUse
+from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.domain.tenants import DEFAULT_TENANT, Reach
 from agent_memory.ports.kv import Grammar
 
 _LONGEST_TOKEN = 32  # characters; some say more (blanks, dashes), and no text is made of those alone
+
+
+class ContextExceeded(InvalidInput):
+    """Prompt and answer have no room together; who asked may send less and try again."""
 
 
 @dataclass(frozen=True, slots=True)

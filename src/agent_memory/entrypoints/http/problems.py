@@ -6,13 +6,14 @@ error's text is never shown: it goes to the log, under the request's id.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import responses
 from math import ceil
 from urllib.parse import quote
 
 from litestar.exceptions import HTTPException, ValidationException
 
+from agent_memory.application.prompt import ContextExceeded
 from agent_memory.domain import errors
 from agent_memory.entrypoints.http.wire import anthropic_answers as anthropic
 from agent_memory.entrypoints.http.wire.openai import ErrorAnswer, ErrorBody
@@ -50,6 +51,7 @@ KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
 }
 
 MODEL_NOT_FOUND = Kind(404, "not-found", "What was named does not exist", openai_code="model_not_found")
+CONTEXT_EXCEEDED = replace(KINDS[errors.InvalidInput], openai_code="context_length_exceeded")
 
 HTTP_KINDS: Mapping[int, Kind] = {
     400: Kind(400, "malformed-request", "The request cannot be read", openai_code="malformed_request"),
@@ -130,6 +132,8 @@ def openai_status(fault: Fault) -> int:
 
 def _our_fault(error: errors.AgentMemoryError) -> Fault:
     match error:
+        case ContextExceeded():
+            return Fault(CONTEXT_EXCEEDED, str(error), error.field)
         case errors.InvalidInput():
             return Fault(_kind(error), str(error), error.field)
         case errors.NotFound(kind="model"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from litestar.exceptions import HTTPException, ValidationException
 
+from agent_memory.application.prompt import ContextExceeded
 from agent_memory.domain import errors
 from agent_memory.entrypoints.http.problems import (
     HTTP_KINDS,
@@ -80,6 +81,12 @@ def test_openai_hears_of_invalid_input_as_400():
     fault = fault_of(errors.InvalidInput("n", "only 1"))
     assert openai_status(fault) == 400
     assert openai_error(fault).error == ErrorBody("n: only 1", "invalid_request_error", "n", None)
+
+
+def test_a_prompt_that_is_too_long_has_openais_code():
+    fault = fault_of(ContextExceeded("messages", "9 prompt tokens"))
+    assert (fault.kind.status, fault.kind.slug, openai_status(fault)) == (422, "invalid-input", 400)
+    assert openai_error(fault).error.code == "context_length_exceeded"
 
 
 def test_an_unknown_model_has_openais_code():
