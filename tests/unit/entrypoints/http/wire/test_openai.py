@@ -192,3 +192,8 @@ def test_choices_differ_by_their_seeds():
     seeds = [one.sampling.seed for one in choices_of(prompt(seed=5), 3)]
     assert seeds == [5, 6, 7]
     assert [one.sampling.seed for one in choices_of(prompt(), 2)] == [None, None]
+
+
+def test_a_refusal_is_what_an_assistant_said():
+    refused = {"role": "assistant", "content": None, "refusal": "I cannot."}
+    assert prompt(messages=[refused]).messages == (Message("assistant", "I cannot."),)

@@ -47,10 +47,13 @@ class CallMade(Struct, kw_only=True):
 
 
 class ChatMessage(Struct, kw_only=True):
-    """`reasoning_content`, or `reasoning`, is what an assistant thought before its content."""
+    """`reasoning_content`, or `reasoning`, is what an assistant thought before its content; a
+    `refusal` stands where the content would.
+    """
 
     role: Role
     content: str | list[Part] | None = None
+    refusal: str | None = None
     name: str | None = None
     tool_calls: list[CallMade] | None = None
     tool_call_id: str | None = None
@@ -68,11 +71,12 @@ def to_message(index: int, message: ChatMessage) -> Message:
     if message.role == "tool" and message.tool_call_id is None:
         raise InvalidInput(f"{at}.tool_call_id", "is required: which call this answers")
     reasoning = message.reasoning_content or message.reasoning or ""
-    if message.content is None and not (message.tool_calls or reasoning):
+    content = message.refusal if message.content is None else message.content
+    if content is None and not (message.tool_calls or reasoning):
         raise InvalidInput(f"{at}.content", "is required")
     return Message(
         "system" if message.role == "developer" else message.role,
-        _text(at, message.content),
+        _text(at, content),
         reasoning,
         tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()),
         message.tool_call_id,
