@@ -164,6 +164,8 @@ async def test_what_is_no_message_is_refused(serving, era, path, body, status):
         answer = await client.post(url + path, content=body, headers=era)
         assert answer.status_code == status
         assert answer.headers["x-request-id"]
+        if answer.headers["content-type"] == "application/problem+json":
+            assert answer.json()["instance"] == path
         assert (await client.get(f"{url}/health")).status_code == 200
 
 

@@ -1,6 +1,7 @@
 """The HTTP edge's one place where every exception becomes an answer; what nobody expected is logged here."""
 
 import logging
+from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -37,9 +38,14 @@ def on_error(request: AnyRequest, error: Exception) -> Response[bytes]:
     elif openai:
         body, status, media = json.encode(openai_error(fault)), openai_status(fault), "application/json"
     else:
-        told = problem(fault, path=path, request_id=request_id.get(), in_body=_is_in_body(request, fault))
+        told = problem(fault, path=_as_sent(request), request_id=request_id.get(), in_body=_is_in_body(request, fault))
         body, status, media = json.encode(told), fault.kind.status, "application/problem+json"
     return Response(body, status_code=status, media_type=media, headers=dict(fault.headers))
+
+
+def _as_sent(request: AnyRequest) -> str:
+    """The whole path as a URI has it: what is mounted sees a part of it, and an id may hold any letter."""
+    return quote(request.scope["raw_path"], safe="/%:@!$&'()*+,;=~")
 
 
 def _is_in_body(request: AnyRequest, fault: Fault) -> bool:
