@@ -93,6 +93,16 @@ async def test_health_asks_every_part(client, memory_store, monkeypatch):
     assert (await client.get("/health/live")).status_code == 200
 
 
+async def test_the_instance_of_a_problem_is_a_uri(client):
+    answer = await client.get("/v1/agents/ä%2F b%25")
+    assert answer.json()["instance"] == "/v1/agents/%C3%A4%2F%20b%25"
+
+
+async def test_metrics_are_of_the_type_that_prometheus_asks_for(client):
+    answer = await client.get("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=1.0.0; charset=utf-8"
+
+
 async def test_metrics_count_by_route_template(client):
     await client.delete("/v1/memories/one", params=ADA)
     await client.delete("/v1/memories/two", params=ADA)

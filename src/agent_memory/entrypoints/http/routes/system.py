@@ -59,10 +59,10 @@ async def live() -> dict[str, str]:
 
 
 @get("/metrics", responses=problems(), tags=["system"], summary="Metrics", media_type=CONTENT_TYPE_LATEST)
-async def metrics(application: GivenApplication, reach: GivenReach) -> bytes:
+async def metrics(application: GivenApplication, reach: GivenReach) -> Response[bytes]:
     """Everything counted, for Prometheus. Once there are keys it needs one of the default tenant, or the admin key."""
     operators_only(reach)
-    return application.scrape()
+    return Response(application.scrape(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 @get("/openapi.json", include_in_schema=False)
