@@ -125,6 +125,12 @@ def test_what_a_schema_asks_too_much_is_passed_over_unless_it_is_strict(schema, 
         compiler.compile(calling(schema, strict=True))
 
 
+def test_a_refused_pattern_is_told_with_its_fault_and_without_our_grammar(compiler):
+    with pytest.raises(InvalidInput, match="look-ahead and look-behind, is not supported") as caught:
+        compiler.compile(Form(Grammar("json_schema", '{"type": "string", "pattern": "(?=a)b"}', "response_format")))
+    assert caught.value.reason.startswith("failed to compile JSON schema: regex parse error: look-around")
+
+
 @pytest.mark.parametrize("levels", [300, 100_000])
 @pytest.mark.parametrize("leaf", ['{"pattern": "("}', '{"type": 5}'])
 def test_a_schema_that_is_too_deep_is_refused_by_its_field(levels, leaf, compiler):

@@ -5,6 +5,7 @@ Knows grammars and tokens. What a form is for is the conversation's.
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -17,6 +18,7 @@ from agent_memory.domain.chat import Tool
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.ports.kv import Form
 
+_PLACE = re.compile(r"^at \d+\(\d+\): ")
 _REMEMBERED = 64  # forms: agents ask with the same tools at every turn
 
 log = logging.getLogger(__name__)
@@ -124,5 +126,7 @@ def _loosened(tool: Tool) -> Tool:
 
 
 def _reason(error: str) -> str:
-    """The first line says what is wrong; the rest is where the compiler was."""
-    return error.strip().splitlines()[0][:500]
+    """What is wrong; not where the compiler was, in a grammar that only we have seen."""
+    first, *rest = _PLACE.sub("", error.strip()).splitlines()
+    why = next((line.removeprefix("error:") for line in rest if line.startswith("error:")), "")
+    return f"{first}{why}"[:500]
