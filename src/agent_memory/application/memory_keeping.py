@@ -91,11 +91,16 @@ class MemoryKeeping(OfTenant):
     async def revise(
         self, memory_id: MemoryId | str, *, agent_id: str, version: int | None = None, **fields: Unpack[Fields]
     ) -> Memory:
-        """Say some of it anew; what it said before stays in its history. With `version`, only if it is at that."""
+        """Say some of it anew; what it said before stays in its history. With `version`, only if it is at that.
+        What says nothing anew changes nothing, so that an update may be sent twice.
+        """
         present = await self.get(memory_id, agent_id=agent_id)
         if version not in {None, present.version}:
             raise Conflict(f"memory {present.id} is at version {present.version}, not {version}")
-        revised = replace(said(present, fields), version=present.version + 1)
+        told = said(present, fields)
+        if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
+            return present
+        revised = replace(told, version=present.version + 1)
         # The vector is of the content alone; a change of anything else needs none.
         embedding = None
         if revised.content != present.content:

@@ -80,6 +80,17 @@ async def test_a_revision_of_another_version_is_a_conflict(world):
         await world.keeping.revise(memory.id, agent_id="agent", importance=0, version=1)
 
 
+async def test_a_revision_that_says_nothing_anew_makes_no_version(world):
+    [memory] = await world.tell("She lives in Oslo", metadata={"sure": 1})
+    for fields in ({}, {"content": memory.content}, {"metadata": {"sure": 1}}):
+        assert await world.keeping.revise(memory.id, agent_id="agent", version=1, **fields) == memory
+    assert await world.keeping.history(memory.id, agent_id="agent") == [memory]
+    with pytest.raises(Conflict):
+        await world.keeping.revise(memory.id, agent_id="agent", version=2)
+    revised = await world.keeping.revise(memory.id, agent_id="agent", metadata={"sure": True})
+    assert (revised.version, revised.metadata["sure"]) == (2, True)
+
+
 async def test_a_refused_revision_changes_nothing(world):
     [memory] = await world.tell("She lives in Oslo")
     for fields in ({"content": ""}, {"importance": 3}, {"memory_type": "odd"}, {"metadata": {"a": "\0"}}):
