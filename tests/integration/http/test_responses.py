@@ -132,6 +132,9 @@ async def test_an_error_in_a_begun_stream_fails_the_response(gpt, conversation):
     events = [event async for event in await gpt.responses.create(model="default", input="Hello!", stream=True)]
     assert events[-1].type == "response.failed"
     assert (events[-1].response.error.message, events[-1].response.status) == ("the model failed", "failed")
+    [said] = events[-1].response.output
+    assert (said.status, said.content[0].text) == ("incomplete", "Hel")
+    assert [event.sequence_number for event in events] == list(range(len(events)))
     with pytest.raises(openai.NotFoundError):
         await gpt.responses.retrieve(events[-1].response.id)
 

@@ -58,7 +58,8 @@ class _Asked:
 
     def fail(self, error: BaseException) -> bytes:
         fault = logged_fault_of(error if isinstance(error, Exception) else RuntimeError(str(error)))
-        return _event(self.telling.fail(fault.kind.openai_code or fault.kind.openai_type, fault.detail))
+        events = self.telling.fail(fault.kind.openai_code or fault.kind.openai_type, fault.detail)
+        return b"".join(_event(each) for each in events)
 
 
 @post(

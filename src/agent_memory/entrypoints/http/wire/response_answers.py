@@ -186,9 +186,11 @@ class Telling:
     def end(self) -> Event:
         return self._event(f"response.{self.response.status}", response=self.response)
 
-    def fail(self, code: str, message: str) -> Event:
+    def fail(self, code: str, message: str) -> Iterator[Event]:
+        """What was said until then is part of the response, as an item that is incomplete."""
+        yield from self._close("incomplete")
         self.response.status, self.response.error = "failed", Failure(code, message)
-        return self.end()
+        yield self.end()
 
     def _begin(self, item: OutputItem) -> Iterator[Event]:
         yield from self._close("completed")
