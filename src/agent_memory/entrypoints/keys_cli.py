@@ -72,7 +72,7 @@ def list_keys(
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("key", "status", "opens", "name", "made", "expires"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", min_width=16 if column == "key" else None)  # `revoke` wants it whole
     for key in found:
         end = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
         told = (key.key_id, key.status, _reach(key), key.name, f"{key.created_at:%Y-%m-%d %H:%M}", end)
