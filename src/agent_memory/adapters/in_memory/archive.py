@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, Place, place_of, similarity
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of, similarity
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
@@ -14,8 +14,9 @@ from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 
 class InMemoryMemoryArchive:
     def __init__(self, store: InMemoryMemoryStore) -> None:
+        self._store = store
         self._kept = store.kept
-        self._former: dict[Place, list[Memory]] = {}
+        self._former = store.former
 
     async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
         new = []
@@ -137,8 +138,7 @@ class InMemoryMemoryArchive:
 
     def _remove(self, memories: list[Memory]) -> int:
         for memory in memories:
-            del self._kept[place_of(memory)]
-            self._former.pop(place_of(memory), None)
+            self._store.drop(place_of(memory))
         return len(memories)
 
 

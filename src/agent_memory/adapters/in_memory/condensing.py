@@ -12,6 +12,7 @@ from agent_memory.domain.semantic.retention import brought_back, is_faded, is_la
 
 class InMemoryCondensingStore:
     def __init__(self, store: InMemoryMemoryStore) -> None:
+        self._store = store
         self._kept = store.kept
 
     async def crowded(self, more_than: int, now: datetime) -> list[Scope]:
@@ -49,7 +50,7 @@ class InMemoryCondensingStore:
         present = self._kept.get((tenant, memory_id))
         if sources:
             if present is not None and present.memory.scope in {kept.memory.scope for kept in sources}:
-                del self._kept[tenant, memory_id]
+                self._store.drop((tenant, memory_id))
             return len(sources)
         if present is None or not _is_of(present.memory.scope, tenant, agent_id, user_id):
             return 0

@@ -41,6 +41,7 @@ class Kept:
 class InMemoryMemoryStore:
     def __init__(self) -> None:
         self.kept: dict[Place, Kept] = {}
+        self.former: dict[Place, list[Memory]] = {}
 
     async def add(self, memory: Memory, embedding: Embedding) -> bool:
         new = place_of(memory) not in self.kept
@@ -60,8 +61,13 @@ class InMemoryMemoryStore:
             return False
         if user_id not in {None, row.memory.scope.user_id}:
             return False
-        del self.kept[tenant, memory_id]
+        self.drop((tenant, memory_id))
         return True
+
+    def drop(self, place: Place) -> None:
+        """The memory, and what it said before."""
+        del self.kept[place]
+        self.former.pop(place, None)
 
     async def count(self, scope: Scope) -> int:
         return sum(row.memory.scope == scope for row in self.kept.values())
