@@ -145,7 +145,13 @@ async def test_names_are_no_labels_and_no_paths(client, tmp_path):
 
 async def test_what_no_path_can_mean_is_told(client):
     assert (await client.get("/v1/agents/%FF")).status_code == 422
-    assert (await client.get("/v1/agents/~%21")).status_code == 422
+    assert (await client.get("/v1/agents/%C3%28")).status_code == 422
+
+
+async def test_a_tilde_is_escaped_by_nobody_and_means_itself(client):
+    for agent in ("~", "~ada", "~Lg=", "~Li4x"):
+        assert (await client.post("/v1/agents", json={"agent_id": agent})).status_code == 201
+        assert (await client.get(f"/v1/agents/{agent}")).json()["agent_id"] == agent
     assert (await client.get("/v1/agents/nobody")).json()["detail"] == "no agent 'nobody'"
 
 
