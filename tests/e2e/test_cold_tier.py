@@ -31,9 +31,10 @@ def metric(server, name):
 
 
 def written(server):
-    """Wait until nothing waits to be written."""
-    for _ in range(100):
-        if metric(server, "blocks_written_total") and not metric(server, "pending_writes"):
+    """Wait until nothing waits to be written. An answer is read again, and then kept, when it has been heard."""
+    for _ in range(200):
+        busy = metric(server, "turns_running") or metric(server, "pending_writes")
+        if metric(server, "blocks_written_total") and not busy:
             return
         time.sleep(0.05)
     raise AssertionError("blocks are still waiting to be written")
