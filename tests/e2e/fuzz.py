@@ -28,9 +28,12 @@ NOT_CHECKED = {
 
 @pytest.fixture(scope="module")
 def open_server(start, tmp_path_factory):
-    """Without limits, which would hide all else behind 429; without an admin key, so that /admin only answers 403."""
+    """Without limits, which would hide all else behind 429; without an admin key, so that /admin only answers 403; with
+    a short context, since an answer of the 65,536 tokens that one may ask for takes minutes.
+    """
     unlimited = {"RATE_LIMIT_WRITES_PER_MINUTE": "0", "RATE_LIMIT_SEARCHES_PER_MINUTE": "0"}
-    return start(tmp_path_factory.mktemp("fuzzed"), **unlimited).wait_ready()
+    short = {"SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "1024"}
+    return start(tmp_path_factory.mktemp("fuzzed"), **unlimited, **short).wait_ready()
 
 
 @pytest.mark.timeout(2 * SECONDS + 60)
