@@ -6,6 +6,7 @@ with its cached keys, as those do that cache a latent, is found out by trying, a
 """
 
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,11 @@ import mlx.core as mx
 from mlx_lm.models.base import scaled_dot_product_attention
 
 from agent_memory.adapters.mlx.codec import Codec, Packed
+
+# In a head at once. A CPU writes them all down, and is the faster the less of them there is; kernels of a GPU do not,
+# and want enough to do.
+_MOST_SCORES = {mx.DeviceType.cpu: 1 << 19, mx.DeviceType.gpu: 1 << 23}
+_LEAST_QUERIES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,11 @@ class PackedTensor:
 
 
 class Witness:
-    """What `attend` was given as a layer's cache, and what the layer has attended to for several tokens: the half of
-    it that grows with what was read. Known before it is computed.
+    """What `attend` was given as a layer's cache, and what the layer has attended to for several tokens, slice by
+    slice: the half of it that grows with what was read. Known before it is computed.
     """
 
-    attended: mx.array | None = None
+    attended: Sequence[mx.array] = ()
 
 
 def attend(
@@ -57,16 +63,35 @@ def attend(
     The queries of all heads that share keys are multiplied as the rows of one matrix.
     """
     if not isinstance(keys, PackedTensor) or not isinstance(values, PackedTensor):
-        seen = scaled_dot_product_attention(queries, keys, values, cache=cache, scale=scale, mask=mask, sinks=sinks)
-        if isinstance(cache, Witness) and queries.shape[2] > 1:
-            cache.attended = seen
-        return seen
+        if not isinstance(cache, Witness) or queries.shape[2] == 1:
+            return scaled_dot_product_attention(queries, keys, values, cache=cache, scale=scale, mask=mask, sinks=sinks)
+        cache.attended = [
+            scaled_dot_product_attention(*slice_, cache=cache, scale=scale, mask=part, sinks=sinks)
+            for *slice_, part in _slices(queries, keys, values, mask)
+        ]
+        return mx.concatenate(cache.attended, axis=2)
     rows, heads, count, dim = queries.shape
     assert count == 1, f"{count} tokens spoken at once"
     kv_heads = keys.shape[1]
     scores = keys.times((queries * scale).reshape(rows, kv_heads, heads // kv_heads, dim), transpose=True)
     scores = _softmax(_masked(scores, mask), sinks)
     return values.times(scores, transpose=False).reshape(rows, heads, count, values.codec.dim)
+
+
+def _slices(queries: mx.array, keys: mx.array, values: mx.array, mask: mx.array | str | None) -> Iterator[Any]:
+    """Some queries at a time with what they may see, so that no slice takes long, however much was read. Where it is
+    cut depends on the shapes alone: the same piece is always computed alike.
+    """
+    count, seen = queries.shape[2], keys.shape[2]
+    step = max(_LEAST_QUERIES, _MOST_SCORES[mx.default_device().type] // seen)
+    for start in range(0, count, step):
+        stop = min(start + step, count)
+        part, end = mask, seen
+        if isinstance(mask, mx.array) and mask.ndim > 1 and mask.shape[-2] == count:
+            part = mask[..., start:stop, :]
+        elif mask == "causal":
+            end = seen - count + stop
+        yield queries[:, :, start:stop], keys[:, :, :end], values[:, :, :end], part
 
 
 def _masked(scores: mx.array, mask: mx.array | str | None) -> mx.array:

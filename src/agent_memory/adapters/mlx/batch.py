@@ -39,9 +39,9 @@ class Running:
         """What the caches hold now is to be computed."""
         for cache in self.caches:
             self.unfinished.append(cache.arrays())
-            if isinstance(cache, LayerCache) and cache.attended is not None:
-                self.unfinished.append([cache.attended])
-                cache.attended = None
+            if isinstance(cache, LayerCache):
+                self.unfinished.extend([part] for part in cache.attended)
+                cache.attended = ()
 
     def advance(self, seconds: float | None) -> bool:
         """Compute, half a layer by half a layer while there is a limit, but one at least; whether all of it is done."""
