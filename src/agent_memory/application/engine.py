@@ -311,7 +311,7 @@ class Engine:
         return replace(
             self._totals,
             turns_running=len(self.scheduler.running),
-            turns_waiting=len(self.scheduler.waiting),
+            turns_waiting=len(self.scheduler.queue.waiting),
             turns_parked=len(self._ledger.parking),
             blocks_known=len(self._ledger.index),
             cache_bytes=pool.used,

@@ -209,7 +209,7 @@ class EngineThread:
             case _Wake():
                 pass
             case _Stop(grace):
-                engine.scheduler.later.clear()
+                engine.scheduler.queue.later.clear()
                 self._grace = grace
                 self._deadline = time.monotonic() + grace
 

@@ -41,7 +41,7 @@ class Office:
 
     def work(self):
         """Until everybody is answered."""
-        waiting = len(self.engine.scheduler.waiting)
+        waiting = len(self.engine.scheduler.queue.waiting)
         while waiting:
             self.woken.clear()
             for event in self.engine.step():

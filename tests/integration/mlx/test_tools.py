@@ -202,5 +202,5 @@ async def test_a_rehearsal_gives_way_and_is_taken_up_again(folders):
             if not conversation.stats().turns_running:
                 break
             await asyncio.sleep(0.01)
-        assert not conversation._engine._engine.scheduler.later
+        assert not conversation._engine._engine.scheduler.queue.later
         conversation._engine._engine.check()

@@ -4,7 +4,6 @@
 Where blocks live is the ledger's.
 """
 
-from collections import Counter, deque
 from dataclasses import replace
 
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
@@ -13,6 +12,7 @@ from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.parking import Parked
 from agent_memory.domain.kv.pool import PoolExhausted
 from agent_memory.domain.kv.prefix import PrefixMatch
+from agent_memory.domain.kv.queue import Queue, leads_to
 from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.steps import (
     Decode,
@@ -39,8 +39,6 @@ from agent_memory.domain.kv.steps import (
 from agent_memory.domain.kv.tips import Tips, within_reach
 from agent_memory.domain.kv.turn import Phase, Turn, TurnId
 
-MAX_LATER = 16
-
 
 class Scheduler:
     """`max_turns` run at once, `max_waiting` queue behind them. Prefill chunks end at multiples of `chunk` tokens, so
@@ -62,10 +60,9 @@ class Scheduler:
         self.spec, self.ledger, self.tips = spec, ledger, Tips(spec)
         # A state is there only where a piece ends; before a window's end, each block has to keep both.
         self.chunk = spec.block_tokens if spec.exact and spec.windowed else chunk
-        self.max_turns, self.max_waiting, self.max_stall = max_turns, max_waiting, max_stall
+        self.max_turns, self.max_stall = max_turns, max_stall
+        self.queue = Queue(max_waiting)
         self.running: dict[TurnId, Turn] = {}
-        self.waiting: deque[Turn] = deque()
-        self.later: deque[Turn] = deque(maxlen=MAX_LATER)
         self._decoded_last = False
         self._pieces = 0
 
@@ -86,11 +83,9 @@ class Scheduler:
                 f"cache, of {self.ledger.pool.capacity >> 20} MB; the pinned agents leave too little",
                 retry_after=60,
             )
-        if len(self.waiting) >= self.max_waiting:
-            raise Overloaded(f"{self.max_waiting} turns are waiting already", retry_after=5)
-        self.waiting.append(turn)
+        self.queue.join(turn)
         for other in self.running.values():
-            if other.only_read and other.finish is None and not _leads_to(other, turn):
+            if other.only_read and other.finish is None and not leads_to(other, turn):
                 other.put_away()
 
     def rehearse(self, turn: Turn) -> None:
@@ -99,7 +94,7 @@ class Scheduler:
         """
         fits = self._needs(turn) <= self.ledger.pool.capacity - self.ledger.pool.pinned
         if fits and self._match(turn).length < turn.matches_to:
-            self.later.append(turn)
+            self.queue.later.append(turn)
 
     def cancel(self, turn_id: TurnId) -> list[Event]:
         """What of the prompt is computed is kept all the same, as far as it can be restored: with a window, to the
@@ -111,9 +106,7 @@ class Scheduler:
                 turn.end("cancelled")
                 return [Finished(turn_id, "cancelled")]
             return []
-        waiting = len(self.waiting)
-        self.waiting = deque(turn for turn in self.waiting if turn.id != turn_id)
-        return [Finished(turn_id, "cancelled")] if len(self.waiting) < waiting else []
+        return [Finished(turn_id, "cancelled")] if self.queue.leave(turn_id) else []
 
     def conclude(self, turn_id: TurnId, generated: int) -> None:
         """Its answer was complete after so many tokens, by its text: it is kept so far, as if it had ended there. May
@@ -126,9 +119,8 @@ class Scheduler:
 
     def expire(self, now: float) -> list[Event]:
         """End every turn whose deadline has passed."""
-        late = [turn for turn in (*self.running.values(), *self.waiting) if turn.deadline and now > turn.deadline]
-        error = DeadlineExceeded("the answer was not complete in the time that the request allowed for it")
-        return [Failed(turn.id, error) for turn in late if self.cancel(turn.id)]
+        late = [turn for turn in (*self.running.values(), *self.queue.waiting) if turn.deadline and now > turn.deadline]
+        return [Failed(turn.id, DeadlineExceeded()) for turn in late if self.cancel(turn.id)]
 
     def preempt(self, turn_id: TurnId) -> None:
         """Put a running turn's cache away and queue it again, first; it resumes where it stopped."""
@@ -177,16 +169,11 @@ class Scheduler:
                 return self._restore(turn, self._match(turn))
         if len(self.running) >= self.max_turns:
             return None
-        ready = next((turn for turn in self._fair() if not self._gains_by_waiting(turn)), None)
-        if ready is None:
-            return None if self.running or self.waiting or not self.later else self._begin(self.later[0])
-        ahead = next((turn for turn in self.later if _leads_to(turn, ready)), None)
-        return self._begin(ready if ahead is None else ahead)
-
-    def _fair(self) -> list[Turn]:
-        """Whose turn it is: whoever runs least now, and of equals whoever came first."""
-        running = Counter(turn.owner for turn in self.running.values())
-        return sorted(self.waiting, key=lambda turn: running[turn.owner])
+        ready = next((turn for turn in self._next_up() if not self._gains_by_waiting(turn)), None)
+        if ready is not None:
+            return self._begin(self.queue.before(ready))
+        quiet = not self.running and not self.queue.waiting
+        return self._begin(self.queue.later[0]) if quiet and self.queue.later else None
 
     def _begin(self, turn: Turn) -> Step | None:
         match = self._match(turn)
@@ -195,7 +182,7 @@ class Scheduler:
             self.ledger.reserve(turn.id, self._needs(turn), instead_of=parked)
         except PoolExhausted:
             return None  # room comes with the next turn that retires, or the next block that is saved
-        (self.later if turn.only_read else self.waiting).remove(turn)
+        self.queue.begin(turn)
         self.running[turn.id] = turn
         turn.phase = Phase.RESTORING
         return self._restore(turn, match, parked)
@@ -216,9 +203,12 @@ class Scheduler:
         local = tuple(b for b in match.blocks if within_reach(b, match.length, reach)) if reach else ()
         return Restore(turn, match.blocks, local, match.length, match.common, parked, self._patience)
 
+    def _next_up(self) -> list[Turn]:
+        return self.queue.fair(self.running.values())
+
     def next_up(self) -> list[Turn]:
         """The turns that are likely to begin next, as many as run at once."""
-        return self._fair()[: self.max_turns]
+        return self._next_up()[: self.max_turns]
 
     def upcoming(self) -> list[PartKey]:
         """The parts that they will be restored from, as far as one can tell now, and that are not in memory."""
@@ -239,13 +229,14 @@ class Scheduler:
         return replace(match, common=known)
 
     def _compute(self) -> Step | None:
-        reading, decoding = self._next_reader(), self._decoding()
-        if reading is not None and (self._decoded_last or not decoding):
+        reading = self._next_reader()
+        if reading is not None:
             begun = reading.in_hand is not None
             stop = reading.in_hand
             if stop is None:
                 stop = reading.next_stop(self.chunk, reading.reads_to, self.tips.halts(reading))
             return Prefill(reading, reading.position, stop, begun, self._patience)
+        decoding = self._decoding()
         return Decode(decoding) if decoding else None
 
     def _decoding(self) -> tuple[Turn, ...]:
@@ -370,7 +361,7 @@ class Scheduler:
             self._leave_behind(turn)
         if turn.finish is None:
             turn.requeue()
-            (self.later if turn.only_read else self.waiting).appendleft(turn)
+            self.queue.come_back(turn)
 
     def _leave_behind(self, turn: Turn) -> None:
         """The places at which earlier turns of this conversation ended."""
@@ -401,9 +392,3 @@ class Scheduler:
         self.ledger.check()
         for turn in self.running.values():
             assert turn.kept <= turn.position <= len(turn.tokens), f"{turn.id} keeps more than it computed"
-
-
-def _leads_to(rehearsal: Turn, turn: Turn) -> bool:
-    """Whether all that is read for it is read for this turn too."""
-    length = len(rehearsal.tokens)
-    return rehearsal.root == turn.root and turn.tokens[:length] == rehearsal.tokens and length < turn.prompt_tokens

@@ -3,7 +3,7 @@
 from toy_desk import ToyDesk
 
 from agent_memory.domain.kv.agents import AgentName
-from agent_memory.domain.kv.scheduler import MAX_LATER
+from agent_memory.domain.kv.queue import MAX_LATER
 from agent_memory.domain.kv.turn import Turn, TurnId
 
 SAID = [0, 1, 2, 0, 1, 2, 2, 1, 0, 1]
@@ -37,7 +37,7 @@ def test_another_turn_does_not_wait():
     other = desk.submit([2, 2, 0])
     while rehearsal in desk.engine.scheduler.running:
         desk.engine.step()
-    assert [turn.id for turn in desk.engine.scheduler.later] == [rehearsal]
+    assert [turn.id for turn in desk.engine.scheduler.queue.later] == [rehearsal]
     assert desk.engine.scheduler.running.keys() <= {other.id}
     desk.settle()
     assert desk.ask([*SAID * 4, 2])[1] == len(SAID) * 4
@@ -54,14 +54,14 @@ def test_what_is_known_is_not_read_again():
     desk = ToyDesk()
     desk.ask(SAID)
     rehearse(desk, SAID[:-1])
-    assert not desk.engine.scheduler.later
+    assert not desk.engine.scheduler.queue.later
 
 
 def test_of_too_many_the_oldest_are_forgotten():
     desk = ToyDesk()
     for number in range(MAX_LATER + 3):
         rehearse(desk, [number, *SAID], f"r{number}")
-    assert [turn.id for turn in desk.engine.scheduler.later] == [f"r{n}" for n in range(3, MAX_LATER + 3)]
+    assert [turn.id for turn in desk.engine.scheduler.queue.later] == [f"r{n}" for n in range(3, MAX_LATER + 3)]
 
 
 def test_what_is_read_for_an_agent_is_the_agents():

@@ -368,7 +368,7 @@ def test_a_turn_whose_time_is_up_fails_wherever_it_is():
         ("b", DeadlineExceeded),
     ]
     assert desk.expire(13.0) == []
-    assert list(desk.waiting) == [patient]
+    assert list(desk.queue.waiting) == [patient]
 
 
 def test_an_agent_with_many_turns_does_not_keep_another_waiting():
