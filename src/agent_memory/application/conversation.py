@@ -234,4 +234,4 @@ async def _in_time(work: Awaitable[T], deadline: float | None) -> T:
         async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
             return await work
     except TimeoutError:
-        raise DeadlineExceeded("the answer was not complete in the time that the request allowed for it") from None
+        raise DeadlineExceeded from None

@@ -66,7 +66,8 @@ class GenerationFailed(AgentMemoryError):
 
 
 class DeadlineExceeded(AgentMemoryError):
-    pass
+    def __init__(self) -> None:
+        super().__init__("the answer was not complete in the time that the request allowed for it")
 
 
 class CorruptBlock(AgentMemoryError):

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from agent_memory.adapters.mlx.speech import speech_of
-from agent_memory.adapters.mlx.talk import REFUSALS, Memory, Talk
+from agent_memory.adapters.mlx.talk import REFUSALS, AskedCache, Talk
 from agent_memory.domain.chat import Message, Tool
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.ports.kv import Rendered
@@ -59,7 +59,7 @@ class MlxChatTokenizer:
         self._tokenizer = tokenizer
         self._template = None if tokenizer.has_chat_template else PLAIN_TEMPLATE
         self.speech = speech_of(tokenizer)
-        self._memory = Memory()
+        self._asked = AskedCache()
         self._knows_tools = bool(tokenizer.has_tool_calling) and self._template is None
         if tokenizer.is_fast:
             # Saved with some models for their training; a prompt is never cut or padded in silence.
@@ -149,7 +149,7 @@ class MlxChatTokenizer:
 
     def _talk(self, messages: Sequence[Message], tools: Sequence[Tool], *, thinking: bool) -> Talk:
         system = self._takes_system if tools and not self._knows_tools else True
-        return Talk(self._tokenizer, self._template, messages, tools, self._knows_tools, system, thinking, self._memory)
+        return Talk(self._tokenizer, self._template, messages, tools, self._knows_tools, system, thinking, self._asked)
 
     @cached_property
     def _takes_system(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import mlx.core as mx
 import numpy as np
-from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
+from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p, make_repetition_penalty
 
 from agent_memory.domain.kv.constraint import Path
 from agent_memory.domain.kv.steps import Logprobs
@@ -66,7 +66,8 @@ def _log_softmax(logits: mx.array) -> mx.array:
 
 def _adjusted(logits: mx.array, sampling: Sampling, answer: Answer) -> mx.array:
     if sampling.repetition_penalty != 1 and answer.counts:
-        logits = _unrepeated(logits.astype(mx.float32), mx.array(list(answer.counts)), sampling.repetition_penalty)
+        unrepeated = make_repetition_penalty(sampling.repetition_penalty, len(answer.counts))
+        logits = unrepeated(mx.array(list(answer.counts)), logits.astype(mx.float32))
     change: defaultdict[int, float] = defaultdict(float)
     if sampling.frequency_penalty or sampling.presence_penalty:
         for token, count in answer.counts.items():
@@ -81,10 +82,4 @@ def _adjusted(logits: mx.array, sampling: Sampling, answer: Answer) -> mx.array:
         bits = np.unpackbits(np.frombuffer(answer.path.allowed(), np.uint8), bitorder="little")[:width]
         allowed = mx.array(np.pad(bits, (0, width - len(bits))).astype(bool))
         logits = mx.where(allowed, logits, -mx.inf)
-    return logits
-
-
-def _unrepeated(logits: mx.array, tokens: mx.array, penalty: float) -> mx.array:
-    there = logits[:, tokens]
-    logits[:, tokens] = mx.where(there < 0, there * penalty, there / penalty)
     return logits

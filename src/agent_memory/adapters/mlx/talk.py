@@ -6,10 +6,11 @@ once for each answer. So what it told is remembered from turn to turn, and held 
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -28,23 +29,19 @@ _MOST_REMEMBERED = 20_000  # answers, of 200 bytes or so
 Written = tuple[int, bytes]  # a text, by its length and digest
 
 
-class Memory:
+class AskedCache:
     """How what came before an answer was written; the least recently asked for goes first."""
 
     def __init__(self) -> None:
         self._written: OrderedDict[bytes, Written | None] = OrderedDict()
 
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._written
-
-    def get(self, key: bytes) -> Written | None:
+    def get(self, key: bytes, write: Callable[[], Written | None]) -> Written | None:
+        if key not in self._written:
+            self._written[key] = write()
+            if len(self._written) > _MOST_REMEMBERED:
+                self._written.popitem(last=False)
         self._written.move_to_end(key)
         return self._written[key]
-
-    def put(self, key: bytes, written: Written | None) -> None:
-        self._written[key] = written
-        if len(self._written) > _MOST_REMEMBERED:
-            self._written.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Talk:
     knows_tools: bool
     system: bool
     thinking: bool
-    memory: Memory
+    asked: AskedCache
 
     def text(self) -> str:
         return self._apply(self.messages, speak=True)
@@ -96,9 +93,7 @@ class Talk:
         found = []
         beginnings = _Beginnings(text)
         for number, key in self._keys():
-            if key not in self.memory:
-                self.memory.put(key, self._asked(number))
-            asked = self.memory.get(key)
+            asked = self.asked.get(key, partial(self._asked, number))
             if asked is not None and beginnings.digest(asked[0]) == asked[1]:
                 start, message = asked[0], self.messages[number]
                 said = (message if self.knows_tools else told([message], self.tools)[-1]).content.strip()

@@ -5,7 +5,8 @@ known here.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from litestar.exceptions import HTTPException
@@ -33,6 +34,21 @@ class ClientGone(HTTPException):
 def event(data: bytes, name: str = "") -> bytes:
     named = f"event: {name}\n".encode() if name else b""
     return named + b"data: " + data + b"\n\n"
+
+
+async def begun(pieces: AsyncGenerator[T, None]) -> AsyncIterator[T]:
+    """The same pieces, to be closed with them. The first is there: what keeps it from coming is raised, and becomes a
+    status.
+    """
+    return _from(await anext(pieces, None), pieces)
+
+
+async def _from(first: T | None, pieces: AsyncGenerator[T, None]) -> AsyncIterator[T]:
+    async with aclosing(pieces):
+        if first is not None:
+            yield first
+        async for piece in pieces:
+            yield piece
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

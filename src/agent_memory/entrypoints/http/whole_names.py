@@ -16,8 +16,9 @@ AGENT_HEADER = "X-Agent-ID"
 AGENTS = "/v1/agents/"
 USERS = "/v1/users/"
 IMPORT = AGENTS + "import"  # as a POST; an agent may be called so too
-# What no path can hold: clients take `.` and `..` out.
-ESCAPES = {"~Lg": ".", "~Li4": "..", "~aW1wb3J0": "import"}
+_CALLED_IMPORT = "~aW1wb3J0"
+_UNSENT = {".": "~Lg", "..": "~Li4"}  # what no path can hold: clients take it out
+ESCAPES = {escape: name for name, escape in _UNSENT.items()} | {_CALLED_IMPORT: "import"}
 
 
 class WholeNames:
@@ -30,7 +31,7 @@ class WholeNames:
         if scope["type"] == ScopeType.HTTP and scope["path"].startswith((AGENTS, USERS)):
             path = scope["raw_path"].decode("latin-1")
             taken = path == IMPORT and scope["method"] != "POST"
-            scope["path"] = AGENTS + "~aW1wb3J0" if taken else path
+            scope["path"] = AGENTS + _CALLED_IMPORT if taken else path
         await self._app(scope, receive, send)
 
 
@@ -74,5 +75,4 @@ def segment_of(agent_id: str) -> str:
     """What `agent_in_path` reads back."""
     if agent_id in ESCAPES:
         return "%7E" + agent_id[1:]
-    escaped = {name: escape for escape, name in ESCAPES.items() if name != "import"}
-    return escaped.get(agent_id) or quote(agent_id, safe="")
+    return _UNSENT.get(agent_id) or quote(agent_id, safe="")

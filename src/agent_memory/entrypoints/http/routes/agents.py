@@ -1,7 +1,5 @@
 """Agents over HTTP: make, list, look at, pin, limit, warm, fork, export, import, speak, remove."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from typing import Annotated
 from uuid import uuid4
 
@@ -19,7 +17,7 @@ from agent_memory.domain.tenants import Reach
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, GivenReach, problems, seconds_allowed
 from agent_memory.entrypoints.http.limits import read_off
 from agent_memory.entrypoints.http.receiving import received
-from agent_memory.entrypoints.http.streaming import while_connected
+from agent_memory.entrypoints.http.streaming import begun, while_connected
 from agent_memory.entrypoints.http.whole_names import IMPORT, agent_in_path
 from agent_memory.entrypoints.http.wire import agents as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
@@ -128,9 +126,8 @@ async def fork_agent(
 async def export_agent(agent_id: AgentPath, application: GivenApplication, reach: GivenReach) -> Stream:
     """The agent as one file, which another machine with the same model can take in. Its end proves it whole."""
     pieces = application.agents.export(agent_in_path(agent_id, reach))
-    first = await anext(pieces)
     headers = {"Content-Disposition": 'attachment; filename="agent.tar"'}
-    return Stream(_rest(first, pieces), media_type=BUNDLE, headers=headers)
+    return Stream(await begun(pieces), media_type=BUNDLE, headers=headers)
 
 
 @post(IMPORT, responses=problems(408, 409, 429), tags=_TAGS)
@@ -194,10 +191,3 @@ async def _generate(application: Application, prompt: Prompt, name: AgentName) -
         cached_tokens=answer.ended.cached_tokens,
         cache_size_tokens=tokens,
     )
-
-
-async def _rest(first: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    async with aclosing(pieces):
-        yield first
-        async for piece in pieces:
-            yield piece

@@ -22,6 +22,7 @@ from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
 from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
+from agent_memory.entrypoints.http.streaming import begun
 from agent_memory.entrypoints.http.whole_names import user_in_path
 from agent_memory.entrypoints.http.wire import keeping as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
@@ -207,8 +208,7 @@ async def memory_stats(application: GivenApplication, agent_id: AgentName, user_
 async def export_memories(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> Stream:
     """Every memory of the scope as a line of JSON, with ids, times and vectors, as a stream."""
     lines = _transfer(application).export(agent_id=agent_id, user_id=user_id)
-    first = await anext(lines, None)  # so that what may not be exported is no answer that has begun
-    return Stream(_with_ends(first, lines), media_type="application/x-ndjson")
+    return Stream(await begun(_ended(lines)), media_type="application/x-ndjson")
 
 
 @post("/v1/memories/import", status_code=200, responses=problems(), tags=_TAGS)
@@ -269,10 +269,8 @@ def _version(tag: str) -> int:
         raise InvalidInput("If-Match", f"must be the ETag of a memory, is {tag[:40]!r}") from None
 
 
-async def _with_ends(first: str | None, lines: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+async def _ended(lines: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
     async with aclosing(lines):
-        if first is not None:
-            yield first + "\n"
         async for line in lines:
             yield line + "\n"
 
