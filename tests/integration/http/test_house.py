@@ -173,3 +173,14 @@ async def test_the_document_knows_every_refusal_at_the_door(client):
     for path, operations in (await client.get("/openapi.json")).json()["paths"].items():
         for operation in operations.values():
             assert {"403", "413", "421", "500"} <= operation["responses"].keys(), path
+
+
+@pytest.mark.parametrize("path", ["/health", "/v1/models", "/nowhere"])
+async def test_a_head_is_what_a_get_would_answer_without_its_body(client, path):
+    asked, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.content) == (asked.status_code, b"")
+    assert head.headers["content-type"] == asked.headers["content-type"]
+
+
+async def test_what_cannot_be_got_has_no_head(client):
+    assert (await client.head(CHAT)).status_code == 405

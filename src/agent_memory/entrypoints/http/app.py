@@ -22,6 +22,7 @@ from agent_memory.entrypoints.http.door import Door
 from agent_memory.entrypoints.http.ending import Ending
 from agent_memory.entrypoints.http.errors import on_error
 from agent_memory.entrypoints.http.given import AnyRequest, agents_only, reach_of
+from agent_memory.entrypoints.http.heads import Heads
 from agent_memory.entrypoints.http.limits import BodyLimit
 from agent_memory.entrypoints.http.neighbours import Neighbours
 from agent_memory.entrypoints.http.request_log import RequestLog
@@ -155,7 +156,7 @@ def create_app(application: Application, hosts: Collection[str] | None = None, t
     )
     # Around all of it, also around what no route answers: Litestar's own middleware begins after the routing.
     door = Door(
-        WholeNames(app.asgi_handler),
+        Heads(WholeNames(app.asgi_handler)),
         keys=application.keys,
         draining=application.draining,
         neighbours=Neighbours(hosts, cors.is_origin_allowed if cors else lambda _: False),
