@@ -81,6 +81,7 @@ async def create_response(
     agent whose turn it is; with `no_store` nothing of it is cached.
     """
     conversation = conversation_with(data.model, application)
+    wire.refuse_effort(data, thinks=conversation.thinks)
     reach, before = reach_of(request), list[KeptResponse]()
     if data.previous_response_id is not None and RESPONSE_ID.fullmatch(data.previous_response_id):
         before = await application.responses.lineage(reach.owner, data.previous_response_id)

@@ -9,7 +9,13 @@ from agent_memory.domain.chat import Message, Tool, ToolCall, ToolUse
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.domain.responses import KeptResponse
-from agent_memory.entrypoints.http.wire.responses import ResponsesRequest, asked_by, check_lineage, to_prompt
+from agent_memory.entrypoints.http.wire.responses import (
+    ResponsesRequest,
+    asked_by,
+    check_lineage,
+    refuse_effort,
+    to_prompt,
+)
 from agent_memory.settings import Machine, ModelSettings, Settings, plan_model
 
 PLAN = plan_model(
@@ -163,3 +169,11 @@ def test_what_cannot_be_done_is_refused_by_name(fields, field):
 
 def test_fields_nobody_knows_are_ignored():
     assert prompt(made_up=1, include=["reasoning.encrypted_content"], truncation="disabled") == prompt()
+
+
+def test_a_model_that_does_not_think_cannot_be_asked_to():
+    asked = request(reasoning={"effort": "high"})
+    refuse_effort(asked, thinks=True)
+    refuse_effort(request(reasoning={"effort": "none"}), thinks=False)
+    with pytest.raises(InvalidInput, match=r"reasoning\.effort: the model that is loaded does not think"):
+        refuse_effort(asked, thinks=False)
