@@ -1,24 +1,23 @@
-"""Attention of what is spoken over keys and values as they are packed.
+"""What mlx-lm's layers call for their attention.
 
-mlx-lm's layers call one function, which they import by name; `attend` stands in its place and passes on whatever is
-not packed. Keys and values may be packed differently, and the model may have sinks. A model that does anything else
-with its cached keys, as those do that cache a latent, is found out by trying, and gets them unpacked.
+They import one function by name; `attend` stands in its place. What is spoken over packed keys and values is computed
+here, much on a CPU by `cpu_attention`, and everything else passed on. Keys and values may be packed differently, and
+the model may have sinks. A model that does anything else with its cached keys, as those do that cache a latent, is
+found out by trying, and gets them unpacked.
 """
 
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
 from mlx_lm.models.base import scaled_dot_product_attention
 
+from agent_memory.adapters.mlx import cpu_attention as cpu
 from agent_memory.adapters.mlx.codec import Codec, Packed
-
-# In a head at once. A CPU writes them all down, and is the faster the less of them there is; kernels of a GPU do not,
-# and want enough to do.
-_MOST_SCORES = {mx.DeviceType.cpu: 1 << 19, mx.DeviceType.gpu: 1 << 23}
-_LEAST_QUERIES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +62,19 @@ def attend(
     The queries of all heads that share keys are multiplied as the rows of one matrix.
     """
     if not isinstance(keys, PackedTensor) or not isinstance(values, PackedTensor):
-        if not isinstance(cache, Witness) or queries.shape[2] == 1:
-            return scaled_dot_product_attention(queries, keys, values, cache=cache, scale=scale, mask=mask, sinks=sinks)
-        cache.attended = [
-            scaled_dot_product_attention(*slice_, cache=cache, scale=scale, mask=part, sinks=sinks)
-            for *slice_, part in _slices(queries, keys, values, mask)
-        ]
-        return mx.concatenate(cache.attended, axis=2)
+        if isinstance(keys, mx.array) and cpu.gains(math.prod(queries.shape[:3]) * keys.shape[2]):
+            seen = cpu.attention(queries, keys, values, scale, mask=mask, sinks=sinks)
+        else:
+            seen = [scaled_dot_product_attention(queries, keys, values, cache, scale=scale, mask=mask, sinks=sinks)]
+        if isinstance(cache, Witness) and queries.shape[2] > 1:
+            cache.attended = seen
+        return seen[0] if len(seen) == 1 else mx.concatenate(seen, axis=2)
     rows, heads, count, dim = queries.shape
     assert count == 1, f"{count} tokens spoken at once"
     kv_heads = keys.shape[1]
     scores = keys.times((queries * scale).reshape(rows, kv_heads, heads // kv_heads, dim), transpose=True)
     scores = _softmax(_masked(scores, mask), sinks)
     return values.times(scores, transpose=False).reshape(rows, heads, count, values.codec.dim)
-
-
-def _slices(queries: mx.array, keys: mx.array, values: mx.array, mask: mx.array | str | None) -> Iterator[Any]:
-    """Some queries at a time with what they may see, so that no slice takes long, however much was read. Where it is
-    cut depends on the shapes alone: the same piece is always computed alike.
-    """
-    count, seen = queries.shape[2], keys.shape[2]
-    step = max(_LEAST_QUERIES, _MOST_SCORES[mx.default_device().type] // seen)
-    for start in range(0, count, step):
-        stop = min(start + step, count)
-        part, end = mask, seen
-        if isinstance(mask, mx.array) and mask.ndim > 1 and mask.shape[-2] == count:
-            part = mask[..., start:stop, :]
-        elif mask == "causal":
-            end = seen - count + stop
-        yield queries[:, :, start:stop], keys[:, :, :end], values[:, :, :end], part
 
 
 def _masked(scores: mx.array, mask: mx.array | str | None) -> mx.array:
@@ -107,10 +90,11 @@ def _masked(scores: mx.array, mask: mx.array | str | None) -> mx.array:
 
 def _softmax(scores: mx.array, sinks: mx.array | None) -> mx.array:
     """A sink takes a share of a head's attention, and gives nothing for it."""
+    softmax = cpu.softmax if cpu.gains(scores.size) else partial(mx.softmax, axis=-1, precise=True)
     if sinks is None:
-        return mx.softmax(scores, axis=-1, precise=True)
+        return softmax(scores)
     sink = mx.broadcast_to(sinks.astype(scores.dtype).reshape(1, *scores.shape[1:3], 1), (*scores.shape[:3], 1))
-    return mx.softmax(mx.concatenate([scores, sink], axis=-1), axis=-1, precise=True)[..., :-1]
+    return softmax(mx.concatenate([scores, sink], axis=-1))[..., :-1]
 
 
 def install(model: Any) -> None:

@@ -18,6 +18,7 @@ from agent_memory.adapters.mlx.caches import forms
 from agent_memory.adapters.mlx.chat import MlxChatTokenizer
 from agent_memory.adapters.mlx.fingerprint import fingerprint
 from agent_memory.adapters.mlx.geometry import hands_on_untouched, read_spec
+from agent_memory.adapters.mlx.heap import give_back_memory
 from agent_memory.adapters.mlx.runtime import MlxRuntime
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput, Misconfigured
@@ -97,8 +98,9 @@ def _chat(tokenizer: Any) -> MlxChatTokenizer:
 
 
 def release_memory() -> None:
-    """Give what MLX holds for later use back to the machine."""
+    """Give what is held for later use back to the machine."""
     mx.clear_cache()
+    give_back_memory()
 
 
 def backend() -> str:
