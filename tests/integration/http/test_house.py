@@ -184,3 +184,8 @@ async def test_a_head_is_what_a_get_would_answer_without_its_body(client, path):
 
 async def test_what_cannot_be_got_has_no_head(client):
     assert (await client.head(CHAT)).status_code == 405
+
+
+async def test_a_head_is_counted_under_its_route(client):
+    await client.head("/v1/models")
+    assert 'method="HEAD",route="/v1/models",status="200"' in (await client.get("/metrics")).text

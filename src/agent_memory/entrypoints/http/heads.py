@@ -24,4 +24,7 @@ class Heads:
 
         get = scope.copy()  # whoever is around it has been asked for a HEAD
         get["method"] = "GET"
-        await self._app(get, receive, without_body)
+        try:
+            await self._app(get, receive, without_body)
+        finally:
+            scope["path_template"] = get.get("path_template", "")
