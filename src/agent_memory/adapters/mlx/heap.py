@@ -11,8 +11,9 @@ import sys
 from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # as malloc.h numbers them
-_KEPT = 512 << 20  # bytes at the heap's end
 _LARGEST = 32 << 20  # bytes of an array on the heap: glibc takes no more
+_READY = 128 << 20  # bytes that are touched beforehand
+_KEPT = _READY + _LARGEST  # bytes at the heap's end
 
 
 @cache
@@ -27,6 +28,17 @@ def keep_freed_memory() -> None:
         libc.mallopt(_ARENA_MAX, 1)
         libc.mallopt(_TRIM_THRESHOLD, _KEPT)
         libc.mallopt(_MMAP_THRESHOLD, _LARGEST)
+
+
+def touch_memory() -> None:
+    """Takes 50 ms, or several times that where the machine is virtual; others may run meanwhile."""
+    if (libc := _glibc()) is not None:
+        libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        half = _LARGEST // 2
+        taken = [libc.malloc(ctypes.c_size_t(half)) for _ in range(_READY // half)]
+        for place in filter(None, taken):
+            ctypes.memset(place, 0, half)
+            libc.free(place)
 
 
 def give_back_memory() -> None:

@@ -18,7 +18,7 @@ from agent_memory.adapters.mlx.caches import forms
 from agent_memory.adapters.mlx.chat import MlxChatTokenizer
 from agent_memory.adapters.mlx.fingerprint import fingerprint
 from agent_memory.adapters.mlx.geometry import hands_on_untouched, read_spec
-from agent_memory.adapters.mlx.heap import give_back_memory
+from agent_memory.adapters.mlx.heap import give_back_memory, touch_memory
 from agent_memory.adapters.mlx.runtime import MlxRuntime
 from agent_memory.domain.chat import Message
 from agent_memory.domain.errors import InvalidInput, Misconfigured
@@ -79,6 +79,8 @@ def load_model(folder: Path, precision: Precision, memory: Path, attention: Atte
         log.warning("%s: %s", folder.name, spec)
     name = fingerprint(folder, memory / "fingerprints.json")
     runtime = MlxRuntime(model, name, spec, forms(spec, compute, untouched=untouched))
+    if _on_cpu():
+        touch_memory()
     return LoadedModel(runtime, _chat(tokenizer), backend(), context)
 
 
