@@ -4,14 +4,12 @@
 Where blocks live is the ledger's.
 """
 
-from dataclasses import replace
-
 from agent_memory.domain.errors import DeadlineExceeded, InvalidInput, Overloaded
-from agent_memory.domain.kv.block import CacheBlock, PartKey, common_prefix, pack
+from agent_memory.domain.kv.beginning import Beginning
+from agent_memory.domain.kv.block import CacheBlock, PartKey, pack
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.parking import Parked
 from agent_memory.domain.kv.pool import PoolExhausted
-from agent_memory.domain.kv.prefix import PrefixMatch
 from agent_memory.domain.kv.queue import Queue, leads_to
 from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.steps import (
@@ -36,7 +34,7 @@ from agent_memory.domain.kv.steps import (
     Started,
     Step,
 )
-from agent_memory.domain.kv.tips import Tips, within_reach
+from agent_memory.domain.kv.tips import Tips
 from agent_memory.domain.kv.turn import Phase, Turn, TurnId
 
 
@@ -61,7 +59,7 @@ class Scheduler:
         # A state is there only where a piece ends; before a window's end, each block has to keep both.
         self.chunk = spec.block_tokens if spec.exact and spec.windowed else chunk
         self.max_turns, self.max_stall = max_turns, max_stall
-        self.queue = Queue(max_waiting)
+        self.queue, self.beginning = Queue(max_waiting), Beginning(spec, ledger, self.tips)
         self.running: dict[TurnId, Turn] = {}
         self._decoded_last = False
         self._pieces = 0
@@ -93,7 +91,7 @@ class Scheduler:
         forgotten at once, and so is the oldest of too many.
         """
         fits = self._needs(turn) <= self.ledger.pool.capacity - self.ledger.pool.pinned
-        if fits and self._match(turn).length < turn.matches_to:
+        if fits and self.beginning.match(turn).length < turn.matches_to:
             self.queue.later.append(turn)
 
     def cancel(self, turn_id: TurnId) -> list[Event]:
@@ -130,7 +128,7 @@ class Scheduler:
 
     def foresee(self, turn: Turn) -> Started:
         """What a turn would hear if it began now. It is not submitted, and nothing changes."""
-        step = self._restore(turn, self._match(turn))
+        step = self.beginning.restore(turn, self.beginning.match(turn))
         slow = {key.hash for key in step.keys if key not in self.ledger.pool}
         return Started(turn.id, step.length, step.tokens_of(slow), step.known)
 
@@ -166,18 +164,19 @@ class Scheduler:
     def _admit(self) -> Step | None:
         for turn in self.running.values():
             if turn.phase is Phase.RESTORING:
-                return self._restore(turn, self._match(turn))
+                return self.beginning.restore(turn, self.beginning.match(turn), self._patience)
         if len(self.running) >= self.max_turns:
             return None
-        ready = next((turn for turn in self._next_up() if not self._gains_by_waiting(turn)), None)
+        running = self.running.values()
+        ready = next((turn for turn in self._fair() if not self.beginning.gains_by_waiting(turn, running)), None)
         if ready is not None:
             return self._begin(self.queue.before(ready))
         quiet = not self.running and not self.queue.waiting
         return self._begin(self.queue.later[0]) if quiet and self.queue.later else None
 
     def _begin(self, turn: Turn) -> Step | None:
-        match = self._match(turn)
-        parked = self.ledger.parking.find(turn.root, pack(turn.tokens), match.length)
+        match = self.beginning.match(turn)
+        parked = self.beginning.parked(turn, match)
         try:
             self.ledger.reserve(turn.id, self._needs(turn), instead_of=parked)
         except PoolExhausted:
@@ -185,48 +184,18 @@ class Scheduler:
         self.queue.begin(turn)
         self.running[turn.id] = turn
         turn.phase = Phase.RESTORING
-        return self._restore(turn, match, parked)
+        return self.beginning.restore(turn, match, self._patience, parked)
 
-    def _gains_by_waiting(self, turn: Turn) -> bool:
-        """Whether a running turn is about to keep a longer prefix of this prompt than is known now: the turn before it
-        in its conversation, which is being put away, or another that begins alike and is being read.
-        """
-        about_to = [o for o in self.running.values() if o.stored and o.phase is not Phase.DECODING]
-        alike = [other for other in about_to if other.root == turn.root and other.tokens[0] == turn.tokens[0]]
-        if not alike:
-            return False
-        known, prompt = self._match(turn).length, pack(turn.tokens[: turn.prompt_tokens - 1])
-        return any(self.tips.brings(other, common_prefix(prompt, pack(other.tokens)), known) for other in alike)
-
-    def _restore(self, turn: Turn, match: PrefixMatch, parked: TurnId | None = None) -> Restore:
-        reach = self.spec.reach
-        local = tuple(b for b in match.blocks if within_reach(b, match.length, reach)) if reach else ()
-        return Restore(turn, match.blocks, local, match.length, match.common, parked, self._patience)
-
-    def _next_up(self) -> list[Turn]:
+    def _fair(self) -> list[Turn]:
         return self.queue.fair(self.running.values())
 
     def next_up(self) -> list[Turn]:
         """The turns that are likely to begin next, as many as run at once."""
-        return self._next_up()[: self.max_turns]
+        return self._fair()[: self.max_turns]
 
     def upcoming(self) -> list[PartKey]:
         """The parts that they will be restored from, as far as one can tell now, and that are not in memory."""
-        keys: list[PartKey] = []
-        for turn in self.next_up():
-            match = self._match(turn)
-            if self.ledger.parking.find(turn.root, pack(turn.tokens), match.length) is None:
-                keys += self._restore(turn, match).keys
-        return [key for key in keys if key not in self.ledger.pool]
-
-    def _match(self, turn: Turn) -> PrefixMatch:
-        tokens = pack(turn.tokens[: turn.prompt_tokens])
-        match = self.ledger.index.match(turn.root, tokens, turn.matches_to)
-        known = match.common
-        for start, end in turn.answers:
-            if start - 1 < match.length < end:  # an answer is one piece: another one's beginning is not this one's
-                match = self.ledger.index.match(turn.root, tokens, start - 1)
-        return replace(match, common=known)
+        return self.beginning.missing(self.next_up())
 
     def _compute(self) -> Step | None:
         reading = self._next_reader()
