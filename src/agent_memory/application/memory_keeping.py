@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 from uuid import uuid4
 
 from agent_memory.application.tenancy import OfTenant
-from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from agent_memory.domain.semantic.checks import Document, check_count, check_text
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt
 from agent_memory.domain.semantic.memory import (
@@ -92,11 +92,12 @@ class MemoryKeeping(OfTenant):
         self, memory_id: MemoryId | str, *, agent_id: str, version: int | None = None, **fields: Unpack[Fields]
     ) -> Memory:
         """Say some of it anew; what it said before stays in its history. With `version`, only if it is at that.
-        What says nothing anew changes nothing, so that an update may be sent twice.
+        What says nothing anew changes nothing, so that an update may be sent twice. Raises StaleVersion where it is not
+        at that version, Conflict where another came in between.
         """
         present = await self.get(memory_id, agent_id=agent_id)
         if version not in {None, present.version}:
-            raise Conflict(f"memory {present.id} is at version {present.version}, not {version}")
+            raise StaleVersion(f"memory {present.id} is at version {present.version}, not {version}")
         told = said(present, fields)
         if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
             return present
@@ -106,7 +107,8 @@ class MemoryKeeping(OfTenant):
         if revised.content != present.content:
             [embedding] = await self._embedder.embed([revised.content], tenant=self.reach.tenant)
         if not await self._archive.replace(revised, embedding, present.version):
-            raise Conflict(f"memory {present.id} is no longer at version {present.version}")
+            passed = Conflict if version is None else StaleVersion
+            raise passed(f"memory {present.id} is no longer at version {present.version}")
         return revised
 
     async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:

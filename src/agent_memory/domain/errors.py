@@ -4,6 +4,7 @@ AgentMemoryError
 ├── InvalidInput       the request itself is wrong: names the field and the limit
 ├── NotFound           the thing named does not exist, or is not yours to see
 ├── Conflict           the thing exists already, or is in a state that forbids the request
+│   └── StaleVersion   it is not at the version that the request names
 ├── Forbidden          your key does not reach that far
 ├── RateLimited        you asked too often: says how long to wait
 ├── Overloaded         everybody asked too much: says how long to wait
@@ -34,6 +35,10 @@ class NotFound(AgentMemoryError):
 
 
 class Conflict(AgentMemoryError):
+    pass
+
+
+class StaleVersion(Conflict):
     pass
 
 

@@ -88,7 +88,7 @@ async def test_a_revision_needs_the_version_it_names(client, kept):
     assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
     assert answer.json()["tags"] == ["home"]
     stale = await client.patch(path, params=GUIDE, json=change, headers={"If-Match": '"1"'})
-    assert stale.status_code == 409
+    assert (stale.status_code, stale.json()["type"]) == (412, "urn:agent-memory:problem:stale-version")
     nonsense = await client.patch(path, params=GUIDE, json=change, headers={"If-Match": "abc"})
     assert nonsense.status_code == 422
     versions = (await client.get(f"{path}/history", params=GUIDE)).json()["versions"]

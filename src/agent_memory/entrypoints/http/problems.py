@@ -40,6 +40,7 @@ KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
     errors.InvalidInput: Kind(422, "invalid-input", "The request is not valid", openai_status=400),
     errors.NotFound: Kind(404, "not-found", "What was named does not exist", openai_code="not_found"),
     errors.Conflict: Kind(409, "conflict", "The current state forbids the request", openai_code="conflict"),
+    errors.StaleVersion: Kind(412, "stale-version", "It is not at that version", openai_code="stale_version"),
     errors.Forbidden: Kind(403, "forbidden", "This is not allowed", "permission_error", "forbidden"),
     errors.RateLimited: Kind(429, "rate-limited", "You asked too often", "rate_limit_error", "rate_limited"),
     errors.Overloaded: Kind(429, "overloaded", "The server is busy", "rate_limit_error", "overloaded"),

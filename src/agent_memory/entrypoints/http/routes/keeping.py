@@ -65,7 +65,7 @@ async def list_memories(data: JSONBody[wire.ListRequest], application: GivenAppl
     "/v1/memories/{memory_id:str}",
     dto=StrictJSON[wire.Change],
     return_dto=None,
-    responses=problems(404, 409, 429),
+    responses=problems(404, 409, 412, 429),
     tags=_TAGS,
 )
 async def revise_memory(
@@ -77,7 +77,9 @@ async def revise_memory(
     *,
     if_match: IfMatch = None,
 ) -> Response[wire.WholeMemory]:
-    """Say some of it anew; the former version goes into its history. With If-Match, only if it is at that version."""
+    """Say some of it anew; the former version goes into its history. With If-Match, only if it is at that version:
+    else 412.
+    """
     await admit_write(request, application, agent_id)
     version = None if if_match in {None, "*"} else _version(str(if_match))
     revised = await _keeping(application).revise(memory_id, agent_id=agent_id, version=version, **wire.to_fields(data))
