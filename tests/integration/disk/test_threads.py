@@ -76,7 +76,7 @@ def test_agents_that_come_back_to_a_full_house(tmp_path, key, window, seed, monk
     dice = random.Random(seed)
     histories = [tuple(dice.randrange(3) for _ in range(24)) for _ in range(6)]
     office = Office(tmp_path, key, window)
-    for _ in range(12):
+    for _ in range(18):  # how much of it comes from the disk depends on the threads
         for number in dice.sample(range(6), 4):
             histories[number] += tuple(dice.randrange(3) for _ in range(3))
             office.submit(histories[number])
@@ -85,5 +85,5 @@ def test_agents_that_come_back_to_a_full_house(tmp_path, key, window, seed, monk
         if found and dice.random() < 0.5:
             dice.choice(found).write_bytes(b"damage")
     office.close()
-    assert office.from_disk > 50  # how much depends on the threads: 98 and more were seen
+    assert office.from_disk > 100
     assert office.cached >= office.from_disk
