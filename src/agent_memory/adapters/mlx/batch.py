@@ -44,7 +44,7 @@ class Running:
                 cache.attended = ()
 
     def advance(self, seconds: float | None) -> bool:
-        """Compute, half a layer by half a layer while there is a limit, but one at least; whether all of it is done."""
+        """Compute, part by part while there is a limit, but one at least; whether all of it is done."""
         if seconds is None and self.unfinished:
             self.unfinished.clear()  # or what is attended to would be held for all layers at once
             mx.eval([cache.arrays() for cache in self.caches])

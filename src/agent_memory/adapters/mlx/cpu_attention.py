@@ -20,8 +20,10 @@ _QUERIES = 64  # of a slice
 _NEVER = -1e30
 
 # 2^f for -1/2 <= f <= 1/2, least squares of the relative error at Chebyshev points: within 8e-8.
-_POWERS = (1.0000000710296983, 0.6931469491610631, 0.24022121753561665, 0.05550742616002544, 0.009675459745517631)
-_LAST_POWER = 0.0013266970386325919
+_POWERS = (
+    1.0000000710296983, 0.6931469491610631, 0.24022121753561665, 0.05550742616002544, 0.009675459745517631,
+    0.0013266970386325919,
+)  # fmt: skip
 _ROUNDING = 1.5 * 2.0**23  # added to a float32 it leaves the nearest whole number in the lowest bits
 _LOG2E = math.log2(math.e)
 
@@ -133,8 +135,8 @@ def exp2(x: mx.array) -> mx.array:
     x = mx.maximum(x, -100.0)
     rounded = x + _ROUNDING
     rest = x - (rounded - _ROUNDING)
-    power = rest * _LAST_POWER
-    for coefficient in reversed(_POWERS[1:]):
+    power = rest * _POWERS[-1]
+    for coefficient in reversed(_POWERS[1:-1]):
         power = (power + coefficient) * rest
     power = power + _POWERS[0]
     # The whole number is added to the exponent.
