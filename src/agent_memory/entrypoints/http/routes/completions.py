@@ -28,6 +28,7 @@ from agent_memory.entrypoints.http.streaming import begin, event, while_connecte
 from agent_memory.entrypoints.http.whole_names import AGENT_HEADER, agent_in_header
 from agent_memory.entrypoints.http.wire import openai as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
+from agent_memory.entrypoints.http.wire.effort import refuse_effort
 
 _CHAT = {200: "The answer; with `stream`, server-sent chunks of it"}
 
@@ -50,7 +51,7 @@ async def create_chat_completion(
     whose turn it is; with `no_store` nothing of it is kept.
     """
     conversation = conversation_with(data.model, application)
-    wire.refuse_effort(data, thinks=conversation.thinks)
+    refuse_effort("reasoning_effort", data.reasoning_effort, thinks=conversation.thinks)
     reach = reach_of(request)
     agent = agent_in_header(request.headers.get(AGENT_HEADER), reach)
     prompt = wire.to_prompt(data, application.plan, seconds_allowed(request), agent).within(reach)

@@ -27,6 +27,7 @@ from agent_memory.entrypoints.http.whole_names import AGENT_HEADER, agent_in_hea
 from agent_memory.entrypoints.http.wire import response_answers as told
 from agent_memory.entrypoints.http.wire import responses as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
+from agent_memory.entrypoints.http.wire.effort import refuse_effort
 from agent_memory.entrypoints.http.wire.response_items import RESPONSE_ID
 from agent_memory.ports.responses import ResponseStore
 
@@ -81,7 +82,8 @@ async def create_response(
     agent whose turn it is; with `no_store` nothing of it is cached.
     """
     conversation = conversation_with(data.model, application)
-    wire.refuse_effort(data, thinks=conversation.thinks)
+    effort = data.reasoning.effort if data.reasoning else None
+    refuse_effort("reasoning.effort", effort, thinks=conversation.thinks)
     reach, before = reach_of(request), list[KeptResponse]()
     if data.previous_response_id is not None and RESPONSE_ID.fullmatch(data.previous_response_id):
         before = await application.responses.lineage(reach.owner, data.previous_response_id)

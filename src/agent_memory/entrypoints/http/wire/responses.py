@@ -168,12 +168,6 @@ def to_prompt(
     )
 
 
-def refuse_effort(request: ResponsesRequest, *, thinks: bool) -> None:
-    """A model that cannot think cannot think hard."""
-    if request.reasoning is not None and request.reasoning.effort not in (None, "none") and not thinks:
-        raise InvalidInput("reasoning.effort", "the model that is loaded does not think; leave it out")
-
-
 def check_lineage(request: ResponsesRequest, before: Sequence[KeptResponse]) -> None:
     """Raises InvalidInput where what the request goes on from is not all there, or more than a request may have."""
     name = request.previous_response_id

@@ -9,7 +9,8 @@ from agent_memory.application.replies import Finish
 from agent_memory.domain.chat import Message, Tool, ToolCall, ToolUse
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
-from agent_memory.entrypoints.http.wire.openai import ChatRequest, choices_of, refuse_effort, to_prompt, usage_of
+from agent_memory.entrypoints.http.wire.effort import refuse_effort
+from agent_memory.entrypoints.http.wire.openai import ChatRequest, choices_of, to_prompt, usage_of
 from agent_memory.settings import Machine, ModelSettings, Settings, plan_model
 
 PLAN = plan_model(
@@ -86,9 +87,9 @@ def test_thinking_can_be_switched_off():
 
 def test_a_model_that_does_not_think_cannot_be_asked_to():
     request = convert({"messages": [{"role": "user", "content": "hi"}], "reasoning_effort": "high"}, ChatRequest)
-    refuse_effort(request, thinks=True)
+    refuse_effort("reasoning_effort", request.reasoning_effort, thinks=True)
     with pytest.raises(InvalidInput, match="reasoning_effort: the model that is loaded does not think"):
-        refuse_effort(request, thinks=False)
+        refuse_effort("reasoning_effort", request.reasoning_effort, thinks=False)
 
 
 def test_text_parts_are_one_text():

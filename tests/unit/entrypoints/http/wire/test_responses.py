@@ -9,11 +9,11 @@ from agent_memory.domain.chat import Message, Tool, ToolCall, ToolUse
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.domain.responses import KeptResponse
+from agent_memory.entrypoints.http.wire.effort import refuse_effort
 from agent_memory.entrypoints.http.wire.responses import (
     ResponsesRequest,
     asked_by,
     check_lineage,
-    refuse_effort,
     to_prompt,
 )
 from agent_memory.settings import Machine, ModelSettings, Settings, plan_model
@@ -172,8 +172,8 @@ def test_fields_nobody_knows_are_ignored():
 
 
 def test_a_model_that_does_not_think_cannot_be_asked_to():
-    asked = request(reasoning={"effort": "high"})
-    refuse_effort(asked, thinks=True)
-    refuse_effort(request(reasoning={"effort": "none"}), thinks=False)
+    asked = request(reasoning={"effort": "high"}).reasoning.effort
+    refuse_effort("reasoning.effort", asked, thinks=True)
+    refuse_effort("reasoning.effort", request(reasoning={"effort": "none"}).reasoning.effort, thinks=False)
     with pytest.raises(InvalidInput, match=r"reasoning\.effort: the model that is loaded does not think"):
-        refuse_effort(asked, thinks=False)
+        refuse_effort("reasoning.effort", asked, thinks=False)

@@ -14,7 +14,7 @@ from agent_memory.entrypoints.http.wire.openai.answers import (
     report_of,
     usage_of,
 )
-from agent_memory.entrypoints.http.wire.openai.chat import ChatRequest, choices_of, refuse_effort, to_prompt
+from agent_memory.entrypoints.http.wire.openai.chat import ChatRequest, choices_of, to_prompt
 from agent_memory.entrypoints.http.wire.openai.errors import ErrorAnswer, ErrorBody
 from agent_memory.entrypoints.http.wire.openai.logprobs import ChoiceLogprobs, logprobs_of
 from agent_memory.entrypoints.http.wire.openai.messages import ChatMessage
@@ -39,7 +39,6 @@ __all__ = [
     "choices_of",
     "delta_of",
     "logprobs_of",
-    "refuse_effort",
     "report_of",
     "to_prompt",
     "usage_of",

@@ -130,12 +130,6 @@ def to_prompt(
     )
 
 
-def refuse_effort(request: ChatRequest, *, thinks: bool) -> None:
-    """A model that cannot think cannot think hard."""
-    if request.reasoning_effort not in (None, "none") and not thinks:
-        raise InvalidInput("reasoning_effort", "the model that is loaded does not think; leave it out")
-
-
 def _thinking(request: ChatRequest) -> bool:
     wanted = request.chat_template_kwargs or {}
     for name in wanted:
