@@ -225,7 +225,7 @@ def test_a_head_that_no_group_divides_is_kept_in_16_bits_and_told_of(attention, 
     folder = make_model(tmp_path / "odd", "deepseek_v2", v_head_dim=80)
     runtime = load_model(folder, Precision(4), tmp_path, AttentionChoice(attention)).runtime
     assert "16-bit where a head has 80 numbers" in caplog.text
-    assert [str(encoding) for encoding in runtime.spec.encodings(runtime.spec.layers[0])] == ["q4g32", "16"]
+    assert [str(encoding) for encoding in runtime.spec.encodings(runtime.spec.layers[0])] == ["q4g32r", "16"]
     first, _ = bench(runtime).ask(text(300))
     assert bench(runtime).ask(text(300)) == (first, 299)
 

@@ -43,7 +43,10 @@ class PackedTensor:
             return x @ (plain.swapaxes(-1, -2) if transpose else plain)
         codes, scales, biases = self.packed
         scales, biases = scales.astype(x.dtype), biases.astype(x.dtype)
-        return mx.quantized_matmul(x, codes, scales, biases, transpose=transpose, **codec.groups)
+        # Turning is its own inverse: what meets turned vectors is turned as they are, what is made of them turned back.
+        if transpose:
+            return mx.quantized_matmul(codec.turn(x), codes, scales, biases, transpose=True, **codec.groups)
+        return codec.turn(mx.quantized_matmul(x, codes, scales, biases, transpose=False, **codec.groups))
 
 
 class Witness:

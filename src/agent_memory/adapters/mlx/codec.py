@@ -4,8 +4,10 @@ Packed is the truth: what attention sees is always what unpacking gives back, in
 Scales and biases are fp16 whatever the model computes in: half of fp32, and finer than bf16.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import mlx.core as mx
@@ -33,7 +35,8 @@ class Codec:
     def pack(self, x: mx.array) -> Packed:
         if not self.encoding.quantized:
             return (_within(x, self.stored).astype(self.stored),)
-        codes, scales, biases = mx.quantize(_within(x, mx.float16).astype(self._exact), **self.groups)
+        exact = self.turn(_within(x, mx.float16).astype(self._exact))
+        codes, scales, biases = mx.quantize(exact, **self.groups)
         return codes, scales.astype(mx.float16), biases.astype(mx.float16)
 
     def unpack(self, packed: Packed) -> mx.array:
@@ -41,7 +44,15 @@ class Codec:
             return packed[0].astype(self.compute)
         codes, scales, biases = packed
         exact = mx.dequantize(codes, scales.astype(self._exact), biases.astype(self._exact), **self.groups)
-        return exact.astype(self.compute)
+        return self.turn(exact).astype(self.compute)
+
+    def turn(self, x: mx.array) -> mx.array:
+        """There, and by the same way back: the matrix is its own inverse. Each vector is turned by itself, so that it
+        does not matter how many are at a time.
+        """
+        if not self.encoding.rotated:
+            return x
+        return hadamard(x.reshape(*x.shape[:-1], -1, self.encoding.group_size)).reshape(x.shape)
 
     @property
     def groups(self) -> dict[str, Any]:
@@ -74,6 +85,29 @@ class LayerCodec:
         stored = mx.bfloat16 if compute == mx.bfloat16 else mx.float16
         keys, values = spec.encodings(layer)
         return cls(Codec(keys, layer.key_dim, compute, stored), Codec(values, layer.value_dim, compute, stored))
+
+
+def hadamard(x: mx.array) -> mx.array:
+    """The last axis times the orthonormal Hadamard matrix; its length is a power of two."""
+    if _has_kernel():
+        return mx.hadamard_transform(x)
+    size, width = int(x.shape[-1]), 1
+    while width < size:
+        pairs = x.reshape(*x.shape[:-1], size // (2 * width), 2, width)
+        one, other = pairs[..., 0, :], pairs[..., 1, :]
+        x = mx.stack([one + other, one - other], axis=-2).reshape(x.shape)
+        width *= 2
+    return x * (1 / math.sqrt(size))
+
+
+@cache
+def _has_kernel() -> bool:
+    """Not every backend of MLX has one."""
+    try:
+        mx.eval(mx.hadamard_transform(mx.zeros((1, 32))))
+    except RuntimeError:
+        return False
+    return True
 
 
 def _within(x: mx.array, dtype: mx.Dtype) -> mx.array:

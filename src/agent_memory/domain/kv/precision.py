@@ -1,7 +1,7 @@
 """How many bits the numbers of a cache are kept in: what is wanted of keys and of values, and what a tensor gets."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from agent_memory.domain.errors import Misconfigured
@@ -13,10 +13,14 @@ GROUP_SIZES = (128, 64, 32)
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How one tensor is kept: affine 4 or 8 bits with an fp16 scale and bias per group, or 16 bits without groups."""
+    """How one tensor is kept: affine 4 or 8 bits with an fp16 scale and bias per group, or 16 bits without groups.
+    `rotated`: each group is first turned by a Hadamard matrix, which spreads what a few of its numbers have too much of
+    over all of them.
+    """
 
     bits: int
     group_size: int = 0
+    rotated: bool = False
 
     @property
     def quantized(self) -> bool:
@@ -30,7 +34,7 @@ class Encoding:
         return dim * self.bits // 8 + scales_and_biases
 
     def __str__(self) -> str:
-        return f"q{self.bits}g{self.group_size}" if self.quantized else str(self.bits)
+        return f"q{self.bits}g{self.group_size}{'r' * self.rotated}" if self.quantized else str(self.bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,9 @@ class Precision:
         return cls(int(both or keys), group_size, int(both or values))
 
     def of_keys(self, dim: int) -> Encoding:
-        return self._encoding(self.bits, dim)
+        """Keys have a few numbers that are far greater than the others; values have not, and gain nothing."""
+        encoding = self._encoding(self.bits, dim)
+        return replace(encoding, rotated=encoding.quantized)
 
     def of_values(self, dim: int) -> Encoding:
         return self._encoding(self.value_bits, dim)

@@ -10,7 +10,7 @@ from math import prod
 from agent_memory.domain.kv.precision import Encoding, Precision
 
 BLOCK_TOKENS = 256
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 STATE_TYPES = {"F32": 4, "F16": 2, "BF16": 2}
 """safetensors' names of the types that a recurrent state may have, and the bytes of one number."""
 
@@ -145,9 +145,10 @@ class CacheSpec:
     def identity(self) -> str:
         """Equal exactly when stored bytes of one spec can be read under the other."""
         layers = ",".join(_described(layer) for layer in self.layers)
-        kept = {encoding for layer in self.layers if layer.kv_heads for encoding in self.encodings(layer)}
-        # Where keys and values are not all kept alike, the rule that decides is named, and the dimensions do the rest.
-        stored = f"{self.precision}g{self.precision.group_size}" if len(kept) > 1 else "".join(map(str, kept))
+        kept = {self.encodings(layer) for layer in self.layers if layer.kv_heads}
+        # Where not all layers are kept alike, the rule that decides is named, and the dimensions do the rest.
+        named = f"{self.precision}g{self.precision.group_size}"
+        stored = named if len(kept) > 1 else "".join(f"{keys}/{values}" for keys, values in kept)
         return f"v{LAYOUT_VERSION};{stored};b{self.block_tokens};{layers}"
 
 

@@ -1,5 +1,7 @@
 """Precision: what may be wanted, and what a tensor gets."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,13 +37,14 @@ def test_a_group_that_does_not_exist_is_refused(group):
 
 @given(st.integers(1, 1024), st.sampled_from(GROUP_SIZES), st.sampled_from([4, 8]))
 def test_the_group_is_the_largest_that_divides(dim, wanted, bits):
-    encoding = Precision(bits, wanted).of_keys(dim)
+    encoding = Precision(bits, wanted).of_values(dim)
     possible = [group for group in GROUP_SIZES if group <= wanted and dim % group == 0]
     assert encoding == (Encoding(bits, max(possible)) if possible else Encoding(16))
     assert encoding.nbytes(dim) <= 2 * dim
+    assert Precision(bits, wanted).of_keys(dim) == replace(encoding, rotated=encoding.quantized)
 
 
 def test_keys_and_values_have_bits_of_their_own():
     precision = Precision.of("k8v4", 128)
-    assert (precision.of_keys(128), precision.of_values(64)) == (Encoding(8, 128), Encoding(4, 64))
+    assert (precision.of_keys(128), precision.of_values(64)) == (Encoding(8, 128, rotated=True), Encoding(4, 64))
     assert Precision.of("k16v4").of_keys(128) == Encoding(16)

@@ -42,16 +42,16 @@ def test_the_attention_is_no_part_of_the_identity():
 
 
 def test_what_is_kept_alike_keeps_its_name():
-    assert CacheSpec((FULL,), Precision(4, 64)).identity == "v1;q4g64;b256;full:8x128/128w0"
-    assert CacheSpec((FULL,), Precision(16)).identity == "v1;16;b256;full:8x128/128w0"
+    assert CacheSpec((FULL,), Precision(4, 64)).identity == "v2;q4g64r/q4g64;b256;full:8x128/128w0"
+    assert CacheSpec((FULL,), Precision(16)).identity == "v2;16/16;b256;full:8x128/128w0"
     small = Layer(LayerKind.FULL, kv_heads=1, key_dim=32, value_dim=32)
-    assert CacheSpec((small,), Precision(4, 64)).identity == "v1;q4g32;b256;full:1x32/32w0"
+    assert CacheSpec((small,), Precision(4, 64)).identity == "v2;q4g32r/q4g32;b256;full:1x32/32w0"
 
 
 def test_keys_and_values_of_different_sizes_have_groups_of_their_own():
     latent = Layer(LayerKind.FULL, kv_heads=4, key_dim=96, value_dim=64)
     spec = CacheSpec((latent,), Precision(4, 64))
-    assert spec.encodings(latent) == (Encoding(4, 32), Encoding(4, 64))
+    assert spec.encodings(latent) == (Encoding(4, 32, rotated=True), Encoding(4, 64))
     assert spec.lasting_bytes(1) == 4 * (96 // 2 + 3 * 4 + 64 // 2 + 1 * 4)
     assert spec.identity != CacheSpec((latent,), Precision(4, 32)).identity
 
