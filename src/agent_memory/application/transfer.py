@@ -1,6 +1,6 @@
 """Memories out of one place and into another, line by line, with ids, times and vectors kept."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from agent_memory.application.tenancy import OfTenant
@@ -14,6 +14,8 @@ _AT_ONCE = 200
 _MOST_REFUSALS = 1000
 _MOST_BYTES = 4 * LONGEST_LINE + 1  # of a line: so many are more characters than a line may have
 
+Entry = tuple[Memory, Embedding | None]
+
 
 @dataclass(slots=True)
 class Arrival:
@@ -22,6 +24,11 @@ class Arrival:
     kept: int = 0
     known: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
+
+    def refuse(self, number: int, error: InvalidInput | Forbidden) -> None:
+        if len(self.refused) >= _MOST_REFUSALS:
+            raise InvalidInput("lines", f"more than {_MOST_REFUSALS} are no memories, the last {error}")
+        self.refused.append((number, str(error)))
 
 
 class Transfer(OfTenant):
@@ -39,30 +46,45 @@ class Transfer(OfTenant):
 
     async def load(self, lines: AsyncIterable[str]) -> Arrival:
         """Keep every line that can be kept, in commits of many; may be repeated, for known ids stay as they are."""
+        return await self.load_pieces([line] if line.strip() else [] async for line in lines)
+
+    async def load_pieces(self, pieces: AsyncIterable[Iterable[str]]) -> Arrival:
+        """The same of another kind of file, each piece of which is none, one or many of our lines, or raises
+        InvalidInput; what is refused is told by the number of its piece.
+        """
         arrival = Arrival()
-        waiting: list[tuple[Memory, Embedding | None]] = []
+        waiting: list[Entry] = []
         number = 0
-        async for line in lines:
+        async for piece in pieces:
             number += 1
-            if line.strip():
-                self._take(line, number, waiting, arrival)
-            if len(waiting) >= _AT_ONCE:
-                await self._keep(waiting, arrival)
-                waiting = []
+            for found in self._found(piece):
+                if isinstance(found, tuple):
+                    waiting.append(found)
+                else:
+                    arrival.refuse(number, found)
+                if len(waiting) >= _AT_ONCE:
+                    await self._keep(waiting, arrival)
+                    waiting = []
         await self._keep(waiting, arrival)
         return arrival
 
-    def _take(self, line: str, number: int, waiting: list[tuple[Memory, Embedding | None]], arrival: Arrival) -> None:
+    def _found(self, piece: Iterable[str]) -> Iterator[Entry | InvalidInput | Forbidden]:
+        """A piece that cannot be read to its end says so in the place of the rest."""
+        try:
+            for line in piece:
+                yield self._entry(line)
+        except InvalidInput as error:
+            yield error
+
+    def _entry(self, line: str) -> Entry | InvalidInput | Forbidden:
         try:
             memory, embedding = entry_of(line, self.reach.tenant)
             self.scope(memory.scope.agent_id, memory.scope.user_id)
-            waiting.append((memory, embedding))
         except (InvalidInput, Forbidden) as error:
-            if len(arrival.refused) >= _MOST_REFUSALS:
-                raise InvalidInput("lines", f"more than {_MOST_REFUSALS} are no memories, the last {error}") from None
-            arrival.refused.append((number, str(error)))
+            return error
+        return memory, embedding
 
-    async def _keep(self, entries: list[tuple[Memory, Embedding | None]], arrival: Arrival) -> None:
+    async def _keep(self, entries: list[Entry], arrival: Arrival) -> None:
         """A vector of our own model is taken as it comes; for the others the text is embedded anew."""
         strangers = [memory.content for memory, embedding in entries if not self._is_ours(embedding)]
         made = iter(await self._embedder.embed(strangers, tenant=self.reach.tenant))

@@ -190,6 +190,21 @@ async def test_takes_what_others_have_exported(client):
         assert (await client.post("/v1/memories/import", params=params, content="x")).status_code in {400, 422}
 
 
+async def test_what_is_wrong_in_the_files_of_others_keeps_nothing_else_out(client):
+    entries = [{"memory": "Ada likes tea"}, 5, {"memory": "x" * 8001}, {"memory": "Ada sings", "created_at": "odd"}]
+    entries += [{"memory": "half a \ud800"}, {"memory": "Ada runs", "user_id": "ada"}]
+    observed = {"type": "entity", "name": "Ada", "observations": ["swims", 5, "rows"]}
+    sources = {
+        "mem0": (json.dumps(entries), 2, ["entry 2", "entry 3", "entry 4", "entry 5"]),
+        "mcp": ("\n".join(["nonsense", "", json.dumps(observed), "{}"]), 2, ["line 1", "line 3", "line 4"]),
+    }
+    for source, (body, kept, refused) in sources.items():
+        answer = await client.post("/v1/memories/import", params=ADA | {"source": source}, content=body)
+        assert (answer.status_code, answer.json()["kept"]) == (200, kept), answer.text
+        assert [told.partition(":")[0] for told in answer.json()["refused"]] == refused
+    assert sorted(await listed_contents(client)) == ["Ada likes tea", "Ada runs", "Ada: rows", "Ada: swims"]
+
+
 async def test_condensed_memories_come_back(client, application):
     memories = [{"content": f"The code of door {number} is {number * 77}."} for number in range(60)]
     await client.post("/v1/memories/batch", json=ADA | {"memories": memories})

@@ -116,6 +116,20 @@ async def test_a_line_that_is_no_memory_is_refused_by_its_number(change, says):
     assert says in arrival.refused[0][1]
 
 
+async def test_pieces_of_another_file_are_refused_by_their_number_and_keep_no_other_out():
+    _, out = await filled(4)
+    lines = await exported(out)
+
+    def broken():
+        yield lines[2]
+        raise InvalidInput("entry", "is odd")
+
+    target, into = place()
+    arrival = await into.load_pieces(stream([lines[:2], [], ["nonsense", lines[3]], broken()]))
+    assert (arrival.kept, arrival.refused) == (4, [(3, "line: is not JSON"), (4, "entry: is odd")])
+    assert len(await target.entries(SCOPE, None, 9)) == 4
+
+
 async def test_gives_up_on_a_file_of_something_else():
     _, into = place()
     with pytest.raises(InvalidInput, match="more than 1000"):

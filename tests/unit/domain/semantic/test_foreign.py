@@ -1,10 +1,11 @@
 import json
+import math
 from datetime import UTC, datetime
 
 import pytest
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.foreign import lines_of_mcp, lines_of_mem0
+from agent_memory.domain.semantic.foreign import entries_of_mem0, lines_of_mcp, lines_of_mem0
 from agent_memory.domain.semantic.jsonl import entry_of
 from agent_memory.domain.semantic.memory import MemoryType, Scope
 
@@ -25,12 +26,20 @@ MCP = """
 """
 
 
+def mem0(document):
+    return [line for entry in entries_of_mem0(document) for line in lines_of_mem0(entry, SCOPE, NOW)]
+
+
+def mcp(document):
+    return [line for told in document.split("\n") for line in lines_of_mcp(told, SCOPE, NOW)]
+
+
 def memories(lines):
     return [entry_of(line, "default")[0] for line in lines]
 
 
 def test_mem0_keeps_ids_times_and_scopes():
-    first, second = memories(lines_of_mem0(json.dumps(MEM0), SCOPE, NOW))
+    first, second = memories(mem0(json.dumps(MEM0)))
     assert (str(first.id), first.scope) == (MEM0["results"][0]["id"], Scope("agent", "ada"))
     assert first.created_at.isoformat() == "2025-07-01T10:00:00.500000-07:00"
     assert (first.tags, first.metadata) == ({"food"}, {"source": "chat"})
@@ -40,33 +49,73 @@ def test_mem0_keeps_ids_times_and_scopes():
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
 def test_mcp_texts_may_hold_what_ends_a_line_elsewhere(end):
     line = json.dumps({"type": "entity", "name": "Ada", "observations": [f"a{end}b"]}, ensure_ascii=False)
-    [memory] = memories(lines_of_mcp(f"{line}\r\n", SCOPE, NOW))
+    [memory] = memories(mcp(f"{line}\r\n"))
     assert memory.content == f"Ada: a{end}b"
 
 
 def test_mem0_may_be_a_plain_list():
-    assert len(memories(lines_of_mem0(json.dumps(MEM0["results"]), SCOPE, NOW))) == 2
+    assert len(memories(mem0(json.dumps(MEM0["results"])))) == 2
 
 
 def test_the_mcp_server_tells_what_is_so():
-    told = memories(lines_of_mcp(MCP, SCOPE, NOW))
+    told = memories(mcp(MCP))
     assert [memory.content for memory in told] == ["Ada: lives in Oslo", "Ada: plays the cello", "Ada knows Bob"]
     assert {memory.memory_type for memory in told} == {MemoryType.SEMANTIC}
     assert told[0].metadata == {"entity": "Ada", "entity_type": "person"}
 
 
 def test_coming_in_twice_gives_the_same_ids():
-    for read, text in ((lines_of_mcp, MCP), (lines_of_mem0, json.dumps(MEM0))):
-        assert list(read(text, SCOPE, NOW)) == list(read(text, SCOPE, NOW))
+    for read, text in ((mcp, MCP), (mem0, json.dumps(MEM0))):
+        assert read(text) == read(text)
 
 
-@pytest.mark.parametrize("wrong", ["", "{}", "5", '{"results": [5]}', '[{"memory": 5}]', "nonsense"])
+@pytest.mark.parametrize("wrong", ["", "{}", "5", "nonsense", '{"results": {}}', "[" * 100_000])
 def test_what_is_no_export_of_mem0_is_refused(wrong):
     with pytest.raises(InvalidInput, match="document"):
-        list(lines_of_mem0(wrong, SCOPE, NOW))
+        entries_of_mem0(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["{}", "5", '{"type": "odd"}', '{"type": "entity"}', "nonsense", '{"type": []}'])
-def test_what_is_no_file_of_the_mcp_server_is_refused(wrong):
-    with pytest.raises(InvalidInput, match="document"):
-        list(lines_of_mcp(wrong, SCOPE, NOW))
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (5, "entry: is not a JSON object"), ("text", "entry: is not"), ([], "entry: is not"),
+        ({}, "memory: is missing"),
+        ({"memory": None}, "memory: is missing"), ({"memory": 5}, "content: must be a text"),
+        ({"memory": ""}, "content: must have 1 to 8000"), ({"memory": "x" * 8001}, "has 8001"),
+        ({"memory": "\ud800"}, "content: has a lone surrogate"), ({"memory": "a\0"}, "NUL"),
+        ({"memory": "x", "created_at": "yesterday"}, "created_at: is no moment in ISO 8601: 'yesterday'"),
+        ({"memory": "x", "created_at": 5}, "created_at"), ({"memory": "x", "created_at": "9999-99-99"}, "created_at"),
+        ({"memory": "x", "user_id": "u" * 129}, "user_id"), ({"memory": "x", "agent_id": "\ud800"}, "agent_id"),
+        ({"memory": "x", "metadata": [5]}, "metadata"), ({"memory": "x", "metadata": {"a": math.nan}}, "metadata"),
+        ({"memory": "x", "categories": "food"}, "tags"), ({"memory": "x", "categories": [5]}, "tags"),
+        ({"memory": "x" * 1_000_001}, "at most 1000000"),
+    ],
+)  # fmt: skip
+def test_an_entry_of_mem0_that_is_no_memory_says_what_is_wrong(wrong, says):
+    with pytest.raises(InvalidInput, match=says):
+        memories(mem0(json.dumps([wrong])))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("{}", "line: is no entity"), ("5", "line: is no entity"), ('{"type": "odd"}', "line: is no entity"),
+        ('{"type": []}', "line: is no entity"), ("nonsense", "line: is not JSON"), ("[" * 100_000, "line: is nested"),
+        ('{"type": "entity"}', "name: must be a text"), ('{"type": "entity", "name": "Ada"}', "observations"),
+        ('{"type": "entity", "name": "Ada", "observations": "abc"}', "observations: must be a list"),
+        ('{"type": "entity", "name": "Ada", "observations": [5]}', "content: must be a text"),
+        ('{"type": "entity", "name": "Ada", "observations": ["\\ud800"]}', "content: has a lone surrogate"),
+        (f'{{"type": "entity", "name": "Ada", "observations": ["{"x" * 8000}"]}}', "content: must have 1 to 8000"),
+        (f'{{"type": "entity", "name": "{"x" * 8001}", "observations": []}}', "name: must have at most 8000"),
+        ('{"type": "relation", "from": "Ada", "to": "Bob"}', "relationType: must be a text"),
+        (f'{{"type": "{"x" * 1_000_000}"}}', "line: must have at most 1000000"),
+    ],
+)  # fmt: skip
+def test_a_line_of_the_mcp_server_that_is_no_memory_says_what_is_wrong(wrong, says):
+    with pytest.raises(InvalidInput, match=says):
+        memories(mcp(wrong))
+
+
+def test_an_observation_that_is_none_keeps_no_other_out():
+    first, _, last = mcp('{"type": "entity", "name": "Ada", "observations": ["sings", 5, "runs"]}')
+    assert [memory.content for memory in memories([first, last])] == ["Ada: sings", "Ada: runs"]

@@ -1,6 +1,7 @@
 """Looking after memories over HTTP: get, list, revise, supersede, many at once, forget many, erase, export."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -16,7 +17,7 @@ from agent_memory.application.remembering import Remembering
 from agent_memory.application.transfer import Transfer, lines_in
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput, Unavailable
-from agent_memory.domain.semantic.foreign import lines_of_mcp, lines_of_mem0
+from agent_memory.domain.semantic.foreign import entries_of_mem0, lines_of_mcp, lines_of_mem0
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
@@ -224,15 +225,22 @@ async def import_memories(
     """Keep the lines of an export; known ids stay as they are, and lines that are no memories are named.
 
     `source` may also be an export of mem0, or the file of the MCP reference server: the scope then is for what
-    names none.
+    names none. Of these too, what is no memory is named by its entry or line, and the others are kept.
     """
-    lines = lines_in(request.stream())
-    if source != "lines":
-        read = {"mem0": lines_of_mem0, "mcp": lines_of_mcp}[source]
-        document = (await request.body()).decode(errors="replace")
-        lines = _each(read(document, application.memory.scope(agent_id, user_id), datetime.now(UTC)))
-    arrival = await _transfer(application).load(lines)
-    refused = [f"line {number}: {reason}" for number, reason in arrival.refused]
+    transfer, lines = _transfer(application), lines_in(request.stream())
+    if source == "lines":
+        arrival = await transfer.load(lines)
+    else:
+        scope, now = application.memory.scope(agent_id, user_id), datetime.now(UTC)
+        if source == "mem0":
+            document = (await request.body()).decode(errors="replace")
+            entries = await asyncio.to_thread(entries_of_mem0, document)
+            pieces = _each(lines_of_mem0(entry, scope, now) for entry in entries)
+        else:
+            pieces = (lines_of_mcp(line, scope, now) async for line in lines)
+        arrival = await transfer.load_pieces(pieces)
+    piece = "entry" if source == "mem0" else "line"
+    refused = [f"{piece} {number}: {reason}" for number, reason in arrival.refused]
     return wire.ImportAnswer(kept=arrival.kept, known=arrival.known, refused=refused)
 
 
@@ -277,6 +285,6 @@ async def _ended(lines: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
             yield line + "\n"
 
 
-async def _each(lines: Iterable[str]) -> AsyncIterator[str]:
-    for line in lines:
-        yield line
+async def _each(pieces: Iterable[Iterable[str]]) -> AsyncGenerator[Iterable[str], None]:
+    for piece in pieces:
+        yield piece
