@@ -76,6 +76,17 @@ async def test_keeps_many_and_tells_which_are_new(bench):
     assert await bench.archive.add_many([]) == []
 
 
+async def test_counts_what_holds_now_as_it_is_listed_and_all_that_is_kept(bench):
+    first, second = [await bench.entry(bench.memory(hour=n)) for n in range(2)]
+    faded = await bench.entry(bench.memory(superseded_at=NOW))
+    over, ending = [await bench.entry(bench.memory(expires_at=NOW + timedelta(days=days))) for days in (0, 1)]
+    await bench.archive.add_many([first, second, faded, over, ending])
+    await bench.archive.supersede(first[0].id, *await bench.entry(bench.memory(content="newer")))
+    assert (await bench.store.count(bench.scope, NOW), await bench.store.count(bench.scope)) == (3, 6)
+    listed = await bench.archive.page(bench.scope, EVERYTHING, NOW, None, 50)
+    assert len(listed) == (await bench.archive.inventory(bench.scope, NOW)).memories == 3
+
+
 async def test_gets_one_memory_of_its_agent(bench):
     memory = bench.memory(tags=frozenset({"x"}), metadata={"a": 1}, expires_at=START)
     await bench.keep(memory)

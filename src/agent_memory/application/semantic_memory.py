@@ -167,7 +167,8 @@ class SemanticMemory(OfTenant):
             raise NotFound("memory", str(memory_id))
 
     async def count(self, *, agent_id: str, user_id: str) -> int:
-        return await self._store.count(self.scope(agent_id, user_id))
+        """How many memories hold now: those that a search may find, and a list shows."""
+        return await self._store.count(self.scope(agent_id, user_id), self._clock())
 
 
 def _question(asked: Asked, scope: Scope) -> Question:

@@ -41,8 +41,10 @@ class MemoryStore(Protocol):
         """Forget one memory of this agent (and user, if given). False: there is none, nothing changed."""
         ...
 
-    async def count(self, scope: Scope) -> int:
-        """How many memories the scope holds; 0 for a scope nobody has written to."""
+    async def count(self, scope: Scope, now: datetime | None = None) -> int:
+        """How many memories of the scope hold now; without a moment how many it keeps, superseded and expired ones too.
+        0 for a scope nobody has written to.
+        """
         ...
 
 

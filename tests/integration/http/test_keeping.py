@@ -154,6 +154,15 @@ async def test_stats_say_what_is_held(client):
     assert stats["by_type"] == {"episodic": 2, "procedural": 1}
 
 
+async def test_counts_what_a_list_shows(client, kept):
+    await client.post(f"/v1/memories/{kept[0]['id']}/supersede", params=GUIDE, json={"content": "Ada lives in Oslo."})
+    await client.patch(f"/v1/memories/{kept[1]['id']}", params=GUIDE, json={"expires_at": "2020-01-01T00:00:00Z"})
+    count = (await client.get("/v1/memories/count", params=ADA)).json()["count"]
+    stats = (await client.get("/v1/memories/stats", params=ADA)).json()
+    assert count == len(await listed(client)) == stats["memories"] == 2
+    assert (stats["superseded"], stats["expired"]) == (1, 1)
+
+
 @pytest.mark.usefixtures("kept")
 async def test_what_is_exported_can_be_imported(client):
     exported = await client.get("/v1/memories/export", params=ADA)

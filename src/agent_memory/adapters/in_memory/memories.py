@@ -4,6 +4,7 @@ import math
 from array import array
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from operator import mul
 
@@ -69,8 +70,9 @@ class InMemoryMemoryStore:
         del self.kept[place]
         self.former.pop(place, None)
 
-    async def count(self, scope: Scope) -> int:
-        return sum(row.memory.scope == scope for row in self.kept.values())
+    async def count(self, scope: Scope, now: datetime | None = None) -> int:
+        kept = [row.memory for row in self.kept.values() if row.memory.scope == scope]
+        return len(kept) if now is None else sum(memory.holds(now) for memory in kept)
 
 
 def place_of(memory: Memory) -> Place:

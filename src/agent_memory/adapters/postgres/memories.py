@@ -2,6 +2,7 @@
 asked through their indexes.
 """
 
+from datetime import datetime
 from typing import LiteralString
 
 from psycopg import AsyncConnection
@@ -28,6 +29,12 @@ WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
 """
 
 _COUNT = SQL("SELECT count(*) FROM agent_memory.memories WHERE {}").format(SQL(IN_SCOPE_OF))
+# All, less those that hold no more: both are counted by an index alone.
+_COUNT_HELD = SQL("""
+SELECT count(*) - (
+    SELECT count(*) FROM agent_memory.memories WHERE {scope} AND (superseded_at IS NOT NULL OR expires_at <= %(now)s)
+) FROM agent_memory.memories WHERE {scope}
+""").format(scope=SQL(IN_SCOPE_OF))
 
 
 class PostgresMemoryStore:
@@ -67,9 +74,11 @@ class PostgresMemoryStore:
 
         return await self._database.run(work)
 
-    async def count(self, scope: Scope) -> int:
+    async def count(self, scope: Scope, now: datetime | None = None) -> int:
+        query, parameters = (_COUNT, named(scope)) if now is None else (_COUNT_HELD, named(scope) | {"now": now})
+
         async def work(connection: AsyncConnection) -> int:
-            cursor = await connection.execute(_COUNT, named(scope))
+            cursor = await connection.execute(query, parameters)
             [[count]] = await cursor.fetchall()
             return int(count)
 

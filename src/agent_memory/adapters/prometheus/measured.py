@@ -4,6 +4,7 @@ Every door uses what is measured here, so the figures do not depend on how a req
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -70,7 +71,7 @@ class MeasuredMemoryStore:
         with self._errors.labels("forget").count_exceptions():
             return await self._store.remove(memory_id, agent_id, user_id, tenant=tenant)
 
-    async def count(self, scope: Scope) -> int:
+    async def count(self, scope: Scope, now: datetime | None = None) -> int:
         self._operations.labels("count").inc()
         with self._errors.labels("count").count_exceptions():
-            return await self._store.count(scope)
+            return await self._store.count(scope, now)

@@ -81,7 +81,7 @@ TOOLS: Mapping[str, MemoryTool] = MappingProxyType(
         ),
         "count_memories": MemoryTool(
             "Count memories",
-            "How many memories an agent has about a user.",
+            "How many memories an agent has about a user: those that hold now, as list_memories shows them.",
             arguments.CountMemories,
             wire.CountAnswer,
             verbs.count_memories,

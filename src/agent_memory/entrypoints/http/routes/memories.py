@@ -102,6 +102,8 @@ async def forget(
 
 @get("/v1/memories/count", responses=problems(), tags=["memories"], summary="Count")
 async def count_memories(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> wire.CountAnswer:
-    """How many memories one agent has about one user."""
+    """How many memories one agent has about one user: those that hold now, as a list shows them. How many are
+    superseded or expired is in `/v1/memories/stats`.
+    """
     count = await application.memory.count(agent_id=agent_id, user_id=user_id)
     return wire.CountAnswer(agent_id=agent_id, user_id=user_id, count=count)
