@@ -11,6 +11,7 @@ from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.semantic.filters import matches, parse_filter
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
@@ -274,3 +275,17 @@ async def test_tenants_share_names_and_ids_and_never_meet(bench):
     assert not await bench.store.remove(mine.id, bench.scope.agent_id, tenant="a-third")
     assert await bench.store.remove(mine.id, bench.scope.agent_id, tenant="another")
     assert (await bench.store.count(bench.scope), await bench.store.count(other)) == (1, 0)
+
+
+async def test_the_pages_of_a_question_give_all_of_a_scope_once_and_in_order(bench):
+    told = {(await bench.add(f"fact {number % 7} of {number}")).id for number in range(70)}
+    memory = SemanticMemory(bench.store, bench.embedder, clock=lambda: NOW)
+    who = {"agent_id": bench.scope.agent_id, "user_id": bench.scope.user_id}
+    found, cursor = [], None
+    while not found or cursor is not None:
+        page = await memory.recall_page(cursor, **who, query="which fact 3?", top_k=7)
+        found, cursor = [*found, *page.recollections], page.cursor
+    assert len(found) == 70
+    assert {recollection.memory.id for recollection in found} == told
+    scores = [recollection.score.total for recollection in found]
+    assert scores == sorted(scores, reverse=True)

@@ -29,9 +29,6 @@ from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder, MemoryStore
 
-# Deep enough that the ranking, which sees more signals than any one leg of the search, can change the order.
-_DEPTH_PER_RESULT = 2
-_LEAST_DEPTH = 20
 # A blend may put first what is only the 50th by meaning and the 50th by age, so it looks further on both sides.
 _BLEND_DEPTH = 200
 
@@ -129,7 +126,9 @@ class SemanticMemory(OfTenant):
         return list((await self.recall_page(None, **asked)).recollections)
 
     async def recall_page(self, cursor: str | None, **asked: Unpack[Asked]) -> RecalledPage:
-        """`recall`, page by page: the cursor of one page, with the same question, asks for the next."""
+        """`recall`, page by page: the cursor of one page, with the same question, asks for the next; a thousand
+        memories are the most that all pages have together.
+        """
         question, now = _question(asked, self.scope(asked["agent_id"], asked["user_id"])), self._clock()
         if cursor is None:
             progress = Progress.begun(question, now)
@@ -137,15 +136,14 @@ class SemanticMemory(OfTenant):
             progress = Progress.read(cursor, question)
             question = replace(question, as_of=question.as_of or progress.asked_at)
         policy = self._policy if question.alpha is None else self._blend
-        wanted = len(progress.given) + (question.top_k if question.max_tokens is None else MOST_FITTING)
-        shortlist = await self._store.shortlist(await self._search(question, now, wanted))
+        more = question.top_k if question.max_tokens is None else MOST_FITTING
+        shortlist = await self._store.shortlist(await self._search(question, now, progress.depth(more)))
         # One more than asked tells whether anything follows.
-        ranked = policy.rank(question, shortlist, question.as_of or now, wanted + 1)
+        ranked = policy.rank(question, shortlist, question.as_of or now, len(progress.given) + more + 1)
         return page_of(ranked, question, progress)
 
-    async def _search(self, question: Question, now: datetime, wanted: int) -> Search:
+    async def _search(self, question: Question, now: datetime, depth: int) -> Search:
         [embedding] = await self._embedder.embed([question.query], tenant=self.reach.tenant)
-        depth = max(_LEAST_DEPTH, _DEPTH_PER_RESULT * wanted)
         blended = max(_BLEND_DEPTH, depth)
         return Search(
             scope=question.scope,

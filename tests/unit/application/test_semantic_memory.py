@@ -1,8 +1,12 @@
+import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 from operator import mul
 from uuid import uuid4
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -15,6 +19,8 @@ from agent_memory.domain.semantic.scoring import Blend
 from agent_memory.domain.semantic.selection import Selection
 
 WHO = {"agent_id": "agent", "user_id": "user"}
+WORDS = [f"word{number}" for number in range(40)]
+COMMONNESS = [1 / number for number in range(1, 41)]
 
 
 class Clock:
@@ -175,6 +181,55 @@ async def test_as_of_asks_what_was_valid_then(clock):
     assert await contents(memory, "Where does she live?") == ["She lives in Lima"]
     assert await contents(memory, "Where does she live?", as_of=then) == ["She lives in Oslo"]
     assert await contents(memory, "Where does she live?", as_of=before) == []
+
+
+async def paged(memory, **asked):
+    pages, cursor = [], None
+    while not pages or cursor is not None:
+        page = await memory.recall_page(cursor, **WHO, **asked)
+        cursor = page.cursor
+        pages.append([(r.memory.id, r.score.total) for r in page.recollections])
+    return pages
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 150), st.integers(1, 50), st.sampled_from([None, None, 0.0, 0.7]))
+@example(3, 150, 5, None)  # where deeper searches rank higher what the first did not find
+@example(22, 150, 5, None)
+@example(29, 150, 5, None)
+def test_scores_never_rise_from_page_to_page_and_all_come_once(seed, size, top_k, alpha):
+    async def pages():
+        dice, clock = random.Random(seed), Clock()
+        memory = SemanticMemory(InMemoryMemoryStore(), HashingEmbedder(), clock=clock)
+        for _ in range(size):
+            content = " ".join(dice.choices(WORDS, weights=COMMONNESS, k=dice.randint(2, 9)))
+            await memory.remember(**WHO, content=content, importance=dice.uniform(0, 2))
+            clock.passes(minutes=dice.choice([1, 1, 1, 2, 600, 5000]))
+        asked = {"query": " ".join(dice.sample(WORDS, 4)), "alpha": alpha}
+        whole = await memory.recall(**WHO, **asked, top_k=50)
+        return await paged(memory, **asked, top_k=top_k), {r.memory.id for r in whole}
+
+    found, whole = asyncio.run(pages())
+    told = [each for page in found for each in page]
+    assert [score for _, score in told] == sorted((score for _, score in told), reverse=True)
+    assert len({id_ for id_, _ in told}) == len(told) == size
+    assert all(len(page) == top_k for page in found[:-1])
+    assert size > 50 or {id_ for id_, _ in told} == whole
+
+
+async def test_pages_of_the_newest_go_on_with_the_next_newest(memory, clock):
+    told = []
+    for number in range(450):
+        told.insert(0, (await memory.remember(**WHO, content=f"fact {number}")).id)
+        clock.passes(hours=1)
+    pages = await paged(memory, query="fact 7", top_k=45, alpha=0)
+    assert [id_ for page in pages for id_, _ in page] == told
+
+
+async def test_the_pages_of_a_question_end_at_a_thousand(memory):
+    for number in range(1060):
+        await memory.remember(**WHO, content=f"fact {number}")
+    assert sum(map(len, await paged(memory, query="fact", top_k=50))) == 1000
 
 
 async def test_pages_go_on_while_others_write(memory, clock):

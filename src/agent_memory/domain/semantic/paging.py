@@ -1,35 +1,43 @@
 """How much of a ranking is given at once, and how the rest is asked for.
 
 A page goes on from those before it by naming what they gave: whatever is kept, forgotten or ranked otherwise in
-between, nothing comes twice, and nothing that was there at the first page and still is stays out.
+between, nothing comes twice, and nothing that was there at the first page and still is stays out. What a later page
+finds by looking further stands after what was given, so no score is above those of the pages before.
 """
 
 import base64
 import binascii
+import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from zlib import crc32
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.memory import MemoryId
+from agent_memory.domain.semantic.memory import MOST_RESULTS, MemoryId
 from agent_memory.domain.semantic.recall import Question, Recollection
 from agent_memory.domain.semantic.scoring import MOST_RANKED
 
 MOST_FITTING = 100  # memories that a budget of tokens is filled with at once
+# Deep enough that the ranking, which sees more signals than any one leg of the search, can change the order.
+_DEPTH_PER_RESULT = 2
+_LEAST_DEPTH = 20
 _BYTES_PER_TOKEN = 4  # of English in UTF-8, for the vocabularies of today's language models
-_HEAD = struct.Struct("<qI")
+_HEAD = struct.Struct("<qId")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the pages of a question have come: when it was first asked, and what they have given."""
+    """How far the pages of a question have come: when it was first asked, what they have given, and the least score
+    among it.
+    """
 
     asked_at: datetime
     question: int
     given: frozenset[int] = frozenset()
+    least: float = math.inf
 
     @classmethod
     def begun(cls, question: Question, now: datetime) -> "Progress":
@@ -39,24 +47,46 @@ class Progress:
     def read(cls, cursor: str, question: Question) -> "Progress":
         try:
             packed = base64.urlsafe_b64decode(cursor.encode())
-            microseconds, asked = _HEAD.unpack_from(packed)
+            microseconds, asked, least = _HEAD.unpack_from(packed)
             given = struct.unpack(f"<{(len(packed) - _HEAD.size) // 8}Q", packed[_HEAD.size :])
             asked_at = datetime.fromtimestamp(microseconds / 1e6, UTC)
         except (ValueError, AttributeError, OverflowError, OSError, binascii.Error, struct.error):
             raise InvalidInput("cursor", "is none that we gave") from None
+        if math.isnan(least):
+            raise InvalidInput("cursor", "is none that we gave")
         if asked != _identity(question):
             raise InvalidInput("cursor", "belongs to another question")
-        return cls(asked_at, asked, frozenset(given))
+        return cls(asked_at, asked, frozenset(given), least)
+
+    def depth(self, more: int) -> int:
+        """How deep to search for so many more. A further page looks as deep as the next ones will, as far as that
+        goes: each depth is a ranking of its own, of which one page is to go on where the one before has ended.
+        """
+        wanted = _DEPTH_PER_RESULT * (len(self.given) + more)
+        if not self.given:
+            return max(_LEAST_DEPTH, wanted)
+        depth = _DEPTH_PER_RESULT * MOST_RESULTS
+        while depth < wanted:
+            depth *= 2
+        return depth
 
     def after(self, page: Sequence[Recollection]) -> "Progress":
-        return Progress(self.asked_at, self.question, self.given | {_name(r.memory.id) for r in page})
+        given = self.given | {_name(r.memory.id) for r in page}
+        return Progress(self.asked_at, self.question, given, min((r.score.total for r in page), default=self.least))
 
     def cursor(self) -> str:
-        head = _HEAD.pack(round(self.asked_at.timestamp() * 1e6), self.question)
+        head = _HEAD.pack(round(self.asked_at.timestamp() * 1e6), self.question, self.least)
         return base64.urlsafe_b64encode(head + struct.pack(f"<{len(self.given)}Q", *sorted(self.given))).decode()
 
-    def has_given(self, memory_id: MemoryId) -> bool:
-        return bool(self.given) and _name(memory_id) in self.given
+    def left(self, ranked: Sequence[Recollection]) -> list[Recollection]:
+        """What was not given yet, none of it better than what was."""
+        return [self._after_given(r) for r in ranked if not (self.given and _name(r.memory.id) in self.given)]
+
+    def _after_given(self, recollection: Recollection) -> Recollection:
+        score = recollection.score
+        if score.total <= self.least:
+            return recollection
+        return replace(recollection, score=replace(score, total=self.least))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +99,7 @@ class RecalledPage:
 
 def page_of(ranked: Sequence[Recollection], question: Question, progress: Progress) -> RecalledPage:
     """What the question asks for of a whole ranking, past what was given already."""
-    left = [r for r in ranked if _good_enough(r, question) and not progress.has_given(r.memory.id)]
+    left = [r for r in progress.left(ranked) if _good_enough(r, question)]
     page = left[: question.top_k] if question.max_tokens is None else _fitting(left[:MOST_FITTING], question.max_tokens)
     after = progress.after(page)
     ends = not page or len(page) == len(left) or len(after.given) >= MOST_RANKED

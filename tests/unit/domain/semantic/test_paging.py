@@ -1,3 +1,5 @@
+import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -51,6 +53,23 @@ def test_nothing_comes_twice_or_stays_out_however_the_ranking_changes(size, top_
     assert sorted(seen) == sorted(r.memory.id for r in ranked)
 
 
+def test_what_a_later_page_ranks_higher_counts_no_more_than_what_was_given():
+    ranked, asked = ranking("a", "b", "c", "d"), question(top_k=2)
+    page = page_of(ranked[1:], asked, begun(asked))
+    rest = page_of([ranked[0], ranked[3]], asked, Progress.read(page.cursor, asked))
+    assert [(r.memory, r.score.total) for r in rest.recollections] == [
+        (ranked[0].memory, 0.98),
+        (ranked[3].memory, 0.97),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "depth"), [(0, 5, 20), (0, 50, 100), (5, 5, 100), (45, 5, 100), (46, 5, 200)]
+)
+def test_further_pages_look_equally_deep_for_as_long_as_they_can(given, more, depth):
+    assert Progress(NOW, 0, frozenset(range(given))).depth(more) == depth
+
+
 def test_what_scores_too_little_stays_out():
     asked = question(min_score=0.985)
     assert len(page_of(ranking("a", "b", "c"), asked, begun(asked)).recollections) == 2
@@ -81,6 +100,11 @@ def test_the_pages_of_one_question_end():
 def test_a_cursor_that_is_none_is_refused(cursor):
     with pytest.raises(InvalidInput, match="cursor: is none"):
         Progress.read(cursor, question())
+
+
+def test_a_cursor_without_a_score_is_refused():
+    with pytest.raises(InvalidInput, match="cursor: is none"):
+        Progress.read(replace(begun(question()), least=math.nan).cursor(), question())
 
 
 def test_a_cursor_of_another_question_is_refused():
