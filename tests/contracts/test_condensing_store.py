@@ -7,17 +7,21 @@ from uuid import uuid4
 
 import pytest
 
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.application.consolidation import Consolidation
+from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import NotFound
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.retention import Retention
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.tenants import Reach
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,12 +29,13 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 class Bench:
-    def __init__(self, store, condensing) -> None:
-        self.store, self.condensing = store, condensing
+    def __init__(self, store, condensing, archive) -> None:
+        self.store, self.condensing, self.archive = store, condensing, archive
         self.scope = Scope(f"agent-{uuid4()}", "user")
         self.whose = {"agent_id": self.scope.agent_id, "user_id": self.scope.user_id}
         self.embedder = HashingEmbedder()
         self.memory = SemanticMemory(store, self.embedder, clock=lambda: NOW)
+        self.keeping = MemoryKeeping(archive, self.embedder, clock=lambda: NOW)
 
     def consolidation(self, threshold=6, batch=4) -> Consolidation:
         return Consolidation(self.condensing, self.embedder, retention=Retention(threshold, batch), clock=lambda: NOW)
@@ -45,6 +50,12 @@ class Bench:
             told.append(memory)
         return told
 
+    async def forget(self, memory: Memory) -> bool:
+        return await self.store.remove(memory.id, self.scope.agent_id, tenant=self.scope.tenant)
+
+    async def kept(self, memory: Memory) -> Memory | None:
+        return await self.archive.get(memory.id, self.scope.agent_id, tenant=self.scope.tenant)
+
     async def known(self) -> set[str]:
         found = await self.memory.recall(
             agent_id=self.scope.agent_id, user_id="user", query="What is the code of the door?", top_k=50
@@ -56,10 +67,12 @@ class Bench:
 async def bench(request):
     if request.param == "in_memory":
         store = InMemoryMemoryStore()
-        yield Bench(store, InMemoryCondensingStore(store))
+        yield Bench(store, InMemoryCondensingStore(store), InMemoryMemoryArchive(store))
     else:
         async with connection.opened(request.getfixturevalue("conninfo"), 4, 8) as database:
-            yield Bench(PostgresMemoryStore(database), PostgresCondensingStore(database))
+            yield Bench(
+                PostgresMemoryStore(database), PostgresCondensingStore(database), PostgresMemoryArchive(database)
+            )
 
 
 async def test_finds_the_scopes_that_have_too_much(bench):
@@ -192,3 +205,126 @@ async def test_tenants_share_names_and_ids_and_never_meet(bench):
     assert await bench.condensing.restore(made.id, bench.scope.agent_id, "somebody", tenant="another") == 0
     assert await bench.condensing.restore(made.id, bench.scope.agent_id, "user", tenant="another") == 4
     assert await bench.store.count(bench.scope) == await bench.store.count(other) == 4
+
+
+async def test_what_is_forgotten_does_not_live_on_in_what_was_condensed_of_it(bench):
+    told = await bench.tell(7)
+    made = await bench.consolidation().condense(**bench.whose)
+    assert await bench.forget(told[1])
+    assert await bench.kept(made) is None
+    assert await bench.known() == {memory.content for memory in told if memory != told[1]}
+    assert [await bench.kept(memory) for memory in told] == [told[0], None, *told[2:]]
+    assert not await bench.forget(told[1])
+    assert (await bench.consolidation().condense(**bench.whose)).content == "\n".join(
+        memory.content for memory in (told[0], *told[2:5])
+    )
+
+
+async def test_what_was_condensed_is_forgotten_by_what_it_was(bench):
+    [mine] = await bench.tell(1, tags=frozenset({"mine"}), metadata={"n": 1})
+    others = await bench.tell(3)
+    made = await bench.consolidation().condense(**bench.whose)
+    which = Selection(tags=frozenset({"mine"}), memory_type=MemoryType.EPISODIC)
+    assert await bench.archive.count_selected(bench.scope, which, NOW) == 1
+    assert await bench.archive.remove_selected(bench.scope, which, NOW) == 1
+    assert await bench.archive.remove_selected(bench.scope, which, NOW) == 0
+    assert (await bench.kept(mine), await bench.kept(made)) == (None, None)
+    assert [await bench.kept(memory) for memory in others] == others
+
+
+async def test_forgetting_everything_forgets_what_was_condensed(bench):
+    await bench.tell(7)
+    await bench.consolidation().condense(**bench.whose)
+    assert await bench.archive.count_selected(bench.scope, EVERYTHING, NOW) == 8
+    assert await bench.archive.remove_selected(bench.scope, EVERYTHING, NOW) == 8
+    assert await bench.store.count(bench.scope) == 0
+
+
+async def test_what_is_forgotten_together_with_what_was_condensed_of_it_leaves_the_others(bench):
+    await bench.tell(1, tags=frozenset({"mine"}))
+    others = await bench.tell(3)
+    await bench.consolidation().condense(**bench.whose)
+    assert await bench.archive.remove_selected(bench.scope, Selection(tags=frozenset({"mine"})), NOW) == 2
+    assert [await bench.kept(memory) for memory in others] == others
+
+
+async def test_forgetting_what_stands_for_others_leaves_them_to_be_brought_back(bench):
+    told = await bench.tell(4)
+    made = await bench.consolidation().condense(**bench.whose)
+    assert await bench.forget(made)
+    assert await bench.known() == set()
+    assert await bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant) == 4
+    assert await bench.known() == {memory.content for memory in told}
+
+
+async def test_what_somebody_told_in_place_of_what_was_condensed_stays(bench):
+    told = await bench.tell(4)
+    made = await bench.consolidation().condense(**bench.whose)
+    instead = await bench.keeping.supersede(made.id, agent_id=bench.scope.agent_id, content="The doors have no codes.")
+    assert await bench.forget(told[0])
+    assert await bench.kept(made) is None
+    assert await bench.known() == {"The doors have no codes."}
+    assert await bench.forget(told[1])
+    assert await bench.kept(instead) == instead
+    assert {(await bench.kept(memory)).superseded_by for memory in told[2:]} == {instead.id}
+
+
+async def test_what_was_condensed_is_known_for_it_whatever_is_said_of_it(bench):
+    told = await bench.tell(4)
+    made = await bench.consolidation().condense(**bench.whose)
+    await bench.keeping.revise(made.id, agent_id=bench.scope.agent_id, metadata={"mine": 1}, tags=[], importance=2)
+    assert await bench.forget(told[0])
+    assert await bench.kept(made) is None
+
+
+async def test_what_was_condensed_twice_comes_apart_wholly(bench):
+    told = await bench.tell(4)
+    made = await bench.consolidation().condense(**bench.whose)
+    await bench.keeping.revise(made.id, agent_id=bench.scope.agent_id, memory_type="episodic")
+    others = await bench.tell(3)
+    again = await bench.consolidation().condense(**bench.whose)
+    assert (await bench.kept(made)).superseded_by == again.id
+    assert await bench.forget(told[3])
+    assert (await bench.kept(made), await bench.kept(again)) == (None, None)
+    assert [await bench.kept(memory) for memory in (*told[:3], *others)] == [*told[:3], *others]
+
+
+async def test_forgetting_what_held_before_leaves_what_holds_now(bench):
+    [old] = await bench.tell(1)
+    new = await bench.keeping.supersede(old.id, agent_id=bench.scope.agent_id, content="The door has no code.")
+    assert await bench.forget(old)
+    assert await bench.kept(new) == new
+
+
+@pytest.mark.parametrize("differs", ["user_id", "agent_id", "tenant"])
+async def test_forgetting_takes_nothing_of_another_scope_apart(bench, differs):
+    """An imported memory may name any other as what stands for it."""
+    told = await bench.tell(4)
+    made = await bench.consolidation().condense(**bench.whose)
+    [embedding] = await bench.embedder.embed(["x"])
+    scope = replace(bench.scope, **{differs: f"another-{uuid4()}"})
+    foreign = Memory(MemoryId(uuid4()), scope, "x", START, superseded_by=made.id, superseded_at=NOW)
+    await bench.store.add(foreign, embedding)
+    assert await bench.archive.count_selected(scope, EVERYTHING, NOW) == 0
+    assert await bench.store.remove(foreign.id, scope.agent_id, tenant=scope.tenant)
+    assert await bench.kept(made) == made
+    assert (await bench.kept(told[0])).superseded_by == made.id
+
+
+async def test_many_who_forget_bring_back_and_condense_at_once_leave_nothing_half_done(bench):
+    told = await bench.tell(12)
+    made = await bench.consolidation().condense(**bench.whose)
+    forgotten = [*told[:3], told[5]]
+    await asyncio.gather(
+        *(bench.forget(memory) for memory in forgotten),
+        bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant),
+        *(bench.consolidation().condense(**bench.whose) for _ in range(3)),
+        bench.archive.remove_selected(bench.scope, Selection(until=told[2].created_at), NOW),
+    )
+    assert [await bench.kept(memory) for memory in forgotten] == [None] * 4
+    entries = [memory for memory, _ in await bench.archive.entries(bench.scope, None, 50)]
+    made = {memory.id: memory for memory in entries if memory.memory_type is MemoryType.SEMANTIC}
+    sources = [memory for memory in entries if memory.superseded_by]
+    assert {memory.superseded_by for memory in sources} == made.keys()
+    for id_, memory in made.items():
+        assert {source.content for source in sources if source.superseded_by == id_} == set(memory.content.split("\n"))

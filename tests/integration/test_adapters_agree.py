@@ -85,7 +85,7 @@ class Life:
     async def step(self) -> None:
         self.hour += self.dice.randint(0, 3)
         acts = [self.add] * 6 + [self.revise, self.supersede, self.remove, self.condense, self.restore, self.purge]
-        acts += [self.fade, self.look, self.change_model]
+        acts += [self.fade, self.look, self.change_model, self.condense, self.remove]
         await self.dice.choice(acts if self.known else [self.add])()
 
     async def add(self) -> None:
@@ -109,7 +109,9 @@ class Life:
     async def remove(self) -> None:
         old = self.old()
         if self.dice.random() < 0.2:
-            await self.both(self.archives, "remove_selected", old.scope, self.selection(), self.now)
+            selection = self.selection()
+            number = await self.both(self.archives, "count_selected", old.scope, selection, self.now)
+            assert number == await self.both(self.archives, "remove_selected", old.scope, selection, self.now)
         else:
             user = self.dice.choice([None, "ada"])
             await self.both(self.stores, "remove", old.id, old.scope.agent_id, user, tenant=old.scope.tenant)
@@ -118,7 +120,9 @@ class Life:
         scope = self.dice.choice(self.scopes)
         sources = await self.both(self.condensing, "oldest", scope, 4, self.now)
         if sources:
-            made = replace(self.new(), scope=scope, memory_type=MemoryType.SEMANTIC)
+            made = replace(self.new(), scope=scope, memory_type=self.dice.choice(list(MemoryType)))
+            if self.dice.random() < 0.8:  # others may have put it in the place of many
+                made = replace(made, metadata={"condensed": {"memories": len(sources)}}, expires_at=None)
             self.known.append(made)
             ids = [source.id for source in sources]
             await self.both(self.condensing, "stand_for", ids, *await self.entry(made), self.now)

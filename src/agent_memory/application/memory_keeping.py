@@ -20,6 +20,7 @@ from agent_memory.domain.semantic.memory import (
     parse_memory_type,
     parse_tags,
 )
+from agent_memory.domain.semantic.retention import no_more_condensed, still_condensed
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.ports.answers import AnswerBook
 from agent_memory.ports.semantic import Embedder, MemoryArchive
@@ -98,7 +99,7 @@ class MemoryKeeping(OfTenant):
         present = await self.get(memory_id, agent_id=agent_id)
         if version not in {None, present.version}:
             raise StaleVersion(f"memory {present.id} is at version {present.version}, not {version}")
-        told = said(present, fields)
+        told = still_condensed(present, said(present, fields))
         if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
             return present
         revised = replace(told, version=present.version + 1)
@@ -122,7 +123,7 @@ class MemoryKeeping(OfTenant):
     async def supersede(self, memory_id: MemoryId | str, *, agent_id: str, **fields: Unpack[Fields]) -> Memory:
         """Remember what holds now in place of what held until now; that stays, marked, and is no longer recalled."""
         former = await self.get(memory_id, agent_id=agent_id)
-        told = said(replace(former, event_time=None), fields)
+        told = no_more_condensed(said(replace(former, event_time=None), fields))
         successor = replace(
             told, id=MemoryId(uuid4()), created_at=self._clock(), version=1, superseded_by=None, superseded_at=None
         )
@@ -132,7 +133,7 @@ class MemoryKeeping(OfTenant):
         return successor
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
-        """Forget all that is selected; a dry run only counts them."""
+        """Forget all that is selected, of what holds and of what was condensed; a dry run only counts them."""
         scope = self.scope(agent_id, user_id)
         verb = self._archive.count_selected if dry_run else self._archive.remove_selected
         return await verb(scope, selection, self._clock())

@@ -157,7 +157,9 @@ class SemanticMemory(OfTenant):
         )
 
     async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
-        """Remove a memory of this agent; another agent's, or user's, is as absent as one that never was."""
+        """Remove a memory of this agent, and what was condensed of it, whose other sources are back; another agent's,
+        or user's, is as absent as one that never was.
+        """
         check_who(agent_id, user_id)
         self.reach.agent(agent_id)
         whose = self.reach.user(user_id)

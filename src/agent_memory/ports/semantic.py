@@ -38,7 +38,11 @@ class MemoryStore(Protocol):
         ...
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
-        """Forget one memory of this agent (and user, if given). False: there is none, nothing changed."""
+        """Forget one memory of this agent (and user, if given). False: there is none, nothing changed.
+
+        What was condensed of it goes with it, and its other sources are superseded as that was: by nothing, as a rule,
+        so that they hold again.
+        """
         ...
 
     async def count(self, scope: Scope, now: datetime | None = None) -> int:
@@ -97,10 +101,12 @@ class MemoryArchive(Protocol):
         """
         ...
 
-    async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int: ...
+    async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
+        """How many are selected of those that hold now, and of those that were condensed."""
+        ...
 
     async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
-        """Forget what `count_selected` counts; answers how many."""
+        """Forget what `count_selected` counts, each as `MemoryStore.remove` does; answers how many these were."""
         ...
 
     async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:

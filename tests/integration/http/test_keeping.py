@@ -116,7 +116,8 @@ async def test_in_a_batch_each_has_a_result_of_its_own(client):
 
 
 async def listed_contents(client):
-    return [m["content"] for m in (await client.post("/v1/memories/list", json=ADA)).json()["memories"]]
+    answer = await client.post("/v1/memories/list", json=ADA | {"limit": 200})
+    return [memory["content"] for memory in answer.json()["memories"]]
 
 
 @pytest.mark.usefixtures("kept")
@@ -212,6 +213,21 @@ async def test_what_is_wrong_in_the_files_of_others_keeps_nothing_else_out(clien
         assert (answer.status_code, answer.json()["kept"]) == (200, kept), answer.text
         assert [told.partition(":")[0] for told in answer.json()["refused"]] == refused
     assert sorted(await listed_contents(client)) == ["Ada likes tea", "Ada runs", "Ada: rows", "Ada: swims"]
+
+
+async def test_what_is_forgotten_is_in_no_condensed_memory(client):
+    memories = [{"content": f"The code of door {number} is {number * 77}.", "tags": ["door"]} for number in range(60)]
+    told = (await client.post("/v1/memories/batch", json=ADA | {"memories": memories})).json()["results"]
+    await client.post("/v1/memories/condense", json=ADA)
+    gone = await client.delete(f"/v1/memories/{told[7]['memory']['id']}", params=GUIDE)
+    assert gone.status_code == 204
+    contents = await listed_contents(client)
+    assert sorted(contents) == sorted(each["content"] for each in memories if each != memories[7])
+    await client.post("/v1/memories/condense", json=ADA)
+    for dry_run in (True, False):
+        answer = await client.post("/v1/memories/forget", json=ADA | {"tags": ["door"], "dry_run": dry_run})
+        assert answer.json()["forgotten"] == 60  # 59, and what stands for fifty of them
+    assert await listed_contents(client) == []
 
 
 async def test_condensed_memories_come_back(client, application):

@@ -9,6 +9,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, 
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.retention import is_condensed
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 
 
@@ -90,10 +91,12 @@ class InMemoryMemoryArchive:
         return True
 
     async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
-        return len(self._held(scope, selection, now))
+        return len(self._known(scope, selection, now))
 
     async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
-        return self._remove(self._held(scope, selection, now))
+        known = self._known(scope, selection, now)
+        self._store.forget(known)
+        return len(known)
 
     async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:
         doomed = [
@@ -135,6 +138,13 @@ class InMemoryMemoryArchive:
     def _held(self, scope: Scope, selection: Selection, now: datetime) -> list[Memory]:
         in_scope = (memory for memory in self._memories() if memory.scope == scope)
         return [memory for memory in in_scope if memory.holds(now) and selection.admits(memory)]
+
+    def _known(self, scope: Scope, selection: Selection, now: datetime) -> list[Memory]:
+        """What holds, and what was condensed, which is known by what stands for it."""
+        in_scope = [memory for memory in self._memories() if memory.scope == scope]
+        condensed = {memory.id for memory in in_scope if is_condensed(memory)}
+        known = (memory for memory in in_scope if memory.holds(now) or memory.superseded_by in condensed)
+        return [memory for memory in known if selection.admits(memory)]
 
     def _remove(self, memories: list[Memory]) -> int:
         for memory in memories:

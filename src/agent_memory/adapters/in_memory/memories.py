@@ -3,13 +3,15 @@
 import math
 from array import array
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from operator import mul
 
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
+from agent_memory.domain.semantic.retention import is_condensed
 from agent_memory.domain.semantic.shortlisting import shortlisted
 from agent_memory.domain.semantic.words import memory_words
 
@@ -62,8 +64,33 @@ class InMemoryMemoryStore:
             return False
         if user_id not in {None, row.memory.scope.user_id}:
             return False
-        self.drop((tenant, memory_id))
+        self.forget([row.memory])
         return True
+
+    def forget(self, memories: Sequence[Memory]) -> None:
+        """And what was condensed of them, and of that; its other sources are superseded as it was itself: by nothing,
+        as a rule, so that they hold again.
+        """
+        gone = {place_of(memory): memory for memory in memories}
+        for place in gone:
+            self.drop(place)
+        sought = {(memory.scope, memory.superseded_by) for memory in memories}
+        while sought:
+            dissolved = [memory for scope, name in sought if name and (memory := self._dissolved(scope, name, gone))]
+            sought = {(memory.scope, memory.superseded_by) for memory in dissolved}
+
+    def _dissolved(self, scope: Scope, name: MemoryId, gone: dict[Place, Memory]) -> Memory | None:
+        place = scope.tenant, name
+        memory = self.kept[place].memory if place in self.kept else gone.pop(place, None)
+        if memory is None or memory.scope != scope or not is_condensed(memory):
+            return None
+        if place in self.kept:
+            self.drop(place)
+        by, at = memory.superseded_by, memory.superseded_at
+        for source, row in self.kept.items():
+            if row.memory.superseded_by == name and row.memory.scope == scope:
+                self.kept[source] = Kept(replace(row.memory, superseded_by=by, superseded_at=at), row.embedding)
+        return memory
 
     def drop(self, place: Place) -> None:
         """The memory, and what it said before."""

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.forgetting import CONDENSED_AWAY, forget
 from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
 from agent_memory.adapters.postgres.rows import (
     ADD,
@@ -29,7 +30,11 @@ from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.selection import Selection
 
-_HELD = SQL("{scope} AND {valid} AND {selected}")
+_HELD = SQL("{valid} AND {selected}")
+# What was condensed is known by what stands for it.
+_KNOWN = SQL("({valid} OR {condensed_away}) AND {selected}")
+
+_COUNT = SQL("SELECT count(*) FROM agent_memory.memories WHERE {scope} AND {known}")
 
 _GET = SQL("""
 SELECT {columns} FROM agent_memory.memories
@@ -39,7 +44,7 @@ WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
 
 _PAGE = SQL("""
 SELECT {columns} FROM agent_memory.memories
-WHERE {held} AND (%(moment)s::timestamptz IS NULL OR (moment, id) < (%(moment)s, %(mark)s))
+WHERE {scope} AND {held} AND (%(moment)s::timestamptz IS NULL OR (moment, id) < (%(moment)s, %(mark)s))
 ORDER BY moment DESC, id DESC LIMIT %(limit)s
 """)
 
@@ -155,8 +160,9 @@ class PostgresMemoryArchive:
     async def page(
         self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
     ) -> list[Memory]:
-        held, parameters = _held(scope, selection, now)
-        rows = await self._rows(_PAGE.format(columns=_NAMED, held=held), parameters | _place(after, limit))
+        held, parameters = _selected(_HELD, selection, now)
+        page = _PAGE.format(columns=_NAMED, scope=SQL(IN_SCOPE_OF), held=held)
+        rows = await self._rows(page, parameters | named(scope) | _place(after, limit))
         return [memory_of(row) for row in rows]
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
@@ -190,15 +196,13 @@ class PostgresMemoryArchive:
         return await self._database.run(work)
 
     async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
-        held, parameters = _held(scope, selection, now)
-        [[count]] = await self._rows(
-            SQL("SELECT count(*) FROM agent_memory.memories WHERE {}").format(held), parameters
-        )
+        known, parameters = _selected(_KNOWN, selection, now)
+        [[count]] = await self._rows(_COUNT.format(scope=SQL(IN_SCOPE_OF), known=known), parameters | named(scope))
         return int(count)
 
     async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
-        held, parameters = _held(scope, selection, now)
-        return await self._changed(SQL("DELETE FROM agent_memory.memories WHERE {}").format(held), parameters)
+        known, parameters = _selected(_KNOWN, selection, now)
+        return await self._database.run(lambda connection: forget(connection, scope, known, parameters))
 
     async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:
         parameters = {"tenant": tenant, "user_id": user_id, "agent_id": agent_id}
@@ -233,10 +237,11 @@ class PostgresMemoryArchive:
         return await self._database.run(work)
 
 
-def _held(scope: Scope, selection: Selection, now: datetime) -> tuple[Composed, dict[str, Any]]:
+def _selected(which: SQL, selection: Selection, now: datetime) -> tuple[Composed, dict[str, Any]]:
     conditions = Conditions()
-    held = _HELD.format(scope=SQL(IN_SCOPE_OF), valid=valid(), selected=conditions.selected(selection))
-    return held, conditions.parameters | named(scope) | {"now": now}
+    selected = conditions.selected(selection)
+    condition = which.format(valid=valid(), condensed_away=CONDENSED_AWAY, selected=selected)
+    return condition, conditions.parameters | {"now": now}
 
 
 def _place(after: Mark | None, limit: int) -> dict[str, Any]:

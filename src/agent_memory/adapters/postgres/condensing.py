@@ -8,6 +8,7 @@ from psycopg import AsyncConnection, Rollback
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.forgetting import alone_in
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memory_of, named, row_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.retention import RESTORED_IMPORTANCE
@@ -24,16 +25,17 @@ WHERE {scope} AND memory_type = 'episodic' AND superseded_at IS NULL AND expires
 ORDER BY moment, id LIMIT %(limit)s
 """).format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF))
 
-_LOCK: LiteralString = """
-SELECT pg_advisory_xact_lock(
-    hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(user_id)s, 0)))
-)
-"""
-
 _SUPERSEDE = SQL("""
 UPDATE agent_memory.memories SET superseded_by = %(successor)s, superseded_at = %(now)s
 WHERE id = ANY(%(sources)s) AND {} AND superseded_at IS NULL
 """).format(SQL(IN_SCOPE_OF))
+
+_WHOSE: LiteralString = """
+SELECT DISTINCT user_id FROM agent_memory.memories
+WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+  AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+ORDER BY user_id
+"""
 
 _RESTORE: LiteralString = """
 UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL
@@ -91,7 +93,7 @@ class PostgresCondensingStore:
 
         async def work(connection: AsyncConnection) -> bool:
             async with connection.transaction() as transaction:
-                await connection.execute(_LOCK, named(scope))
+                await alone_in(connection, scope)
                 whole = (await connection.execute(_SUPERSEDE, mark)).rowcount == len(sources)
                 if not whole:
                     raise Rollback(transaction)
@@ -114,6 +116,8 @@ class PostgresCondensingStore:
 
         async def work(connection: AsyncConnection) -> int:
             async with connection.transaction():
+                for (user,) in await (await connection.execute(_WHOSE, which)).fetchall():
+                    await alone_in(connection, Scope(agent_id, user, tenant))
                 users = [user for (user,) in await (await connection.execute(_RESTORE, which)).fetchall()]
                 if not users:
                     return (await connection.execute(_BRING_BACK, which)).rowcount

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.forgetting import forget
 from agent_memory.adapters.postgres.large_scope import read_large
 from agent_memory.adapters.postgres.rows import ADD, IN_SCOPE_OF, named, row_of
 from agent_memory.adapters.postgres.sizes import Commonness, Sizes
@@ -22,11 +23,13 @@ _SMALL_UP_TO = 200
 # ... and up to here measuring all of them costs no more than asking the indexes.
 WHOLE_UP_TO = 2000
 
-_REMOVE: LiteralString = """
-DELETE FROM agent_memory.memories
-WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
-  AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+_ONE: LiteralString = """
+id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """
+# Of what nothing stands for, nothing was condensed.
+_REMOVE = SQL("DELETE FROM agent_memory.memories WHERE {} AND superseded_by IS NULL").format(SQL(_ONE))
+_WHOSE = SQL("SELECT user_id FROM agent_memory.memories WHERE {}").format(SQL(_ONE))
 
 _COUNT = SQL("SELECT count(*) FROM agent_memory.memories WHERE {}").format(SQL(IN_SCOPE_OF))
 # All, less those that hold no more: both are counted by an index alone.
@@ -70,7 +73,12 @@ class PostgresMemoryStore:
         parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id}
 
         async def work(connection: AsyncConnection) -> bool:
-            return (await connection.execute(_REMOVE, parameters)).rowcount > 0
+            if (await connection.execute(_REMOVE, parameters)).rowcount > 0:
+                return True
+            row = await (await connection.execute(_WHOSE, parameters)).fetchone()
+            if row is None:
+                return False
+            return await forget(connection, Scope(agent_id, row[0], tenant), SQL("id = %(id)s"), parameters) > 0
 
         return await self._database.run(work)
 

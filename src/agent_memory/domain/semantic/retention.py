@@ -1,7 +1,7 @@
 """When memories are due to be condensed or to fade, and what the memory that stands for them is."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import fmean
@@ -42,6 +42,26 @@ def is_faded(memory: Memory, fade_after: timedelta, now: datetime) -> bool:
 def brought_back(memory: Memory) -> Memory:
     """A faded memory that somebody wants again does not fade a second time."""
     return replace(memory, superseded_at=None, importance=max(memory.importance, RESTORED_IMPORTANCE))
+
+
+def is_condensed(memory: Memory) -> bool:
+    """Whether it was condensed of others, as its metadata says: it goes when one of them is forgotten."""
+    about = memory.metadata.get(CONDENSED)
+    return isinstance(about, Mapping) and "memories" in about
+
+
+def still_condensed(former: Memory, told: Memory) -> Memory:
+    """Whatever else is said of what was condensed, that it was stays."""
+    if not is_condensed(former):
+        return told
+    return replace(told, metadata={**told.metadata, CONDENSED: former.metadata[CONDENSED]})
+
+
+def no_more_condensed(told: Memory) -> Memory:
+    """What somebody tells in place of what was condensed was not condensed."""
+    if not is_condensed(told):
+        return told
+    return replace(told, metadata={name: value for name, value in told.metadata.items() if name != CONDENSED})
 
 
 def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now: datetime) -> Memory:

@@ -95,7 +95,9 @@ async def forget(
     agent_id: AgentName,
     user_id: AnyUserName = None,
 ) -> None:
-    """Forget one memory of this agent; with `user_id`, only if it is about that user."""
+    """Forget one memory of this agent; with `user_id`, only if it is about that user. What was condensed of it goes
+    too, and its other sources are back.
+    """
     await admit_write(request, application, agent_id)
     await application.memory.forget(memory_id, agent_id=agent_id, user_id=user_id)
 

@@ -1,0 +1,95 @@
+"""What is forgotten does not live on in what was condensed of it: that goes too, and its other sources are back.
+
+Who condenses, brings back or forgets more than a memory that nothing stands for is alone in its scope meanwhile.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import LiteralString, NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Composable
+
+from agent_memory.adapters.postgres.rows import IN_SCOPE_OF, named
+from agent_memory.domain.semantic.memory import MemoryId, Scope
+
+_LOCK: LiteralString = """
+SELECT pg_advisory_xact_lock(
+    hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(user_id)s, 0)))
+)
+"""
+
+# As `retention.is_condensed` has it.
+_CONDENSED = SQL("(metadata -> 'condensed' -> 'memories') IS NOT NULL")
+
+# A source of what was condensed: out of sight, though nobody has said that it holds no more.
+CONDENSED_AWAY = SQL("""
+superseded_by IS NOT NULL AND EXISTS (
+    SELECT FROM agent_memory.memories AS whole
+    WHERE whole.id = memories.superseded_by AND whole.tenant = memories.tenant
+      AND whole.agent_id = memories.agent_id AND whole.user_id = memories.user_id
+      AND (whole.metadata -> 'condensed' -> 'memories') IS NOT NULL
+)
+""")
+
+# How many are gone, and what those were that are part of something condensed, or are it.
+_FORGET = SQL("""
+WITH gone AS (
+    DELETE FROM agent_memory.memories WHERE {scope} AND {which}
+    RETURNING id, superseded_by, superseded_at, {condensed} AS condensed
+)
+SELECT number, id, superseded_by, superseded_at, condensed
+FROM (SELECT count(*) AS number FROM gone) AS total LEFT JOIN gone ON superseded_by IS NOT NULL OR condensed
+""")
+
+_DISSOLVE = SQL("""
+DELETE FROM agent_memory.memories WHERE id = ANY(%(ids)s) AND {scope} AND {condensed}
+RETURNING 1 AS number, id, superseded_by, superseded_at, true AS condensed
+""").format(scope=SQL(IN_SCOPE_OF), condensed=_CONDENSED)
+
+_RELEASE = SQL("""
+UPDATE agent_memory.memories SET superseded_by = %(by)s, superseded_at = %(at)s
+WHERE superseded_by = %(condensed)s AND {scope}
+""").format(scope=SQL(IN_SCOPE_OF))
+
+
+class _Gone(NamedTuple):
+    number: int
+    id: MemoryId | None
+    superseded_by: MemoryId | None
+    superseded_at: datetime | None
+    condensed: bool | None
+
+
+async def alone_in(connection: AsyncConnection, scope: Scope) -> None:
+    """Until the transaction ends; waits for who is there."""
+    await connection.execute(_LOCK, named(scope))
+
+
+async def forget(connection: AsyncConnection, scope: Scope, which: Composable, parameters: Mapping[str, object]) -> int:
+    """Remove those of the scope, in one transaction; answers how many these were."""
+    query = _FORGET.format(scope=SQL(IN_SCOPE_OF), which=which, condensed=_CONDENSED)
+    async with connection.transaction(), connection.cursor(row_factory=class_row(_Gone)) as cursor:
+        await alone_in(connection, scope)
+        await cursor.execute(query, {**parameters, **named(scope)})
+        gone = await cursor.fetchall()
+        await _dissolve(connection, scope, gone)
+    return gone[0].number
+
+
+async def _dissolve(connection: AsyncConnection, scope: Scope, gone: Iterable[_Gone]) -> None:
+    """What was condensed of those that are gone, and what was condensed of that. Its other sources are superseded as it
+    was itself: by nothing, as a rule, so that they hold again.
+    """
+    condensed = {each.id: each for each in gone if each.condensed}
+    sought = {each.superseded_by for each in gone if each.superseded_by is not None}
+    while sought:
+        async with connection.cursor(row_factory=class_row(_Gone)) as cursor:
+            await cursor.execute(_DISSOLVE, named(scope) | {"ids": list(sought)})
+            dissolved = await cursor.fetchall()
+            dissolved += [condensed.pop(id_) for id_ in sought if id_ in condensed]
+            for each in dissolved:
+                marks = {"condensed": each.id, "by": each.superseded_by, "at": each.superseded_at}
+                await cursor.execute(_RELEASE, named(scope) | marks)
+        sought = {each.superseded_by for each in dissolved if each.superseded_by is not None}
