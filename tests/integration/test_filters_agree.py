@@ -1,5 +1,7 @@
 """Any condition on any metadata means the same to the domain and to PostgreSQL."""
 
+import json
+
 import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -13,12 +15,14 @@ from agent_memory.domain.semantic.selection import Selection
 pytestmark = pytest.mark.integration
 
 KEYS = st.sampled_from(["a", "b", "", "0", "-1", " 1", "\u0661", "ä%", "'; --", "{}", "a,b", '"'])
+NAMES = KEYS | st.sampled_from(["a.b", "and", "not"])
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4) | st.sampled_from(["1", "true", ""])
 NUMBERS = st.integers(-3, 3) | st.integers(-(10**40), 10**40) | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
-VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(KEYS, v, max_size=3), max_leaves=6)
-DOCUMENTS = st.dictionaries(KEYS, VALUES, max_size=4)
-PATHS = st.lists(KEYS, min_size=1, max_size=3).map(".".join)
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(NAMES, v, max_size=3), max_leaves=6)
+DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=4)
+QUOTED = st.sampled_from(['"a.b"', '"and"', '"not"', '"0"', '""', r'"\""'])
+PATHS = st.lists(KEYS | QUOTED, min_size=1, max_size=3).map(".".join)
 COMPARABLE = NUMBERS | TEXTS
 
 
@@ -45,12 +49,13 @@ def cases(draw):
     document = draw(DOCUMENTS)
     if document and draw(st.booleans()):
         key = draw(st.sampled_from(sorted(document)))
+        quoted = json.dumps(key, ensure_ascii=False) if draw(st.booleans()) or key in {"and", "not"} else key
         name = draw(st.sampled_from(["eq", "ne", "in", "lt", "gte"]))
         value = document[key]
         if name == "in":
-            return document, {key: {"in": [value, 1]}}
+            return document, {quoted: {"in": [value, 1]}}
         if name in {"eq", "ne"} or (isinstance(value, str | int | float) and not isinstance(value, bool)):
-            return document, {key: {name: value}}
+            return document, {quoted: {name: value}}
     return document, draw(conditions())
 
 
@@ -67,6 +72,8 @@ def database(conninfo):
 @example(case=({"a": [1, 2]}, {"a. 1": {"exists": True}}))
 @example(case=({"a": "\U0001f98a"}, {"a": {"gt": "\uffff"}}))
 @example(case=({"a": -0.0}, {"a": 0}))
+@example(case=({"a.b": [1]}, {'"a.b".0': 1}))
+@example(case=({"not": 1}, {'"not"': {"gt": 0}}))
 @given(case=cases())
 def test_the_domain_and_the_database_agree(database, case):
     document, condition = case

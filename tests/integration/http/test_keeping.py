@@ -17,7 +17,7 @@ async def kept(client):
     """Three memories, told in this order."""
     memories = [
         {"content": "Ada lives in Lisbon.", "tags": ["home"], "metadata": {"city": "Lisbon", "since": 2019}},
-        {"content": "Ada plays the cello.", "tags": ["music", "home"]},
+        {"content": "Ada plays the cello.", "tags": ["music", "home"], "metadata": {"in.city": "Porto", "not": True}},
         {"content": "Boil the eggs for six minutes.", "memory_type": "procedural"},
     ]
     answer = await client.post("/v1/memories/batch", json=ADA | {"memories": memories})
@@ -61,6 +61,7 @@ async def test_lists_page_by_page(client, kept):
         ({"filter": {"city": "Lisbon", "since": {"gte": 2019, "lt": 2020}}}, ["lives"]),
         ({"filter": {"not": {"city": {"exists": True}}}}, ["the", "plays"]),
         ({"until": "2020-01-01T00:00:00Z"}, []),
+        ({"filter": {'"in.city"': "Porto", '"not"': True}}, ["plays"]),
     ],
 )
 @pytest.mark.usefixtures("kept")

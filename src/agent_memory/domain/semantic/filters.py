@@ -1,13 +1,16 @@
-"""Conditions on a memory's metadata: a small language, as values that any store can read.
+r"""Conditions on a memory's metadata: a small language, as values that any store can read.
 
     {"city": "Oslo"}   {"age": {"gte": 18, "lt": 65}}   {"city": {"in": ["Oslo", "Lima"]}}   {"pet": {"exists": true}}
     {"and": [...]}     {"or": [...]}                    {"not": {...}}                     {"pets.0": {"ne": "Rex"}}
+    {"\"a.b\".c": 1}   {"\"not\"": true}
 
+A key reaches inwards by dots. A name in double quotes is taken as it is, dots and all, and is never `and`, `or` or
+`not`; a quote or backslash in it has a backslash before it.
 Numbers compare with numbers and texts with texts, by code point; what cannot be compared does not match.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -64,6 +67,8 @@ _ORDERS: Mapping[Order, Callable[[Any, Any], bool]] = {
     Order.LESS: lt, Order.AT_MOST: le, Order.GREATER: gt, Order.AT_LEAST: ge,
 }  # fmt: skip
 _ABSENT = object()
+_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\.|\Z)|[^.]*', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PLACE = re.compile(r"[ \t\n\v\f\r]*[+-]?[0-9]{1,9}")
 
 
@@ -95,12 +100,21 @@ def _clause(key: str, value: Json) -> Filter:
         return Every(parts) if key == "and" else Some(parts)
     if key == "not":
         return Not(_clause_of(value))
-    path = tuple(key.split("."))
+    path = tuple(_names(key))
     if not isinstance(value, Mapping):
         return Equals(path, value)
     if not value:
         raise InvalidInput("filter", f"{key!r} has no condition")
     return _every([_condition(path, name, operand) for name, operand in value.items()])
+
+
+def _names(key: str) -> Iterator[str]:
+    at = 0
+    while at <= len(key):
+        found = _NAME.match(key, at)
+        assert found is not None  # no name is one, too
+        yield found[0] if found[1] is None else _ESCAPED.sub(r"\1", found[1])
+        at = found.end() + 1
 
 
 def _clause_of(value: Json) -> Filter:

@@ -25,7 +25,11 @@ EventTime = Annotated[Moment, Meta(description="When it happened, with time zone
 ExpiresAt = Annotated[Moment, Meta(description="When it ceases to hold, with time zone")]
 Query = Annotated[str, Meta(min_length=1, max_length=2000, description="What to look for, in plain words")]
 Filter = Annotated[
-    dict[str, Any], Meta(description='Condition on metadata: {"city": "Oslo", "age": {"gte": 18}}; knows and, or, not')
+    dict[str, Any],
+    Meta(
+        description='Condition on metadata: {"city": "Oslo", "age": {"gte": 18}}; knows and, or, not; '
+        'a key with dots of its own is quoted: {"\\"a.b\\"": 1}'
+    ),
 ]
 Since = Annotated[Moment, Meta(description="Happened at or after this, with time zone")]
 Until = Annotated[Moment, Meta(description="Happened before this, with time zone")]

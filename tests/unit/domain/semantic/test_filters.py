@@ -21,6 +21,25 @@ def test_matches(condition):
 
 
 @pytest.mark.parametrize(
+    ("condition", "document"),
+    [
+        ({'"a.b"': 1}, {"a.b": 1}), ({'"a.b".c': 1}, {"a.b": {"c": 1}}), ({'c."a.b"': {"gt": 0}}, {"c": {"a.b": 1}}),
+        ({'"a.b"."c.d".0': 1}, {"a.b": {"c.d": [1]}}), ({'"and"': 1}, {"and": 1}), ({'"or"': [1]}, {"or": [1]}),
+        ({'"not"': {"exists": True}}, {"not": None}), ({'""': 1}, {"": 1}), ({"": 1}, {"": 1}),
+        ({".": 1}, {"": {"": 1}}),
+        ({"a.": 1}, {"a": {"": 1}}), ({r'"\"x\""': 1}, {'"x"': 1}), ({r'"a\\b."': 1}, {"a\\b.": 1}),
+        ({'"x\n."': 1}, {"x\n.": 1}), ({"and.x": 1}, {"and": {"x": 1}}),
+        # What is not quoted from dot to dot is a name with a quote in it.
+        ({'"a.b': 1}, {'"a': {"b": 1}}), ({'"a"b': 1}, {'"a"b': 1}), ({'5" disk': 1}, {'5" disk': 1}),
+        ({'"': 1}, {'"': 1}), ({'"a"\n': 1}, {'"a"\n': 1}),
+    ],
+)  # fmt: skip
+def test_a_quoted_name_is_taken_as_it_is(condition, document):
+    assert matches(parse_filter(condition), document)
+    assert not matches(parse_filter(condition), {"a": {"b": 1}, "x": 1})
+
+
+@pytest.mark.parametrize(
     "condition",
     [
         {"name": "ana"}, {"name": "Ana", "age": 30}, {"vip": 1}, {"age": "31"}, {"age": {"gt": "30"}},

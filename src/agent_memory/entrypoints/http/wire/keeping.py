@@ -64,8 +64,9 @@ class BatchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class SelectionFields(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Which memories are meant. `filter` is a condition on metadata: {"city": "Oslo", "age": {"gte": 18}}; it knows
-    eq, ne, in, lt, lte, gt, gte, exists, and, or, not.
+    r"""Which memories are meant. `filter` is a condition on metadata: {"city": "Oslo", "age": {"gte": 18}}; it knows
+    eq, ne, in, lt, lte, gt, gte, exists, and, or, not. A key reaches inwards by dots ("home.city"); a name in double
+    quotes is taken as it is: {"\"a.b\"": 1}, {"\"not\"": true}.
     """
 
     memory_type: TypeName | None = None
