@@ -15,6 +15,7 @@ from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.bootstrap import bootstrap
+from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.entrypoints.langgraph import items
 from agent_memory.entrypoints.langgraph.store import AgentMemoryStore
@@ -48,6 +49,18 @@ async def test_an_item_comes_back_as_it_was_put(store):
     assert item.value == {"text": "Ada lives in Lisbon", "deep": {"list": [1, None, True]}}
     assert before <= item.created_at <= item.updated_at <= datetime.now(UTC) + timedelta(seconds=1)
     assert await store.aget(BOB, "home") is None
+    assert await store.aget(ADA, "other") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [({"text": "x" * 16_300}, "must have at most 16384 characters"), ({"text": "a\0"}, "has a NUL")],
+)
+async def test_a_value_that_cannot_be_kept_says_why_and_nothing_is_put(store, value, says):
+    await store.aput(ADA, "fits", {"text": "x" * 16_000})
+    assert await store.aget(ADA, "fits") is not None
+    with pytest.raises(InvalidInput, match=f"value: of item 'long' {says}"):
+        await store.abatch([PutOp(ADA, "other", {"text": "y"}), PutOp(ADA, "long", value)])
     assert await store.aget(ADA, "other") is None
 
 

@@ -10,6 +10,7 @@ from langgraph.store.base import Item, MatchCondition, PutOp, SearchItem, Search
 
 from agent_memory.application.memory_keeping import Fields
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.checks import check_document
 from agent_memory.domain.semantic.filters import Compares, Equals, Every, Exists, Filter, Not, Order
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import Selection
@@ -29,16 +30,18 @@ def fields_of(op: PutOp, default_paths: Sequence[str], now: datetime) -> Fields:
         # What is searched; the value itself is whole, however long.
         "content": (text or op.key or "-")[:LONGEST_CONTENT],
         "memory_type": "semantic",
-        "metadata": {
-            "namespace": list(op.namespace),
-            "key": op.key,
-            "value": dict(op.value or {}),
-            "searchable": bool(text),
-            "ttl": op.ttl,
-            "updated_at": now.isoformat(),
-        },
+        "metadata": _metadata(op, now, searchable=bool(text)),
         "expires_at": None if op.ttl is None else now + timedelta(minutes=op.ttl),
     }
+
+
+def check_value(op: PutOp) -> None:
+    """Raises InvalidInput for a value that is larger or deeper than the metadata of a memory, which it is kept in."""
+    try:
+        check_document("value", _metadata(op, datetime.now(UTC), searchable=True))
+    except InvalidInput as error:
+        told = f"of item {op.key!r:.80} {error.reason}, with its namespace and key: a memory's metadata holds no more"
+        raise InvalidInput("value", told) from None
 
 
 def renewed_end(memory: Memory, now: datetime) -> datetime | None:
@@ -75,6 +78,17 @@ def listed(
 ) -> list[tuple[str, ...]]:
     matching = {each for each in namespaces if all(_matches(each, condition) for condition in conditions)}
     return sorted({each[:max_depth] for each in matching})
+
+
+def _metadata(op: PutOp, now: datetime, *, searchable: bool) -> dict[str, Any]:
+    return {
+        "namespace": list(op.namespace),
+        "key": op.key,
+        "value": dict(op.value or {}),
+        "searchable": searchable,
+        "ttl": op.ttl,
+        "updated_at": now.isoformat(),
+    }
 
 
 def _parts(memory: Memory) -> dict[str, Any]:

@@ -7,7 +7,8 @@
         store.put(("users", "ada"), "home", {"text": "Ada lives in Lisbon"})
         store.search(("users",), query="Where does Ada live?")
 
-All namespaces of a store are one scope. Items are at most what metadata holds; they are searched by meaning and words.
+All namespaces of a store are one scope. An item is at most what the metadata of a memory holds (16,384 characters, 16
+levels, its namespace and key included), because a search reads hundreds; items are searched by meaning and words.
 """
 
 import asyncio
@@ -93,6 +94,8 @@ class AgentMemoryStore(BaseStore):
         """What is read is read before anything is put; of two puts of one item the later holds."""
         for op in ops:
             validate_op_namespace(op)
+            if isinstance(op, PutOp):
+                items.check_value(op)
         results = [await self._read(op) for op in ops]
         puts = {(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}
         for put in puts.values():
