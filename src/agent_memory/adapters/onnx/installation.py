@@ -20,7 +20,7 @@ from agent_memory.domain.errors import Misconfigured
 
 NAME = "all-MiniLM-L6-v2"
 # Raise it when `graph` builds something else: an installation of another number is made again.
-_BUILD = 1
+_BUILD = 2
 
 _log = structlog.get_logger(__name__)
 
