@@ -31,8 +31,8 @@ class Kept:
         return memory_words(self.memory)
 
     def candidate(self, position: int, search: Search) -> Candidate:
-        return Candidate(
-            memory=self.memory,
+        return Candidate.of(
+            self.memory,
             position=position,
             similarity=similarity(self.embedding, search.embedding),
             counts={word: self.words[word] for word in search.words if word in self.words},

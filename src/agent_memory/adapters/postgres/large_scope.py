@@ -12,11 +12,12 @@ from weakref import WeakKeyDictionary
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Literal
 
+from agent_memory.adapters.postgres.candidates import candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed, memory_in
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed
 from agent_memory.adapters.postgres.sizes import Commonness
-from agent_memory.adapters.postgres.whole_scope import counted, parameters_of
-from agent_memory.domain.semantic.memory import Memory, Scope
+from agent_memory.adapters.postgres.whole_scope import parameters_of
+from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 from agent_memory.domain.semantic.selection import EVERYTHING
 
@@ -157,25 +158,16 @@ def _candidates(scope: Scope, rows: list[tuple[Any, ...]], words: dict[int, str]
     """Every memory once, in the order of time. Rows of one hit follow each other in time without a gap; between
     memories that no hit has side by side there is one.
     """
-    memories = [memory_in(scope, row[:IN_SCOPE_WIDTH]) for row in rows]
     hits = [row[IN_SCOPE_WIDTH + 4] for row in rows]
-    neighbours = {(memories[i].id, memories[i + 1].id) for i in range(len(rows) - 1) if hits[i] == hits[i + 1]}
-    by_time = sorted(
-        {memory.id: (memory, row) for memory, row in zip(memories, rows, strict=True)}.values(),
-        key=lambda pair: (pair[0].moment, pair[0].id),
-    )
+    neighbours = {(rows[i][0], rows[i + 1][0]) for i in range(len(rows) - 1) if hits[i] == hits[i + 1]}
+    found = [candidate_in(scope, 0, row, words) for row in {row[0]: row for row in rows}.values()]
     candidates: list[Candidate] = []
     position, last = 0, None
-    for memory, row in by_time:
-        position += 1 if last is None or (last, memory.id) in neighbours else 5
-        last = memory.id
-        candidates.append(_candidate(memory, position, row, words))
+    for candidate in sorted(found, key=lambda each: (each.moment, each.id)):
+        position += 1 if last is None or (last, candidate.id) in neighbours else 5
+        last = candidate.id
+        candidates.append(candidate._replace(position=position))
     return tuple(candidates)
-
-
-def _candidate(memory: Memory, position: int, row: tuple[Any, ...], words: dict[int, str]) -> Candidate:
-    similarity, matched, length, eligible = row[IN_SCOPE_WIDTH : IN_SCOPE_WIDTH + 4]
-    return Candidate(memory, position, similarity, counted(matched, words), length, eligible)
 
 
 def _statistics(

@@ -56,7 +56,8 @@ def memory_of(row: tuple[Any, ...]) -> Memory:
 
 
 def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
-    id_, content, created_at, memory_type, importance, tags, *rest = row
+    """Of a row that begins with `IN_SCOPE`."""
+    id_, content, created_at, memory_type, importance, tags, *rest = row[:IN_SCOPE_WIDTH]
     labels = frozenset(tags) if tags else _NO_TAGS
     return Memory.stored(id_, scope, content, created_at, _TYPES[memory_type], real(importance), labels, *rest)
 

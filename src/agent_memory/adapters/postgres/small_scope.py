@@ -8,11 +8,11 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
+from agent_memory.adapters.postgres.candidates import candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed, memory_in
-from agent_memory.adapters.postgres.whole_scope import counted, parameters_of
-from agent_memory.domain.semantic.memory import Scope
-from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, hashed
+from agent_memory.adapters.postgres.whole_scope import parameters_of
+from agent_memory.domain.semantic.recall import Search, Shortlist
 from agent_memory.domain.semantic.shortlisting import shortlisted
 
 _SCOPE = SQL("""
@@ -43,10 +43,4 @@ async def read_small(connection: AsyncConnection, search: Search, most: int) -> 
         rows: list[tuple[Any, ...]] = await cursor.fetchall()
     if len(rows) > most:
         return None
-    return shortlisted([_candidate(search.scope, place, row, words) for place, row in enumerate(rows)], search)
-
-
-def _candidate(scope: Scope, position: int, row: tuple[Any, ...], words: dict[int, str]) -> Candidate:
-    similarity, matched, length, eligible = row[IN_SCOPE_WIDTH:]
-    memory = memory_in(scope, row[:IN_SCOPE_WIDTH])
-    return Candidate(memory, position, similarity, counted(matched, words), length, eligible)
+    return shortlisted([candidate_in(search.scope, place, row, words) for place, row in enumerate(rows)], search)

@@ -1,18 +1,14 @@
 """The shortlist of a scope that is measured whole, though only the best of it come back: exact, in one statement."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
+from agent_memory.adapters.postgres.candidates import candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, half, hashed, memory_in, named
-from agent_memory.domain.semantic.memory import Scope
-from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-
-_NONE: Mapping[str, int] = MappingProxyType({})
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, half, hashed, named
+from agent_memory.domain.semantic.recall import Search, Shortlist, WordStatistics
 
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
 _SHORTLIST = SQL("""
@@ -47,7 +43,7 @@ WITH scope AS MATERIALIZED (
     UNION (SELECT position FROM by_words)
     UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(newest)s)
 )
-SELECT {columns}, position, similarity, matched, length, eligible,
+SELECT {columns}, similarity, matched, length, eligible, position,
        documents, mean_length,
        -- what is the same for all stands in the first row
        CASE WHEN row_number() OVER (ORDER BY position) = 1 THEN ARRAY(SELECT word FROM frequencies ORDER BY word) END,
@@ -72,7 +68,7 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, parameters)
         rows: list[tuple[Any, ...]] = await cursor.fetchall()
-    candidates = tuple(_candidate(search.scope, row, words) for row in rows)
+    candidates = tuple(candidate_in(search.scope, row[IN_SCOPE_WIDTH + 4], row, words) for row in rows)
     return Shortlist(candidates, _statistics(rows, words))
 
 
@@ -85,22 +81,6 @@ def parameters_of(search: Search) -> dict[str, object]:
         "depth": search.depth,
         "newest": search.newest,
     }
-
-
-def counted(matched: list[int] | None, words: dict[int, str]) -> Mapping[str, int]:
-    """How often each of the searched words occurs, of the hashes that matched."""
-    if not matched:
-        return _NONE
-    counts: dict[str, int] = {}
-    for word in matched:
-        counts[words[word]] = counts.get(words[word], 0) + 1
-    return counts
-
-
-def _candidate(scope: Scope, row: tuple[Any, ...], words: dict[int, str]) -> Candidate:
-    position, similarity, matched, length, eligible = row[IN_SCOPE_WIDTH : IN_SCOPE_WIDTH + 5]
-    memory = memory_in(scope, row[:IN_SCOPE_WIDTH])
-    return Candidate(memory, position, similarity, counted(matched, words), length, eligible)
 
 
 def _statistics(rows: list[tuple[Any, ...]], words: dict[int, str]) -> WordStatistics:

@@ -35,6 +35,6 @@ class Cues:
 
     def met_by(self, content: str) -> int:
         """How many of them a memory meets: it tells a time to a "when", and comes from somebody who is named."""
-        teller = _TELLER.match(content)
+        teller = _TELLER.match(content) if ":" in content else None
         told_by_named = teller is not None and not self.named.isdisjoint(_WORD.findall(teller[1].casefold()))
         return (self.when and _TIME.search(content.casefold()) is not None) + told_by_named

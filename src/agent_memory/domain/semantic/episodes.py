@@ -40,7 +40,7 @@ def _episodes(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
 
 
 def _pause(one: Candidate, next_one: Candidate) -> timedelta:
-    return next_one.memory.moment - one.memory.moment
+    return next_one.moment - one.moment
 
 
 def _lent(by_position: dict[int, float], position: int) -> float:

@@ -3,7 +3,7 @@
 A store fills a `Shortlist` with measured signals; `scoring` turns it into `Recollection`s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from agent_memory.domain.semantic.memory import (
     MOST_RESULTS,
     Embedding,
     Memory,
+    MemoryId,
     Scope,
 )
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
@@ -72,18 +73,42 @@ class Search:
 
 
 class Candidate(NamedTuple):
-    """A memory and how it relates to the search. A tuple, because a search makes hundreds.
+    """What ranking asks of a memory, and how it relates to the search. A tuple, because a search makes hundreds; the
+    memory itself is made of few of them, by `whole`.
 
     `position` numbers the memories of the scope by time: consecutive numbers are neighbours. A candidate that
     is not `eligible` fails the filter and only lends context to its neighbours.
     """
 
-    memory: Memory
+    id: MemoryId
+    moment: datetime
+    importance: float
+    content: str
+    whole: Callable[[], Memory]
     position: int
     similarity: float
     counts: Mapping[str, int]
     length: int
     eligible: bool = True
+
+    @property
+    def memory(self) -> Memory:
+        return self.whole()
+
+    @classmethod
+    def of(
+        cls,
+        memory: Memory,
+        position: int,
+        similarity: float,
+        counts: Mapping[str, int],
+        length: int,
+        *,
+        eligible: bool = True,
+    ) -> "Candidate":
+        """Of a memory that is there already."""
+        asked = (memory.id, memory.moment, memory.importance, memory.content)
+        return cls(*asked, lambda: memory, position, similarity, counts, length, eligible)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from heapq import nlargest
 from typing import Protocol
 
 from agent_memory.domain.semantic.cues import Cues
 from agent_memory.domain.semantic.episodes import Surroundings, surroundings
-from agent_memory.domain.semantic.memory import MemoryId
 from agent_memory.domain.semantic.recall import Candidate, Question, Recollection, Score, Shortlist
 from agent_memory.domain.semantic.words import bm25
 
@@ -46,10 +44,10 @@ class Blend:
     ) -> list[Recollection]:
         alpha = self.alpha if question.alpha is None else question.alpha
         candidates = shortlist.candidates
-        fresh = [recency(c.memory.moment, now, self.half_life) for c in candidates]
+        fresh = [recency(c.moment, now, self.half_life) for c in candidates]
         totals = [alpha * c.similarity + (1 - alpha) * f for c, f in zip(candidates, fresh, strict=True)]
         return [
-            Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.memory.importance))
+            Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.importance))
             for i, c in _best(candidates, totals, most)
         ]
 
@@ -82,17 +80,17 @@ class Fusion:
         own = self._own(candidates, words, cues)
         context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
         relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
-        fresh = [recency(c.memory.moment, now, self.half_life) for c in candidates]
+        fresh = [recency(c.moment, now, self.half_life) for c in candidates]
         totals = self._nudged(cues, candidates, relevance, fresh)
         return [
-            Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.memory.importance))
+            Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.importance))
             for i, c in _best(candidates, totals, most)
         ]
 
     def _own(self, candidates: Sequence[Candidate], words: list[float], cues: Cues) -> list[float]:
         meanings = _scaled([c.similarity for c in candidates])
         return [
-            (self.meaning * meaning + (1 - self.meaning) * word) * (1 + self.cue * cues.met_by(c.memory.content))
+            (self.meaning * meaning + (1 - self.meaning) * word) * (1 + self.cue * cues.met_by(c.content))
             for c, meaning, word in zip(candidates, meanings, words, strict=True)
         ]
 
@@ -105,7 +103,7 @@ class Fusion:
         age, steepness = (self.present_nudge, 2) if cues.present else (self.nudge, 4)
         best = max(relevance, default=0.0) or 1.0
         return [
-            r * (1 + age * (2 * f - 1) * (r / best) ** steepness) * (1 + self.nudge * (c.memory.importance - 1))
+            r * (1 + age * (2 * f - 1) * (r / best) ** steepness) * (1 + self.nudge * (c.importance - 1))
             for c, r, f in zip(candidates, relevance, fresh, strict=True)
         ]
 
@@ -118,10 +116,5 @@ def _scaled(values: Sequence[float]) -> list[float]:
 
 def _best(candidates: Sequence[Candidate], totals: Sequence[float], most: int) -> list[tuple[int, Candidate]]:
     """The eligible candidates with the greatest totals, and their places; among equals the newest first."""
-
-    def merit(place: int) -> tuple[float, datetime, MemoryId]:
-        memory = candidates[place].memory
-        return totals[place], memory.moment, memory.id
-
-    eligible = (place for place, candidate in enumerate(candidates) if candidate.eligible)
-    return [(place, candidates[place]) for place in nlargest(most, eligible, key=merit)]
+    merits = [(totals[i], c.moment, c.id, i) for i, c in enumerate(candidates) if c.eligible]
+    return [(i, candidates[i]) for *_, i in sorted(merits, reverse=True)[:most]]

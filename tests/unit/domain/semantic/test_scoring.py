@@ -20,7 +20,7 @@ def candidate(number, similarity=0.5, *, age=0.0, importance=1.0, counts=None, e
         NOW - age * MONTH,
         importance=importance,
     )
-    return Candidate(memory, position or 10 * number, similarity, counts or {}, 5, eligible)
+    return Candidate.of(memory, position or 10 * number, similarity, counts or {}, 5, eligible=eligible)
 
 
 def ranked(policy, *candidates, query="anything"):

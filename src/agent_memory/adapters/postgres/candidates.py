@@ -1,0 +1,36 @@
+"""Rows of one scope, with what a search has measured of them, as candidates; each is made a memory only if it is asked
+for.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from agent_memory.adapters.postgres.rows import IN_SCOPE_WIDTH, memory_in, real
+from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.recall import Candidate
+
+_MEASURED = IN_SCOPE_WIDTH + 4
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+
+def candidate_in(scope: Scope, position: int, row: tuple[Any, ...], words: dict[int, str]) -> Candidate:
+    """Of a row that goes on, after `IN_SCOPE`, with its similarity, the words that matched as hashes, how many words
+    it has, and whether it is eligible.
+    """
+    id_, content, created_at, _, importance, *_, event_time, similarity, matched, length, eligible = row[:_MEASURED]
+    counts = _counted(matched, words) if matched else _NONE
+    whole = partial(memory_in, scope, row)
+    return Candidate(
+        id_, event_time or created_at, real(importance), content, whole, position, similarity, counts, length, eligible
+    )
+
+
+def _counted(matched: list[int], words: dict[int, str]) -> Mapping[str, int]:
+    """How often each of the searched words occurs, of the hashes that matched."""
+    counts: dict[str, int] = {}
+    for word in matched:
+        name = words[word]
+        counts[name] = counts.get(name, 0) + 1
+    return counts
