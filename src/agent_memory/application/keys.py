@@ -4,6 +4,7 @@ A key is looked up at every request, so that one that is revoked opens nothing f
 whichever process; the look-up is by the key's name, and no guess at a secret is told apart from another by time.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ class Keys:
         self._clock = clock
         self._needed = False
         self._asked_at = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
 
     async def create(self, reach: Reach, label: str = "", expires_at: datetime | None = None) -> tuple[ApiKey, str]:
         """The key, and its text, which is told this once: nobody can tell it again."""
@@ -63,6 +65,13 @@ class Keys:
         them lets nobody in. One that another process makes is seen within a second.
         """
         if not self._needed and time.monotonic() - self._asked_at >= _NONE_HOLDS:
-            self._needed = await self._store.exist()
-            self._asked_at = time.monotonic()
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._ask())
+            # Whoever comes meanwhile hears the same answer; one that gives up does not take it from the others.
+            await asyncio.shield(self._asking)
         return self._needed
+
+    async def _ask(self) -> None:
+        if await self._store.exist():
+            self._needed = True
+        self._asked_at = time.monotonic()
