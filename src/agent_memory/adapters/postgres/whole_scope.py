@@ -13,22 +13,21 @@ from agent_memory.domain.semantic.recall import Search, Shortlist, WordStatistic
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
 _SHORTLIST = SQL("""
 WITH scope AS MATERIALIZED (
-    SELECT {columns},
+    SELECT {columns}, words,
            row_number() OVER (ORDER BY moment, id) AS position,
            CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
-           CASE WHEN words && %(words)s
-                THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END AS matched,
            cardinality(words) AS length,
            {selected} AS eligible
     FROM agent_memory.memories
     WHERE {scope} AND {valid}
 ), totals AS (
     SELECT count(*) AS documents, avg(length)::float8 AS mean_length FROM scope
-), counts AS (
+), counts AS MATERIALIZED (
     SELECT position, length, eligible, word, count(*)::float8 AS count
-    FROM scope, unnest(matched) AS word
+    FROM (SELECT position, length, eligible, unnest(words) AS word FROM scope) AS said
+    WHERE word = ANY(%(words)s)
     GROUP BY position, length, eligible, word
-), frequencies AS (
+), frequencies AS MATERIALIZED (
     SELECT word, count(*)::float8 AS frequency FROM counts GROUP BY word
 ), by_words AS (
     SELECT position
@@ -43,7 +42,10 @@ WITH scope AS MATERIALIZED (
     UNION (SELECT position FROM by_words)
     UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(newest)s)
 )
-SELECT {columns}, similarity, matched, length, eligible, position,
+SELECT {columns}, similarity,
+       CASE WHEN words && %(words)s
+            THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END,
+       length, eligible, position,
        documents, mean_length,
        -- what is the same for all stands in the first row
        CASE WHEN row_number() OVER (ORDER BY position) = 1 THEN ARRAY(SELECT word FROM frequencies ORDER BY word) END,
