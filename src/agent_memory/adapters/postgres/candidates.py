@@ -16,21 +16,22 @@ _NONE: Mapping[str, int] = MappingProxyType({})
 
 
 def candidate_in(scope: Scope, position: int, row: tuple[Any, ...], words: dict[int, str]) -> Candidate:
-    """Of a row that goes on, after `IN_SCOPE`, with its similarity, the words that matched as hashes, how many words
-    it has, and whether it is eligible.
+    """Of a row that goes on, after `IN_SCOPE`, with its similarity, its words as hashes if any of them is searched for,
+    how many words it has, and whether it is eligible.
     """
-    id_, content, created_at, _, importance, *_, event_time, similarity, matched, length, eligible = row[:_MEASURED]
-    counts = _counted(matched, words) if matched else _NONE
+    id_, content, created_at, _, importance, *_, event_time, similarity, said, length, eligible = row[:_MEASURED]
+    counts = _counted(said, words) if said else _NONE
     whole = partial(memory_in, scope, row)
     return Candidate(
         id_, event_time or created_at, real(importance), content, whole, position, similarity, counts, length, eligible
     )
 
 
-def _counted(matched: list[int], words: dict[int, str]) -> Mapping[str, int]:
-    """How often each of the searched words occurs, of the hashes that matched."""
+def _counted(said: list[int], words: dict[int, str]) -> Mapping[str, int]:
+    """How often each of the searched words occurs."""
     counts: dict[str, int] = {}
-    for word in matched:
-        name = words[word]
-        counts[name] = counts.get(name, 0) + 1
+    for word in said:
+        if word in words:
+            name = words[word]
+            counts[name] = counts.get(name, 0) + 1
     return counts

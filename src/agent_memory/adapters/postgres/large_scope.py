@@ -83,7 +83,7 @@ WITH looked_at AS MATERIALIZED ({looked_at}), near AS (
 )
 SELECT {columns},
        CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END,
-       ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)),
+       CASE WHEN words && %(words)s THEN words END,
        cardinality(words), {selected}, hit,
        (SELECT count(*) FROM looked_at),
        -- what is the same for all stands in the first row

@@ -18,9 +18,7 @@ from agent_memory.domain.semantic.shortlisting import shortlisted
 _SCOPE = SQL("""
 SELECT {columns},
        CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END,
-       CASE WHEN words && %(words)s
-            THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END,
-       cardinality(words), {selected}
+       CASE WHEN words && %(words)s THEN words END, cardinality(words), {selected}
 FROM agent_memory.memories
 WHERE {scope} AND {valid}
 ORDER BY moment, id LIMIT %(most)s

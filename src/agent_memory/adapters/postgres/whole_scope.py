@@ -43,9 +43,7 @@ WITH scope AS MATERIALIZED (
     UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(newest)s)
 )
 SELECT {columns}, similarity,
-       CASE WHEN words && %(words)s
-            THEN ARRAY(SELECT word FROM unnest(words) AS word WHERE word = ANY(%(words)s)) END,
-       length, eligible, position,
+       CASE WHEN words && %(words)s THEN words END, length, eligible, position,
        documents, mean_length,
        -- what is the same for all stands in the first row
        CASE WHEN row_number() OVER (ORDER BY position) = 1 THEN ARRAY(SELECT word FROM frequencies ORDER BY word) END,
