@@ -32,7 +32,7 @@ from agent_memory.domain.chat import Tool, ToolUse
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
-from agent_memory.ports.kv import Grammar
+from agent_memory.ports.language import Grammar
 from benchmarks.harness import arguments, bar, report
 
 AT_ONCE = 8

@@ -15,7 +15,8 @@ from agent_memory.domain.kv.precision import FULL_BITS, Precision
 from agent_memory.domain.kv.probe import FACTS, Fact, facts, talk, telling
 from agent_memory.domain.kv.steps import Failed, Said
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
-from agent_memory.ports.kv import ChatTokenizer, ScoringRuntime
+from agent_memory.ports.kv import ScoringRuntime
+from agent_memory.ports.language import ChatTokenizer
 
 SCORED_AT_ONCE = 128
 """Tokens; the logits of all of them are in memory together."""

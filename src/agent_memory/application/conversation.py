@@ -13,7 +13,7 @@ from functools import partial
 from typing import NoReturn, TypeVar
 from uuid import uuid4
 
-from agent_memory.application.engine import EngineStats
+from agent_memory.application.engine_stats import EngineStats
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.manner import Manner
 from agent_memory.application.next_turn import beginnings
@@ -26,7 +26,7 @@ from agent_memory.domain.errors import DeadlineExceeded, InvalidInput
 from agent_memory.domain.kv.constraint import Constraint
 from agent_memory.domain.kv.steps import Finished, Logprobs, Said, Started
 from agent_memory.domain.kv.turn import Sampling, Turn, TurnId
-from agent_memory.ports.kv import ChatTokenizer, Form, Grammar, GrammarCompiler, Rendered
+from agent_memory.ports.language import ChatTokenizer, Form, Grammar, GrammarCompiler, Rendered
 
 T = TypeVar("T")
 

@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from agent_memory.application.engine import Engine, EngineStats
+from agent_memory.application.engine import Engine
+from agent_memory.application.engine_stats import EngineStats
 from agent_memory.domain.errors import AgentMemoryError, GenerationFailed, Unavailable
 from agent_memory.domain.kv.block import Namespace
 from agent_memory.domain.kv.steps import Event, Failed, Finished, Said, Started

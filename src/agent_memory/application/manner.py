@@ -11,7 +11,7 @@ from agent_memory.application.utterance import Calling, Utterance
 from agent_memory.domain.chat import Tool
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.speech import JSON_CALL, Markers, Speech, parse_json
-from agent_memory.ports.kv import Calls, Foreword, Form, Rendered
+from agent_memory.ports.language import Calls, Foreword, Form, Rendered
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from agent_memory.application.conversation import Conversation, Prompt
-from agent_memory.application.engine import EngineStats
+from agent_memory.application.engine_stats import EngineStats
 from agent_memory.application.engine_thread import EngineThread
 from agent_memory.application.holdings import Holdings
 from agent_memory.application.replies import Reply

@@ -10,7 +10,7 @@ from agent_memory.application.prompt import Prompt
 from agent_memory.application.replies import Answer
 from agent_memory.domain.chat import Message
 from agent_memory.domain.kv.block import common_prefix, pack
-from agent_memory.ports.kv import ChatTokenizer, Rendered
+from agent_memory.ports.language import ChatTokenizer, Rendered
 
 MOST = 8192  # tokens that are read for it
 

@@ -7,7 +7,7 @@ from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.domain.tenants import DEFAULT_TENANT, Reach
-from agent_memory.ports.kv import Grammar
+from agent_memory.ports.language import Grammar
 
 _LONGEST_TOKEN = 32  # characters; some say more (blanks, dashes), and no text is made of those alone
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from agent_memory.application.prompt import Prompt
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.volatile import steadied
-from agent_memory.ports.kv import ChatTokenizer, Rendered
+from agent_memory.ports.language import ChatTokenizer, Rendered
 
 T = TypeVar("T")
 

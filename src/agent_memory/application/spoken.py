@@ -11,7 +11,7 @@ from agent_memory.application.stop_text import StopText
 from agent_memory.application.utterance import Part, Utterance
 from agent_memory.domain.kv.steps import Started
 from agent_memory.domain.kv.turn import FinishReason, Turn
-from agent_memory.ports.kv import TextStream
+from agent_memory.ports.language import TextStream
 
 
 class Spoken:

@@ -26,7 +26,8 @@ from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.spec import CacheSpec
-from agent_memory.ports.kv import ChatTokenizer, ScoringRuntime
+from agent_memory.ports.kv import ScoringRuntime
+from agent_memory.ports.language import ChatTokenizer
 from agent_memory.settings import Machine, ModelPlan, Profile, Settings, plan_model, profiles_of
 from agent_memory.settings.own_profiles import FOLDER, calibration_profile, write_own_profile
 from agent_memory.settings.profiles import CalibrationProfile, profile_of

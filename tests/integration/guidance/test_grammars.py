@@ -12,7 +12,7 @@ from agent_memory.domain.chat import Tool
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.kv.precision import Precision
 from agent_memory.domain.speech import JSON_CALL
-from agent_memory.ports.kv import Calls, Form, Grammar
+from agent_memory.ports.language import Calls, Form, Grammar
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,7 @@ from agent_memory.adapters.mlx.loading import load_model
 from agent_memory.application.replies import CallArguments, CallBegun, whole
 from agent_memory.domain.chat import Message, Tool, ToolCall, ToolUse
 from agent_memory.domain.kv.precision import Precision
-from agent_memory.ports.kv import Grammar
+from agent_memory.ports.language import Grammar
 
 pytestmark = pytest.mark.integration
 

@@ -29,7 +29,7 @@ from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.scheduler import Scheduler
 from agent_memory.domain.kv.turn import Sampling
 from agent_memory.domain.speech import Speech
-from agent_memory.ports.kv import Rendered
+from agent_memory.ports.language import Rendered
 
 
 class Letters:

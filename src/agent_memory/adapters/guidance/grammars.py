@@ -16,7 +16,7 @@ from agent_memory.adapters.guidance.notation import notation
 from agent_memory.adapters.guidance.schemas import without_patterns
 from agent_memory.domain.chat import Tool
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.ports.kv import Form
+from agent_memory.ports.language import Form
 
 _PLACE = re.compile(r"^at \d+\(\d+\): ")
 _REMEMBERED = 64  # forms: agents ask with the same tools at every turn

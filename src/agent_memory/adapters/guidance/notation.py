@@ -12,7 +12,7 @@ from agent_memory.adapters.guidance.schemas import closed
 from agent_memory.domain.chat import Tool
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.speech import Markers
-from agent_memory.ports.kv import Foreword, Form, Grammar
+from agent_memory.ports.language import Foreword, Form, Grammar
 
 # As json.dumps writes it. Free whitespace would let a model write blanks for ever.
 _COMPACT = {"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": False}

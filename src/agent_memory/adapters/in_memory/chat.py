@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from agent_memory.domain.chat import Message, Tool
 from agent_memory.domain.speech import Markers, Speech, told
-from agent_memory.ports.kv import Rendered
+from agent_memory.ports.language import Rendered
 
 BEGIN, END = 256, 257
 VOCABULARY = 258

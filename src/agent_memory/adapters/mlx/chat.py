@@ -9,7 +9,7 @@ from agent_memory.adapters.mlx.speech import speech_of
 from agent_memory.adapters.mlx.talk import REFUSALS, AskedCache, Talk
 from agent_memory.domain.chat import Message, Tool
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.ports.kv import Rendered
+from agent_memory.ports.language import Rendered
 
 # For models that bring none: plain turns, each closed before the next begins, so that a longer conversation
 # starts with the very text of the shorter one.

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from agent_memory.entrypoints.http.wire.written import written
-from agent_memory.ports.kv import Grammar
+from agent_memory.ports.language import Grammar
 
 
 class TextFormat(Struct, tag="text", tag_field="type"):
