@@ -7,13 +7,14 @@ complete. Until then an expanded cache holds it unrounded.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import mlx.core as mx
 from mlx_lm.models.cache import KVCache, RotatingKVCache
 
 from agent_memory.adapters.mlx.attention import PackedTensor, Witness
-from agent_memory.adapters.mlx.codec import LayerCodec, Packed, cut, padded, tokens
+from agent_memory.adapters.mlx.codec import LayerCodec, Packed, cut, join, tokens
 from agent_memory.adapters.mlx.packed import PackedCache
 from agent_memory.adapters.mlx.states import StateCache, empty_state
 from agent_memory.adapters.mlx.tape import Tape
@@ -42,15 +43,17 @@ class Form:
             return PackedLayerCache(PackedCache(window), self, tape)
         return ExpandedCache(RotatingKVCache(max_size=window, keep=0) if window else KVCache(), self, tape)
 
-    def restored(self, tape: Tape, *, keys: Packed, values: Packed, length: int) -> "LayerCache":
+    def restored(self, tape: Tape, keys: Sequence[Packed], values: Sequence[Packed], length: int) -> "LayerCache":
         """A cache that holds a prefix of `length` tokens; of a windowed layer, the last window of it or all there is.
 
-        `keys` and `values` end where the prefix ends; `tape` has what comes after the last whole block.
+        The parts of `keys` and `values` end where the prefix ends; `tape` has what comes after the last whole block.
         """
-        have, held = tokens(keys), min(length, self.layer.window or length)
+        have, held = sum(map(tokens, keys)), min(length, self.layer.window or length)
         assert have >= held, f"{held} tokens from {have}"
         cache = self._empty(tape)
-        cache.hold(cut(keys, have - held, have), cut(values, have - held, have), length)
+        room = cache.room(length)
+        last = partial(cut, start=have - held, stop=have + room)
+        cache.hold(last(join(keys, room)), last(join(values, room)), length)
         return cache
 
 
@@ -102,8 +105,12 @@ class LayerCache(Witness):
         """The same again, for a model whose later layers share what an earlier one has cached."""
         raise NotImplementedError
 
+    def room(self, _length: int) -> int:
+        """For how many tokens what it is to hold should have room behind."""
+        return 0
+
     def hold(self, keys: Packed, values: Packed, length: int) -> None:
-        """What is empty yet becomes the last of a prefix of `length` tokens."""
+        """What is empty yet becomes the last of a prefix of `length` tokens, with its room behind."""
         raise NotImplementedError
 
     @property
@@ -161,13 +168,14 @@ class ExpandedCache(LayerCache):
         seen: tuple[mx.array, mx.array] = self.inner.keys_and_values()
         return seen
 
+    def room(self, length: int) -> int:
+        """Of a ring none; another would be copied whole for the first token that comes."""
+        return 0 if self.form.layer.window else KVCache.step - length % KVCache.step
+
     def hold(self, keys: Packed, values: Packed, length: int) -> None:
         codec, window = self.form.codec, self.form.layer.window
         # offset; of a ring also: keep nothing for ever, its size, and where it is written next
         place = (length, *((0, window, tokens(keys)) if window else ()))
-        if not window:  # with room for what comes next, or the first token would have all of it copied
-            room = KVCache.step - length % KVCache.step
-            keys, values = padded(keys, room), padded(values, room)
         self.inner.state = (codec.keys.unpack(keys), codec.values.unpack(values), *place)
 
     def mark(self) -> None:

@@ -115,19 +115,13 @@ def _within(x: mx.array, dtype: mx.Dtype) -> mx.array:
     return mx.clip(x, -FP16_MAX, FP16_MAX) if dtype == mx.float16 and x.dtype != mx.float16 else x
 
 
-def join(parts: Sequence[Packed]) -> Packed:
-    """End to end along the tokens."""
+def join(parts: Sequence[Packed], room: int = 0) -> Packed:
+    """End to end along the tokens, and so many tokens of zeros behind."""
+    if room:
+        parts = [*parts, tuple(mx.zeros((*a.shape[:-2], room, a.shape[-1]), a.dtype) for a in parts[-1])]
     if len(parts) == 1:
         return parts[0]
     return tuple(mx.concatenate(list(arrays), axis=-2) for arrays in zip(*parts, strict=True))
-
-
-def padded(packed: Packed, room: int) -> Packed:
-    """With so many tokens of zeros behind."""
-    return tuple(
-        mx.concatenate([array, mx.zeros((*array.shape[:-2], room, array.shape[-1]), array.dtype)], axis=-2)
-        for array in packed
-    )
 
 
 def cut(packed: Packed, start: int, stop: int) -> Packed:

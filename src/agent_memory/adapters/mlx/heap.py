@@ -3,6 +3,8 @@
 By default glibc hands a large array back to the system at once, and each page of the next one is faulted in anew; and
 each thread that computes has a heap of its own. One heap, of which some is kept, took most page faults away and a
 third to half of the time of attention (2 cores).
+
+No array is mapped by itself: of those above 32 MB, which glibc would map anew each time, a long prompt has many.
 """
 
 import ctypes
@@ -10,10 +12,10 @@ import platform
 import sys
 from functools import cache
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # as malloc.h numbers them
-_LARGEST = 32 << 20  # bytes of an array on the heap: glibc takes no more
-_READY = 128 << 20  # bytes that are touched beforehand
-_KEPT = _READY + _LARGEST  # bytes at the heap's end
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # as malloc.h numbers them
+_KEPT = 160 << 20  # bytes at the heap's end that are not given back
+_READY = 512 << 20  # bytes that are touched beforehand, at most
+_PIECE = 16 << 20
 
 
 @cache
@@ -27,17 +29,20 @@ def keep_freed_memory() -> None:
     if (libc := _glibc()) is not None:
         libc.mallopt(_ARENA_MAX, 1)
         libc.mallopt(_TRIM_THRESHOLD, _KEPT)
-        libc.mallopt(_MMAP_THRESHOLD, _LARGEST)
+        libc.mallopt(_MMAP_MAX, 0)
 
 
-def touch_memory() -> None:
-    """Takes 50 ms, or several times that where the machine is virtual; others may run meanwhile."""
+def touch_memory(most: int) -> None:
+    """So many bytes at most, which then stay with the process. Takes 0.1 s, or ten times that where the machine is
+    virtual; others may run meanwhile.
+    """
     if (libc := _glibc()) is not None:
+        ready = min(_READY, most)
+        libc.mallopt(_TRIM_THRESHOLD, max(_KEPT, ready + 2 * _PIECE))
         libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-        half = _LARGEST // 2
-        taken = [libc.malloc(ctypes.c_size_t(half)) for _ in range(_READY // half)]
+        taken = [libc.malloc(ctypes.c_size_t(_PIECE)) for _ in range(ready // _PIECE)]
         for place in filter(None, taken):
-            ctypes.memset(place, 0, half)
+            ctypes.memset(place, 0, _PIECE)
             libc.free(place)
 
 

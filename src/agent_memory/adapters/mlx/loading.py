@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import mlx.core as mx
@@ -64,6 +65,8 @@ def find_model(name: str) -> Path:
 
 def load_model(folder: Path, precision: Precision, memory: Path, attention: AttentionChoice = _AUTO) -> LoadedModel:
     """`memory` is a folder for what is worth remembering between starts. Raises Misconfigured for what is no model."""
+    if _on_cpu():
+        Thread(target=touch_memory, args=[attention.budget], name="memory", daemon=True).start()
     try:
         model, tokenizer = load(str(folder))
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError) as error:
@@ -79,8 +82,6 @@ def load_model(folder: Path, precision: Precision, memory: Path, attention: Atte
         log.warning("%s: %s", folder.name, spec)
     name = fingerprint(folder, memory / "fingerprints.json")
     runtime = MlxRuntime(model, name, spec, forms(spec, compute, untouched=untouched))
-    if _on_cpu():
-        touch_memory()
     return LoadedModel(runtime, _chat(tokenizer), backend(), context)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from agent_memory.adapters.mlx.batch import DecodeBatch, Running
 from agent_memory.adapters.mlx.caches import Form, LayerCache
-from agent_memory.adapters.mlx.codec import Codec, Packed, cut, join
+from agent_memory.adapters.mlx.codec import Codec, Packed, cut
 from agent_memory.adapters.mlx.geometry import grouping
 from agent_memory.adapters.mlx.payload import MlxPayload, arrays_of
 from agent_memory.adapters.mlx.sampling import likelihoods, say
@@ -173,7 +173,7 @@ class MlxRuntime:
             values = [_take(piece, arrays, f"{number}.v", heads, codec.values) for piece, arrays in held]
             if length % self._spec.block_tokens:
                 tape.record(keys[-1], values[-1])
-            caches.append(form.restored(tape, keys=join(keys), values=join(values), length=length))
+            caches.append(form.restored(tape, keys, values, length))
         return caches
 
 
