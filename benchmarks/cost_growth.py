@@ -1,9 +1,11 @@
 """Does the first token of a hit cost no more than in proportion to what is restored?
 
-One agent for every length of history, all of one server, each length asked again and again: for hits in memory with a
-second between the turns, for hits from disk right after a kill and a restart (out of the operating system's cache of
-files with --drop-page-cache). The exponent is the slope of time over bytes, both as logarithms; it is given over all
-lengths, and between the two longest, where what costs the same at every length weighs least.
+One agent for every length of history, each length asked again and again: for hits from disk right after a kill and a
+restart (out of the operating system's cache of files with --drop-page-cache), for hits in memory a second later. No
+other agent has filled that server's memory before: what it holds for one is not there for the next, and memory that a
+process has never had costs more than what is written to it where the machine is virtual. The exponent is the slope of
+time over bytes, both as logarithms; it is given over all lengths, and between the two longest, where what costs the
+same at every length weighs least.
 
     python -m benchmarks.cost_growth [--tokens 1024 ... 32768] [--rounds 3] [--drop-page-cache] [--json]
 """
@@ -13,6 +15,7 @@ import os
 import statistics
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 from benchmarks.client import Talk
@@ -44,16 +47,15 @@ def measure(folder: Path, lengths: list[int], rounds: int, *, drop: bool) -> dic
     warm = Remembered(prompt(512, 0))
     talks = {tokens: Remembered(prompt(tokens, tokens)) for tokens in lengths}
     samples = {kind: {tokens: [] for tokens in lengths} for kind in (DISK, MEMORY)}
-    for number in range(rounds + 1):
+    for number, (tokens, talk) in product(range(rounds + 1), talks.items()):
         if drop:
             drop_page_cache(folder)
         with ours(model, folder / "data", bits=BITS) as server:
             warm.first_token(server)  # the first request of a process pays for more than its tokens
-            for tokens, talk in talks.items():
-                first = talk.first_token(server)
-                if number > 0:
-                    samples[DISK][tokens].append(first)
-                    samples[MEMORY][tokens].append(talk.first_token(server))
+            first = talk.first_token(server)
+            if number > 0:
+                samples[DISK][tokens].append(first)
+                samples[MEMORY][tokens].append(talk.first_token(server))
     return samples
 
 

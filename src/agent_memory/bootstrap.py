@@ -62,7 +62,7 @@ from agent_memory.settings import Machine, ModelPlan, Settings, plan_model, prof
 from agent_memory.wiring.blocks import envelope_of
 from agent_memory.wiring.database import claim, open_database, shared_database
 from agent_memory.wiring.embedding import open_embedder
-from agent_memory.wiring.models import MlxModels
+from agent_memory.wiring.models import MlxModels, prepare
 from agent_memory.wiring.tending import EVERY_MINUTE, consolidation_of, retention, tending
 
 _CHECK_SECONDS = 2.0
@@ -161,6 +161,8 @@ class Application:
 async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[Application]:
     settings = settings or Settings()
     plan = plan_model(settings, profiles_of(settings), Machine.this())
+    if settings.model.enabled and "conversation" not in parts:
+        prepare()
     registry = CollectorRegistry()
     LoopCollector(registry)
     runs_on: dict[str, str] = {}

@@ -36,6 +36,11 @@ _AHEAD_SHARE = 16  # of the cache's memory, for what is read before it is asked 
 _DEFAULT_CONTEXT = 8192  # for a model whose config does not say
 
 
+def prepare() -> None:
+    """What MLX takes and frees is kept in one heap, if it is told before the first thread has taken memory."""
+    import agent_memory.adapters.mlx  # noqa: F401 - that is what importing it does
+
+
 class MlxModels:
     """`folder` is the cache folder."""
 

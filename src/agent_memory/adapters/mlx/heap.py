@@ -12,9 +12,10 @@ import platform
 import sys
 from functools import cache
 
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # as malloc.h numbers them
-_KEPT = 160 << 20  # bytes at the heap's end that are not given back
-_READY = 512 << 20  # bytes that are touched beforehand, at most
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8  # as malloc.h numbers them
+_KEPT = 128 << 20  # bytes at the heap's end that are not given back
+_SPARE = 32 << 20  # bytes beyond them, before anything is
+_READY = 512 << 20  # bytes that are touched beforehand and kept, at most
 _PIECE = 16 << 20
 
 
@@ -28,8 +29,8 @@ def keep_freed_memory() -> None:
     """Must run before the first thread that computes is started."""
     if (libc := _glibc()) is not None:
         libc.mallopt(_ARENA_MAX, 1)
-        libc.mallopt(_TRIM_THRESHOLD, _KEPT)
         libc.mallopt(_MMAP_MAX, 0)
+        _keep(libc, _KEPT)
 
 
 def touch_memory(most: int) -> None:
@@ -38,7 +39,7 @@ def touch_memory(most: int) -> None:
     """
     if (libc := _glibc()) is not None:
         ready = min(_READY, most)
-        libc.mallopt(_TRIM_THRESHOLD, max(_KEPT, ready + 2 * _PIECE))
+        _keep(libc, max(_KEPT, ready))
         libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
         taken = [libc.malloc(ctypes.c_size_t(_PIECE)) for _ in range(ready // _PIECE)]
         for place in filter(None, taken):
@@ -50,3 +51,9 @@ def give_back_memory() -> None:
     """All that is free, wherever on the heap it lies: after much was freed, for which nothing of its size comes."""
     if (libc := _glibc()) is not None:
         libc.malloc_trim(0)
+
+
+def _keep(libc: ctypes.CDLL, kept: int) -> None:
+    """Without the pad, all that is free at the end would be given back at once, not what is too much."""
+    libc.mallopt(_TOP_PAD, kept)
+    libc.mallopt(_TRIM_THRESHOLD, kept + _SPARE)
