@@ -21,7 +21,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     """The keeper and the postmaster: whose command line names the folder."""
     return [
         process
-        for process in psutil.process_iter(["cmdline", "status"])
+        for process in psutil.process_iter(["cmdline", "status", "ppid"])  # read here: any of them may end at once
         if process.info["status"] != psutil.STATUS_ZOMBIE
         and any(str(folder / "postgres" / "18") in part for part in process.info["cmdline"] or [])
     ]
@@ -30,8 +30,12 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 def keeper_and_postmaster(folder: Path) -> tuple[psutil.Process, psutil.Process]:
     found = processes_of(folder)
     [keeper] = [p for p in found if any("keeper.py" in part for part in p.info["cmdline"])]
-    [postmaster] = [p for p in found if p.ppid() == keeper.pid]
+    [postmaster] = [p for p in found if p.info["ppid"] == keeper.pid]
     return keeper, postmaster
+
+
+def kept_by_this_process(folder: Path) -> bool:
+    return os.getpid() in {process.info["ppid"] for process in processes_of(folder)}
 
 
 def wait_until(condition, seconds: float = 10) -> bool:
@@ -83,7 +87,7 @@ async def test_a_guest_takes_the_place_of_an_owner_that_is_killed(tmp_path, owne
         assert await store.count(SCOPE) == 2
         owner.kill()
         # The first answer may still be the dying database's: the place is taken when the keeper is a child of ours.
-        assert await asyncio.to_thread(wait_until, lambda: os.getpid() in {p.ppid() for p in processes_of(tmp_path)})
+        assert await asyncio.to_thread(wait_until, lambda: kept_by_this_process(tmp_path))
         assert await store.count(SCOPE) == 2
         with pytest.raises(Misconfigured, match="in use"):
             await count_in(tmp_path)
