@@ -26,7 +26,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def keep_freed_memory() -> None:
-    """Must run before the first thread that computes is started."""
+    """Heard before the first thread of the process takes memory; later each thread has a heap of its own."""
     if (libc := _glibc()) is not None:
         libc.mallopt(_ARENA_MAX, 1)
         libc.mallopt(_MMAP_MAX, 0)

@@ -11,7 +11,8 @@ from agent_memory.adapters.postgres.rows import IN_SCOPE_WIDTH, memory_in, real
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate
 
-_MEASURED = IN_SCOPE_WIDTH + 4
+MEASURED_WIDTH = IN_SCOPE_WIDTH + 4
+"""Columns that `candidate_in` reads; what else a statement tells of a row follows."""
 _NONE: Mapping[str, int] = MappingProxyType({})
 
 
@@ -19,7 +20,7 @@ def candidate_in(scope: Scope, position: int, row: tuple[Any, ...], words: dict[
     """Of a row that goes on, after `IN_SCOPE`, with its similarity, its words as hashes if any of them is searched for,
     how many words it has, and whether it is eligible.
     """
-    id_, content, created_at, _, importance, *_, event_time, similarity, said, length, eligible = row[:_MEASURED]
+    id_, content, created_at, _, importance, *_, event_time, similarity, said, length, eligible = row[:MEASURED_WIDTH]
     counts = _counted(said, words) if said else _NONE
     whole = partial(memory_in, scope, row)
     return Candidate(

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Literal
 
-from agent_memory.adapters.postgres.candidates import candidate_in
+from agent_memory.adapters.postgres.candidates import MEASURED_WIDTH, candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed
 from agent_memory.adapters.postgres.sizes import Commonness
@@ -158,7 +158,7 @@ def _candidates(scope: Scope, rows: list[tuple[Any, ...]], words: dict[int, str]
     """Every memory once, in the order of time. Rows of one hit follow each other in time without a gap; between
     memories that no hit has side by side there is one.
     """
-    hits = [row[IN_SCOPE_WIDTH + 4] for row in rows]
+    hits = [row[MEASURED_WIDTH] for row in rows]
     neighbours = {(rows[i][0], rows[i + 1][0]) for i in range(len(rows) - 1) if hits[i] == hits[i + 1]}
     found = [candidate_in(scope, 0, row, words) for row in {row[0]: row for row in rows}.values()]
     candidates: list[Candidate] = []

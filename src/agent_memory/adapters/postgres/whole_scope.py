@@ -5,9 +5,9 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from agent_memory.adapters.postgres.candidates import candidate_in
+from agent_memory.adapters.postgres.candidates import MEASURED_WIDTH, candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, half, hashed, named
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, half, hashed, named
 from agent_memory.domain.semantic.recall import Search, Shortlist, WordStatistics
 
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
@@ -68,7 +68,7 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, parameters)
         rows: list[tuple[Any, ...]] = await cursor.fetchall()
-    candidates = tuple(candidate_in(search.scope, row[IN_SCOPE_WIDTH + 4], row, words) for row in rows)
+    candidates = tuple(candidate_in(search.scope, row[MEASURED_WIDTH], row, words) for row in rows)
     return Shortlist(candidates, _statistics(rows, words))
 
 
