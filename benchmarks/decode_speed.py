@@ -2,6 +2,7 @@
 
 Ours at 4 and 16 bits and mlx-lm's server, which batches in full precision only, side by side on one model folder. All
 agents of a round begin together, with prompts of unequal length; counted is the time in which every one of them speaks.
+Every round has servers of its own: where the weights of a process come to lie makes it a tenth faster or slower.
 
     python -m benchmarks.decode_speed [--agents 1 2 4 8] [--answer 256] [--rounds 5] [--json]
 """
@@ -33,13 +34,14 @@ def together(server: Server, agents: int, answer: int, seed: int) -> float:
 
 def measure(folder: Path, options) -> dict[int, dict[str, list[float]]]:
     samples: dict[int, dict[str, list[float]]] = {agents: {} for agents in options.agents}
-    with ExitStack() as stack:
-        settings = {"SEMANTIC_MLX_MAX_BATCH_SIZE": max(options.agents)}
-        starts = contestants(letters_model(folder, options.model), folder, **settings)
-        servers = {name: stack.enter_context(start()) for name, start in starts.items()}
-        for server in servers.values():
-            together(server, 2, 32, 0)  # the first requests of a process pay for more than their tokens
-        for number in range(options.rounds):
+    settings = {"SEMANTIC_MLX_MAX_BATCH_SIZE": max(options.agents)}
+    model = letters_model(folder, options.model)
+    for number in range(options.rounds):
+        with ExitStack() as stack:
+            starts = contestants(model, folder / str(number), **settings)
+            servers = {name: stack.enter_context(start()) for name, start in starts.items()}
+            for server in servers.values():
+                together(server, 2, 32, 0)  # the first requests of a process pay for more than their tokens
             for agents in options.agents:
                 for name, server in servers.items():
                     time.sleep(REST)

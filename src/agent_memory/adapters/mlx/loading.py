@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from mlx.utils import tree_flatten, tree_map
 from mlx_lm import load
 
-from agent_memory.adapters.mlx import BLAS
+from agent_memory.adapters.mlx import BLAS, cpu_linear
 from agent_memory.adapters.mlx.blas import ADVICE
 from agent_memory.adapters.mlx.caches import forms
 from agent_memory.adapters.mlx.chat import MlxChatTokenizer
@@ -72,6 +72,8 @@ def load_model(folder: Path, precision: Precision, memory: Path, attention: Atte
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError) as error:
         raise Misconfigured(f"model: {folder} cannot be loaded: {error}") from error
     _widen(model)
+    if _on_cpu():
+        cpu_linear.install(model)
     compute = _compute_type(model)
     context = _max_context(folder, model)
     spec = read_spec(model, precision, compute)
