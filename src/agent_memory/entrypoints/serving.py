@@ -27,6 +27,9 @@ from agent_memory.entrypoints.http.app import create_app
 from agent_memory.entrypoints.http.neighbours import hosts_of, is_loopback
 from agent_memory.settings import ServerSettings, Settings
 
+# A search makes thousands of objects, none in a cycle: with Python's 700 the collector looked several times, and for
+# 50 ms at all that is imported every hundredth search.
+GC_THRESHOLD = 20_000
 _CLOSING_SECONDS = 3  # of all that the end may take: for writing blocks and stopping the database
 
 
@@ -126,8 +129,7 @@ class Server(uvicorn.Server):
             await super().startup(sockets)
         except OSError as error:
             raise Misconfigured(f"cannot listen: {error.strerror}") from None
-        # A search makes thousands of objects, none in a cycle: with 700 of them the collector looked several times.
-        gc.set_threshold(20_000)
+        gc.set_threshold(GC_THRESHOLD)
         self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
