@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from agent_memory.application.slots import Slots
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Forbidden, InvalidInput
 from agent_memory.domain.semantic.jsonl import LONGEST_LINE, entry_of, line_of
@@ -32,9 +33,12 @@ class Arrival:
 
 
 class Transfer(OfTenant):
+    """Whoever loads takes one of the `arrivals`, from the first byte to the last memory."""
+
     def __init__(self, archive: MemoryArchive, embedder: Embedder) -> None:
         self._archive = archive
         self._embedder = embedder
+        self.arrivals = Slots("imports", of_all=4, of_one=2)
 
     async def export(self, *, agent_id: str, user_id: str) -> AsyncGenerator[str, None]:
         """Every memory of the scope as a line, oldest first, superseded ones too; reads as it is read from."""

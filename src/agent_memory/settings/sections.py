@@ -81,6 +81,10 @@ class ServerSettings(_Section, frozen=True):
     request_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None
     shutdown_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
 
+    @property
+    def max_body_bytes(self) -> int:
+        return self.max_body_mb * 1_000_000
+
 
 class DatabaseSettings(_Section, frozen=True):
     """A PostgreSQL of your own (it needs pgvector); without a URL the embedded one serves. `vector_index`

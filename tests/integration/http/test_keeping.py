@@ -1,5 +1,6 @@
 """The routes that look after memories."""
 
+import asyncio
 import json
 from urllib.parse import quote
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from agent_memory.domain.tenants import Reach
+from agent_memory.entrypoints.http import receiving
 
 ADA = {"agent_id": "guide", "user_id": "ada"}
 GUIDE = {"agent_id": "guide"}
@@ -177,6 +179,57 @@ async def test_what_is_exported_can_be_imported(client):
     assert (told["kept"], told["known"], len(told["refused"])) == (3, 0, 1)
     assert told["refused"][0].startswith("line 4: ")
     assert await listed(client) == ["the", "plays", "lives"]
+
+
+def lines(number, length):
+    for place in range(number):
+        memory = {"id": str(uuid4()), "content": f"{place} ".ljust(length, "x"), "created_at": "2026-01-01T00:00:00Z"}
+        yield json.dumps(ADA | memory).encode() + b"\n"
+
+
+async def as_they_come(pieces):
+    for piece in pieces:
+        yield piece
+
+
+@pytest.mark.parametrize("source", ["lines", "mcp"])
+async def test_an_import_may_be_larger_than_other_bodies(client, source):
+    entity = json.dumps({"type": "entity", "name": "Ada", "observations": ["x" * 7000]}).encode() + b"\n"
+    sent = as_they_come(lines(700, 7900) if source == "lines" else [entity, *[b" " * 7900 + b"\n"] * 600, entity])
+    answer = await client.post("/v1/memories/import", params=ADA | {"source": source}, content=sent)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["kept"] == (700 if source == "lines" else 1)
+
+
+async def test_a_document_of_mem0_may_not(client):
+    answer = await client.post("/v1/memories/import", params=ADA | {"source": "mem0"}, content=b" " * 4_000_001)
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:agent-memory:problem:body-too-large")
+
+
+async def test_an_import_that_is_given_up_is_answered_before_it_has_all_come(client):
+    answer = await client.post("/v1/memories/import", content=as_they_come([b"nonsense\n" * 100] * 100))
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/lines")
+
+
+async def test_two_imports_of_a_tenant_at_a_time(client, monkeypatch):
+    under_way, goes_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow():
+        yield b"\n"
+        under_way.release()
+        await goes_on.wait()
+
+    async with asyncio.TaskGroup() as group:
+        sent = [group.create_task(client.post("/v1/memories/import", content=slow())) for _ in range(2)]
+        for _ in sent:
+            await under_way.acquire()
+        refused = await client.post("/v1/memories/import", content=as_they_come(lines(600, 7900)))
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+        goes_on.set()
+    assert {each.result().status_code for each in sent} == {200}
+    monkeypatch.setattr(receiving, "_SILENCE_SECONDS", 0.05)
+    goes_on.clear()
+    assert [(await client.post("/v1/memories/import", content=slow())).status_code for _ in range(3)] == [408] * 3
 
 
 async def test_what_may_not_be_exported_is_refused_before_the_answer_begins(client, application):

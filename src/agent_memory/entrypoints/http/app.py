@@ -39,6 +39,7 @@ from agent_memory.entrypoints.http.routes import (
     responses,
     system,
     text_completions,
+    transfer,
 )
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
 from agent_memory.entrypoints.mcp.mount import McpMount
@@ -106,8 +107,8 @@ _ROUTES = (
     keeping.forget_selected,
     keeping.erase_user,
     keeping.memory_stats,
-    keeping.export_memories,
-    keeping.import_memories,
+    transfer.export_memories,
+    transfer.import_memories,
     system.health,
     system.live,
     system.metrics,
@@ -119,7 +120,6 @@ _ROUTES = (
 def create_app(application: Application, hosts: Collection[str] | None = None, token: str | None = None) -> Litestar:
     """`hosts` are the names under which it answers; None: any. `token` opens everything, as the admin key does."""
     server = application.settings.server
-    limit = server.max_body_mb * 1_000_000
     cors = _cors(server.cors_origins)
     admin_keys = [key for key in (server.admin_key, token) if key is not None]
     ending = asyncio.Event()
@@ -137,7 +137,7 @@ def create_app(application: Application, hosts: Collection[str] | None = None, t
         },
         middleware=[
             Ending,
-            DefineMiddleware(BodyLimit, limit=limit, unlimited=[IMPORT]),
+            DefineMiddleware(BodyLimit, limit=server.max_body_bytes, unlimited=[IMPORT, transfer.IMPORT]),
         ],
         exception_handlers={HTTPException: on_error, Exception: on_error},
         before_send=[tell_limits],

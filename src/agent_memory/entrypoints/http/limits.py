@@ -10,6 +10,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
 
+from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.entrypoints.http.streaming import ClientGone
 
 _PATIENCE = 16
@@ -51,56 +52,66 @@ class BodyLimit:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        if _has_body(scope):
-            receive = _all_of_it(receive)
+        body = _Body(receive) if _has_body(scope) else None
         if scope["path"] in self._unlimited:
-            await self._app(scope, receive, send)
+            await self._unmeasured(scope, receive, send, body)
             return
         if _announced(scope) > self._limit:
-            await self._drain(receive, 0)
+            await _drain(body or receive, 0, self._limit)
             raise BodyTooLarge(self._limit)
-        await self._app(scope, self._counted(receive), send)
+        await self._app(scope, counted(body or receive, self._limit), send)
 
-    def _counted(self, receive: Receive) -> Receive:
-        size = 0
-
-        async def counting() -> ReceiveMessage:
-            nonlocal size
-            message = await receive()
-            if message["type"] == "http.request":
-                size += len(message["body"])
-                if size > self._limit:
-                    if message["more_body"]:
-                        await self._drain(receive, size)
-                    raise BodyTooLarge(self._limit)
-            return message
-
-        return counting
-
-    async def _drain(self, receive: Receive, size: int) -> None:
-        more = True
-        while more and size <= self._limit * _PATIENCE:
-            message = await receive()
-            if message["type"] != "http.request":
-                return
-            size += len(message["body"])
-            more = message["more_body"]
+    async def _unmeasured(self, scope: Scope, receive: Receive, send: Send, body: "_Body | None") -> None:
+        try:
+            await self._app(scope, body or receive, send)
+        except (AgentMemoryError, HTTPException):
+            if body is not None and body.more:
+                await read_off(receive)
+            raise
 
 
-def _all_of_it(receive: Receive) -> Receive:
-    """Raises ClientGone when the client leaves before its body has come; once it has, that it leaves is told."""
-    more = True
+def counted(receive: Receive, limit: int) -> Receive:
+    """Raises BodyTooLarge once more than `limit` bytes have come."""
+    size = 0
 
-    async def receiving() -> ReceiveMessage:
-        nonlocal more
+    async def counting() -> ReceiveMessage:
+        nonlocal size
         message = await receive()
         if message["type"] == "http.request":
-            more = message["more_body"]
-        elif more:
-            raise ClientGone(detail="the client left before its request had come")
+            size += len(message["body"])
+            if size > limit:
+                if message["more_body"]:
+                    await _drain(receive, size, limit)
+                raise BodyTooLarge(limit)
         return message
 
-    return receiving
+    return counting
+
+
+async def _drain(receive: Receive, size: int, limit: int) -> None:
+    more = True
+    while more and size <= limit * _PATIENCE:
+        message = await receive()
+        if message["type"] != "http.request":
+            return
+        size += len(message["body"])
+        more = message["more_body"]
+
+
+class _Body:
+    """Raises ClientGone when the client leaves before its body has come; once it has, that it leaves is told."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.more = True
+
+    async def __call__(self) -> ReceiveMessage:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.more = message["more_body"]
+        elif self.more:
+            raise ClientGone(detail="the client left before its request had come")
+        return message
 
 
 def _has_body(scope: Scope) -> bool:

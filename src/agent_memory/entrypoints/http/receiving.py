@@ -1,4 +1,6 @@
-"""Bodies that may be larger than memory: into a file, beside the event loop. What is in them is not known here."""
+"""Bodies that may be larger than memory: as they come, or into a file beside the event loop. What is in them is not
+known here.
+"""
 
 import asyncio
 import tempfile
@@ -29,7 +31,7 @@ async def received(receive: Receive, folder: Path, limit: int) -> AsyncIterator[
     file = await asyncio.to_thread(lambda: tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - closed below
     try:
         size, waiting = 0, bytearray()
-        async for chunk in _chunks(receive):
+        async for chunk in chunks(receive):
             size += len(chunk)
             if size > limit:
                 raise BodyTooLarge(limit)
@@ -43,7 +45,8 @@ async def received(receive: Receive, folder: Path, limit: int) -> AsyncIterator[
         await asyncio.to_thread(file.close)
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+async def chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises BodyTooSlow when nothing comes for a minute, ClientGone when the client leaves."""
     more = True
     while more:
         try:

@@ -39,7 +39,7 @@ class McpMount:
         self._manager = Sessions(
             create_server(application, _kept),
             stateless=server.workers > 1,
-            max_request_body_size=server.max_body_mb * 1_000_000,
+            max_request_body_size=server.max_body_bytes,
             session_idle_timeout=_IDLE,
             max_sessions=_MOST_SESSIONS,
         )

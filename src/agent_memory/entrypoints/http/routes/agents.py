@@ -11,11 +11,9 @@ from litestar.response import Stream
 from agent_memory.application.conversation import Message, Prompt, Sampling
 from agent_memory.application.replies import whole
 from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.kv.agents import AgentName
 from agent_memory.domain.tenants import Reach
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, GivenReach, problems, seconds_allowed
-from agent_memory.entrypoints.http.limits import read_off
 from agent_memory.entrypoints.http.receiving import received
 from agent_memory.entrypoints.http.streaming import begun, while_connected
 from agent_memory.entrypoints.http.whole_names import IMPORT, agent_in_path
@@ -137,13 +135,8 @@ async def import_agent(
     """Take in what `export` made, under its own id or another. A file that is damaged in any way is refused whole, and
     so is that of another model. Two of a tenant at a time, and four in all: beyond that, 429.
     """
-    settings = application.settings
-    try:
-        into, slot = reach.agent(agent_id), application.agents.arrivals.take(reach.tenant)
-    except AgentMemoryError:
-        await read_off(request.receive)
-        raise
-    with slot:
+    settings, into = application.settings, reach.agent(agent_id)
+    with application.agents.arrivals.take(reach.tenant):
         async with received(request.receive, settings.data_folder, settings.cache.disk_budget_mb << 20) as file:
             return wire.from_arrival(await application.agents.load(file, reach.tenant, into))
 

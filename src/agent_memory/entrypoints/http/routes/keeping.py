@@ -1,36 +1,27 @@
-"""Looking after memories over HTTP: get, list, revise, supersede, many at once, forget many, erase, export."""
+"""Looking after memories over HTTP: get, list, revise, supersede, many at once, forget many, erase."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
-from litestar.response import Stream
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.remembering import Remembering
-from agent_memory.application.transfer import Transfer, lines_in
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput, Unavailable
-from agent_memory.domain.semantic.foreign import entries_of_mem0, lines_of_mcp, lines_of_mem0
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
 from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
-from agent_memory.entrypoints.http.streaming import begun
 from agent_memory.entrypoints.http.whole_names import user_in_path
 from agent_memory.entrypoints.http.wire import keeping as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
 AnyAgentName = Annotated[str | None, QueryParameter(name="agent_id", min_length=1, max_length=128)]
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match")]
-Source = FromQuery[Literal["lines", "mem0", "mcp"]]
 _TAGS = ["memories"]
 
 
@@ -207,43 +198,6 @@ async def memory_stats(application: GivenApplication, agent_id: AgentName, user_
     return wire.from_inventory(await _keeping(application).inventory(agent_id=agent_id, user_id=user_id))
 
 
-@get("/v1/memories/export", responses=problems(), tags=_TAGS, media_type="application/x-ndjson")
-async def export_memories(application: GivenApplication, agent_id: AgentName, user_id: UserName) -> Stream:
-    """Every memory of the scope as a line of JSON, with ids, times and vectors, as a stream."""
-    lines = _transfer(application).export(agent_id=agent_id, user_id=user_id)
-    return Stream(await begun(_ended(lines)), media_type="application/x-ndjson")
-
-
-@post("/v1/memories/import", status_code=200, responses=problems(), tags=_TAGS)
-async def import_memories(
-    request: AnyRequest,
-    application: GivenApplication,
-    source: Source = "lines",
-    agent_id: AgentName = "imported",
-    user_id: UserName = "imported",
-) -> wire.ImportAnswer:
-    """Keep the lines of an export; known ids stay as they are, and lines that are no memories are named.
-
-    `source` may also be an export of mem0, or the file of the MCP reference server: the scope then is for what
-    names none. Of these too, what is no memory is named by its entry or line, and the others are kept.
-    """
-    transfer, lines = _transfer(application), lines_in(request.stream())
-    if source == "lines":
-        arrival = await transfer.load(lines)
-    else:
-        scope, now = application.memory.scope(agent_id, user_id), datetime.now(UTC)
-        if source == "mem0":
-            document = (await request.body()).decode(errors="replace")
-            entries = await asyncio.to_thread(entries_of_mem0, document)
-            pieces = _each(lines_of_mem0(entry, scope, now) for entry in entries)
-        else:
-            pieces = (lines_of_mcp(line, scope, now) async for line in lines)
-        arrival = await transfer.load_pieces(pieces)
-    piece = "entry" if source == "mem0" else "line"
-    refused = [f"{piece} {number}: {reason}" for number, reason in arrival.refused]
-    return wire.ImportAnswer(kept=arrival.kept, known=arrival.known, refused=refused)
-
-
 def _keeping(application: Application) -> MemoryKeeping:
     if application.keeping is None:
         raise Unavailable("the memories of this server cannot be looked after")
@@ -262,12 +216,6 @@ def _consolidation(application: Application) -> Consolidation:
     return application.consolidation
 
 
-def _transfer(application: Application) -> Transfer:
-    if application.transfer is None:
-        raise Unavailable("the memories of this server cannot be exported or imported")
-    return application.transfer
-
-
 def _tagged(memory: Memory, status: int = 200) -> Response[wire.WholeMemory]:
     return Response(wire.from_memory(memory), status_code=status, headers={"ETag": f'"{memory.version}"'})
 
@@ -277,14 +225,3 @@ def _version(tag: str) -> int:
         return int(tag.strip().strip('"'))
     except ValueError:
         raise InvalidInput("If-Match", f"must be the ETag of a memory, is {tag[:40]!r}") from None
-
-
-async def _ended(lines: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-    async with aclosing(lines):
-        async for line in lines:
-            yield line + "\n"
-
-
-async def _each(pieces: Iterable[Iterable[str]]) -> AsyncGenerator[Iterable[str], None]:
-    for piece in pieces:
-        yield piece
