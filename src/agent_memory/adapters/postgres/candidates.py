@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from agent_memory.adapters.postgres.rows import IN_SCOPE_WIDTH, memory_in, real
+from agent_memory.adapters.postgres.rows import IN_SCOPE_WIDTH, memory_in, moment_in, real
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate
 
@@ -20,11 +20,12 @@ def candidate_in(scope: Scope, position: int, row: tuple[Any, ...], words: dict[
     """Of a row that goes on, after `IN_SCOPE`, with its similarity, its words as hashes if any of them is searched for,
     how many words it has, and whether it is eligible.
     """
-    id_, content, created_at, _, importance, *_, event_time, similarity, said, length, eligible = row[:MEASURED_WIDTH]
+    id_, content, _, _, importance = row[:5]
+    similarity, said, length, eligible = row[IN_SCOPE_WIDTH:MEASURED_WIDTH]
     counts = _counted(said, words) if said else _NONE
     whole = partial(memory_in, scope, row)
     return Candidate(
-        id_, event_time or created_at, real(importance), content, whole, position, similarity, counts, length, eligible
+        id_, moment_in(row), real(importance), content, whole, position, similarity, counts, length, eligible
     )
 
 

@@ -6,6 +6,7 @@ few when it gives up, as it does under a filter that few pass, all that pass are
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,7 +15,7 @@ from psycopg.sql import SQL, Literal
 
 from agent_memory.adapters.postgres.candidates import MEASURED_WIDTH, candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed
+from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed, moment_in
 from agent_memory.adapters.postgres.sizes import Commonness
 from agent_memory.adapters.postgres.whole_scope import parameters_of
 from agent_memory.domain.semantic.memory import Scope
@@ -158,16 +159,17 @@ def _candidates(scope: Scope, rows: list[tuple[Any, ...]], words: dict[int, str]
     """Every memory once, in the order of time. Rows of one hit follow each other in time without a gap; between
     memories that no hit has side by side there is one.
     """
-    hits = [row[MEASURED_WIDTH] for row in rows]
-    neighbours = {(rows[i][0], rows[i + 1][0]) for i in range(len(rows) - 1) if hits[i] == hits[i + 1]}
-    found = [candidate_in(scope, 0, row, words) for row in {row[0]: row for row in rows}.values()]
+    following = {row[0] for before, row in pairwise(rows) if before[MEASURED_WIDTH] == row[MEASURED_WIDTH]}
     candidates: list[Candidate] = []
-    position, last = 0, None
-    for candidate in sorted(found, key=lambda each: (each.moment, each.id)):
-        position += 1 if last is None or (last, candidate.id) in neighbours else 5
-        last = candidate.id
-        candidates.append(candidate._replace(position=position))
+    position = 0
+    for row in sorted({row[0]: row for row in rows}.values(), key=_place):
+        position += 1 if row[0] in following else 5
+        candidates.append(candidate_in(scope, position, row, words))
     return tuple(candidates)
+
+
+def _place(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return moment_in(row), row[0]
 
 
 def _statistics(

@@ -3,6 +3,7 @@
 Words travel as 32-bit hashes, which the database compares faster than text.
 """
 
+from datetime import datetime
 from typing import Any, LiteralString
 from zlib import crc32
 
@@ -60,6 +61,12 @@ def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
     id_, content, created_at, memory_type, importance, tags, *rest = row[:IN_SCOPE_WIDTH]
     labels = frozenset(tags) if tags else _NO_TAGS
     return Memory.stored(id_, scope, content, created_at, _TYPES[memory_type], real(importance), labels, *rest)
+
+
+def moment_in(row: tuple[Any, ...]) -> datetime:
+    """When it happened, of a row that begins with `IN_SCOPE`."""
+    moment: datetime = row[IN_SCOPE_WIDTH - 1] or row[2]
+    return moment
 
 
 def half(embedding: Embedding) -> HalfVector:
