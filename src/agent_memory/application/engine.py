@@ -95,6 +95,8 @@ class Engine:
         self.idle = isinstance(step, Idle)
         try:
             events = self.scheduler.absorb(step, self._run(step))
+            if isinstance(step, Retire) and step.turn.stored:
+                self._write_again(step.turn)
             if isinstance(step, Retire) and step.turn.finish and self.holdings is not None:
                 self.holdings.heard(step.turn)
         except Exception as error:  # whatever a model or a store may raise ends its turns, not the engine
@@ -205,6 +207,15 @@ class Engine:
                 self._tiers.write(block, part, payload, step.turn.root)
             self._tiers.hold(key, payload)
         return Kept(tuple((PartKey(block.hash, part), payload.nbytes) for block, part, payload in taken))
+
+    def _write_again(self, turn: Turn) -> None:
+        """What the slower tier could not take of this conversation before: it has come back to life, and is needed."""
+        keys = ((block, PartKey(block.hash, part)) for block in turn.chain for part in Part)
+        for block, key in [each for each in keys if each[1] in self._ledger.unwritten]:
+            payload, _ = self._tiers.get(key)
+            if payload is not None:
+                self._ledger.unwritten.discard(key)
+                self._tiers.write(block, key.part, payload, turn.root)
 
     def _fail(self, step: Step, error: Exception) -> list[Event]:
         match step:

@@ -74,6 +74,7 @@ class Holdings:
         self._clock = clock
         self._book = AgentBook(store.load())
         self.pins = Pins(self._book, blocks)
+        blocks.spare(lambda block: self._book.users(block) > 1)
 
     @property
     def origin(self) -> Origin:

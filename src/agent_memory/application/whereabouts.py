@@ -3,7 +3,7 @@
 Over the ledger's books and the tiers' bytes, on their thread. Knows blocks, not whose they are.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent_memory.application.tiered_blocks import TieredBlocks
@@ -60,6 +60,10 @@ class Whereabouts:
         kept = list(blocks)
         self._ledger.pool.pin(kept)
         self._tiers.pin(kept)
+
+    def spare(self, shared: Callable[[BlockHash], bool]) -> None:
+        """Where one agent leaves a place behind, what is `shared` stays for the others."""
+        self._ledger.spared = shared
 
     # --- chains ---
 

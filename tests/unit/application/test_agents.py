@@ -209,6 +209,40 @@ async def test_unpinned_it_goes_in_its_turn():
     assert (await desk.agents.get(ADA)).holding.blocks == 0
 
 
+@pytest.mark.parametrize("length", [150, 170])
+async def test_a_pin_takes_no_room_from_its_own_agent(length):
+    desk = ToyDesk(capacity=4_000)
+    desk.ask(text(length), "ada")
+    await desk.agents.pin(ADA)
+    assert desk.ask(text(length + 10), "ada")[1] == length
+    assert desk.ask(text(length + 20), "ada")[1] >= length + 10
+    with pytest.raises(Overloaded, match="the pinned agents leave too little"):
+        desk.submit(text(190, 1))
+
+
+async def test_a_fork_keeps_what_its_original_leaves_behind():
+    desk = ToyDesk(window=6)
+    for length in (30, 50, 70):
+        desk.ask(text(length), "ada")
+    await desk.agents.fork(ADA, BOB)
+    held = (await desk.agents.get(BOB)).holding.restorable
+    for length in (90, 110, 130, 150):
+        desk.ask(text(length), "ada")
+    assert (await desk.agents.get(BOB)).holding.restorable == held
+    assert desk.ask(text(71), "bob")[1] == 70
+
+
+async def test_what_a_disk_could_not_take_is_written_when_its_agent_comes_back():
+    desk = ToyDesk()
+    put, desk.store.put = desk.store.put, lambda *_: (_ for _ in ()).throw(OSError("no disk"))
+    desk.ask(text(40), "ada")
+    assert (await desk.agents.get(ADA)).holding.disk_blocks == 0
+    desk.store.put = put
+    desk.ask(text(60), "ada")
+    again = ToyDesk(store=desk.store, agents=desk.agent_store, runtime=desk.runtime)
+    assert again.ask(text(60), "ada")[1] == 59
+
+
 async def test_a_turn_that_pins_leave_no_room_for_is_told_so():
     desk = ToyDesk(capacity=6_000)
     desk.ask(text(80), "ada")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agent_memory.domain.kv.block import PartKey, common_prefix, pack
+from agent_memory.domain.kv.block import Part, PartKey, common_prefix, pack
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.prefix import PrefixMatch
 from agent_memory.domain.kv.spec import CacheSpec
@@ -30,6 +30,15 @@ class Beginning:
     def parked(self, turn: Turn, match: PrefixMatch) -> TurnId | None:
         """Whose cache was left open, and has what was matched."""
         return self._ledger.parking.find(turn.root, pack(turn.tokens), match.length)
+
+    def pinned(self, turn: Turn, match: PrefixMatch | None = None) -> int:
+        """Bytes of what is matched that stay in memory in any case: a turn needs no room of its own for them."""
+        pool = self._ledger.pool
+        if not pool.pinned:
+            return 0
+        match = match or self.match(turn)
+        whole = [block for block in match.blocks if block.end <= match.length and pool.is_pinned(block.hash)]
+        return sum(pool.size(PartKey(block.hash, Part.LASTING)) or 0 for block in whole)
 
     def restore(
         self, turn: Turn, match: PrefixMatch, seconds: float | None = None, parked: TurnId | None = None

@@ -4,9 +4,9 @@ Holds no bytes and does no I/O. The engine clears `evicted`, `forgotten`, `used`
 what they say.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from agent_memory.domain.kv.block import CacheBlock, Part, PartKey
+from agent_memory.domain.kv.block import BlockHash, CacheBlock, Part, PartKey
 from agent_memory.domain.kv.parking import Parked, Parking
 from agent_memory.domain.kv.pool import BlockPool, PoolExhausted
 from agent_memory.domain.kv.prefix import PrefixIndex
@@ -27,6 +27,8 @@ class Ledger:
         self.forgotten: list[PartKey] = []  # no longer anywhere
         self.used: list[PartKey] = []  # by a turn that has begun or ended, the most recent last
         self.passed: list[PartKey] = []  # a conversation has left this place behind: the first to be let go
+        self.unwritten: set[PartKey] = set()  # in memory alone: the slower tier could not take them
+        self.spared: Callable[[BlockHash], bool] = _nothing  # whether several agents may come back to a block
         self.parking = Parking(only_whole=spec.reach > 0)
         self.towed: list[TurnId] = []  # no longer parked: their caches are to be closed
 
@@ -106,6 +108,7 @@ class Ledger:
 
     def _drop(self, evicted: Sequence[PartKey]) -> None:
         self.evicted += evicted
+        self.unwritten.difference_update(evicted)
         for key in evicted:
             if key not in self.cold:
                 self.index.forget(key)
@@ -143,11 +146,11 @@ class Ledger:
 
     def drop_windows(self, blocks: Iterable[CacheBlock]) -> None:
         """These places were passed: no conversation that is known can be taken up within reach behind them, unless it
-        is forked there. What is pinned stays.
+        is forked there. What is pinned stays, and what another agent may come back to.
         """
         for block in blocks:
             key = PartKey(block.hash, Part.LOCAL)
-            free = self.index.has(key) and not self.pool.is_pinned(block.hash)
+            free = self.index.has(key) and not self.pool.is_pinned(block.hash) and not self.spared(block.hash)
             if free and self.index.is_passed(block, self.index.reach):
                 self.forget(key)
 
@@ -155,14 +158,16 @@ class Ledger:
 
     def saved(self, key: PartKey) -> None:
         self.cold.add(key)
+        self.unwritten.discard(key)
         self.pool.saved(key)
         block = self.index.get(key.hash)
         if block is None:
             self.forget(key)  # it was struck off while it was being written
         elif self._safe(block):
             for shorter in self.index.superseded_by(block):
-                self.forget(PartKey(shorter.hash, Part.LOCAL))
-                self.forget(PartKey(shorter.hash, Part.LASTING))
+                if not self.spared(shorter.hash):
+                    self.forget(PartKey(shorter.hash, Part.LOCAL))
+                    self.forget(PartKey(shorter.hash, Part.LASTING))
 
     def _safe(self, block: CacheBlock) -> bool:
         """Whether every part that a prefix ending inside this block may need has reached the slower tier."""
@@ -172,7 +177,9 @@ class Ledger:
     def unsaved(self, key: PartKey) -> None:
         """It could not be written: it lives as long as memory has room for it."""
         self.pool.saved(key)
-        if key not in self.pool:
+        if key in self.pool:
+            self.unwritten.add(key)
+        else:
             self.index.forget(key)
 
     def gone(self, key: PartKey) -> None:
@@ -191,6 +198,7 @@ class Ledger:
     def strike(self, key: PartKey) -> None:
         """It cannot be read, for now at least: what lies on a disk is left to the disk."""
         self.cold.discard(key)
+        self.unwritten.discard(key)
         self.pool.discard(key)
         self.index.forget(key)
         self.evicted.append(key)
@@ -200,6 +208,11 @@ class Ledger:
     def check(self) -> None:
         self.pool.check()
         self.index.check()
+
+
+def _nothing(block: BlockHash) -> bool:
+    del block
+    return False
 
 
 def _parked(turn: TurnId) -> str:

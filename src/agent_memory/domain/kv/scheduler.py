@@ -75,7 +75,7 @@ class Scheduler:
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need "
                 f"{needs >> 20} MB of KV cache, the budget is {self.ledger.pool.capacity >> 20} MB",
             )
-        if needs > self.ledger.pool.capacity - self.ledger.pool.pinned:
+        if needs - self.beginning.pinned(turn) > self.ledger.pool.capacity - self.ledger.pool.pinned:
             raise Overloaded(
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need {needs >> 20} MB of KV "
                 f"cache, of {self.ledger.pool.capacity >> 20} MB; the pinned agents leave too little",
@@ -90,7 +90,8 @@ class Scheduler:
         """Read what a turn to come will begin with, when nobody else wants to run. What is known, or does not fit, is
         forgotten at once, and so is the oldest of too many.
         """
-        fits = self._needs(turn) <= self.ledger.pool.capacity - self.ledger.pool.pinned
+        needs = self._needs(turn) - self.beginning.pinned(turn)
+        fits = needs <= self.ledger.pool.capacity - self.ledger.pool.pinned
         if fits and self.beginning.match(turn).length < turn.matches_to:
             self.queue.later.append(turn)
 
@@ -178,7 +179,7 @@ class Scheduler:
         match = self.beginning.match(turn)
         parked = self.beginning.parked(turn, match)
         try:
-            self.ledger.reserve(turn.id, self._needs(turn), instead_of=parked)
+            self.ledger.reserve(turn.id, self._needs(turn) - self.beginning.pinned(turn, match), instead_of=parked)
         except PoolExhausted:
             return None  # room comes with the next turn that retires, or the next block that is saved
         self.queue.begin(turn)
