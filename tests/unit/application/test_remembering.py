@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -8,9 +9,12 @@ from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.remembering import Remembering
 from agent_memory.domain.errors import Conflict, InvalidInput
-from agent_memory.domain.semantic.memory import MemoryType, Scope
+from agent_memory.domain.semantic.duplicates import Likeness, tells_nothing_new
+from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 
 WHO = {"agent_id": "agent", "user_id": "user"}
+SCOPE = Scope(**WHO)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class World:
@@ -165,3 +169,25 @@ async def test_refuses_too_many_at_once(world):
         await world.tell_many()
     with pytest.raises(InvalidInput, match="memories"):
         await world.tell_many(*[{"content": "x"}] * 501)
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ("Bob owes Ada 5 euros", "Ada owes Bob 5 euros"),
+        ("She takes the pill before dinner", "She takes the pill after dinner"),
+        ("Ada trinkt sehr gern Kaffee am Morgen", "Ada trinkt nicht gern Kaffee am Morgen"),
+        ("Ada prefers the window seat over the aisle seat", "Ada prefers the aisle seat over the window seat"),
+    ],
+)
+def test_the_same_words_in_another_order_are_another_fact(known, told):
+    before, now = (Memory(MemoryId(uuid4()), SCOPE, content, NOON) for content in (known, told))
+    assert not tells_nothing_new(now, Likeness(before, 0.9998))
+    assert tells_nothing_new(now, Likeness(replace(now, content=f"{told}!"), 0.9998))
+
+
+def test_the_same_at_another_time_is_another_fact():
+    once = Memory(MemoryId(uuid4()), SCOPE, "Ada went to the gym", NOON, event_time=NOON)
+    again = replace(once, event_time=NOON + timedelta(days=2))
+    assert not tells_nothing_new(again, Likeness(once, 1))
+    assert tells_nothing_new(replace(once, event_time=None), Likeness(once, 1))

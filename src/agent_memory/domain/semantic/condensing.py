@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory
 from agent_memory.domain.semantic.words import word_counts
 
@@ -17,8 +18,6 @@ _LONGEST_SENTENCE = 400
 _ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "St", "Prof", "No", "vs", "e.g", "i.e", "approx")
 _WHOLE = "".join(rf"(?<!\b{re.escape(each)}\.)" for each in _ABBREVIATIONS) + r"(?<!\b[A-Z]\.)"
 _SENTENCE_END = re.compile(rf"(?<=[.!?…]){_WHOLE}\s+|(?<=[\u3002\uff01\uff1f])|\n+")
-# What a sentence says: its words in their order, and signs, of which a minus or a + may be all the difference.
-_SAID = re.compile(r"\w+|[^\w\s.,;:!?…\u3002\uff01\uff1f'\"()\u2018-\u201f]")
 _NUMBER = re.compile(r"\d")
 _NAME = re.compile(r"(?<=[\w,;:] )[A-ZÀ-ÖØ-Þ]\w+")
 _FACT_WORTH = 3.0  # rare words that one number or one name is worth
@@ -33,10 +32,10 @@ class _Sentence:
 
 
 def condense(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> str:
-    """The sentences of the memories, in their order of time, as many as fit, each once."""
+    """The sentences of the memories, in their order of time, as many as fit, each once. Of blank ones, a blank."""
     sentences = list(_distinct(memories))
     chosen = _chosen(sentences, longest)
-    return "\n".join(sentence.text for sentence in sentences if sentence in chosen)
+    return "\n".join(sentence.text for sentence in sentences if sentence in chosen) or memories[0].content
 
 
 def _distinct(memories: Sequence[Memory]) -> Iterator[_Sentence]:
@@ -44,8 +43,7 @@ def _distinct(memories: Sequence[Memory]) -> Iterator[_Sentence]:
     place = 0
     for source, memory in enumerate(sorted(memories, key=lambda m: (m.moment, m.id))):
         for text in _sentences(memory.content):
-            # The same words in another order, or with a "not" among them, are another fact.
-            told = tuple(_SAID.findall(text.casefold())) or (text,)
+            told = said_in(text) or (text,)
             if told not in seen:
                 seen.add(told)
                 yield _Sentence(text, source, place, frozenset(word_counts(text)) or frozenset([text]))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.facts import counts_no_other, says_no_more
+from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory
 
 NEAR = 0.9  # cosine from which a memory is reported as a near-duplicate
@@ -46,11 +46,13 @@ def parse_on_near_duplicate(name: str) -> OnNearDuplicate:
 
 
 def tells_nothing_new(memory: Memory, known: Likeness) -> bool:
-    """Near is not enough: "door 2" and "door 3" are near. Its facts must all be known, and of the same kind."""
-    if known.memory.memory_type is not memory.memory_type:
+    """Near is not enough: "Ada owes Bob" and "Bob owes Ada" are near. It must say the same word for word, of the same
+    kind and, if it names a time, of the same time.
+    """
+    before = known.memory
+    if before.memory_type is not memory.memory_type or memory.event_time not in {None, before.event_time}:
         return False
-    told, before = memory.content, known.memory.content
-    return known.similarity == 1 or (says_no_more(told, before) and counts_no_other(told, before))
+    return known.similarity == 1 or said_in(memory.content) == said_in(before.content)
 
 
 def reinforced(known: Memory, again: Memory) -> Memory:

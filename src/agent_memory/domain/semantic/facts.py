@@ -14,14 +14,16 @@ _DATES = frozenset(
     monday tuesday wednesday thursday friday saturday sunday january february march april june july august
     september october november december today tomorrow yesterday""")
 )
-_MEASURE = re.compile(r"(?:(?<!\w)[-+\u2212]\s?)?\d+(?:[.,:/-]\d+)*\s?[^\W\d_]*")
-_NUMERALS = frozenset(
-    _WORD.findall("""
-    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
-    nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half quarter dozen first
-    second third""")
-)
+# Words in their order, and signs, of which a minus or a + may be all the difference.
+_SAID = re.compile(r"\w+|[^\w\s.,;:!?…\u3002\uff01\uff1f'\"()\u2018-\u201f]")
 _NEGATION = re.compile(r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot|\w+n['\u2019]t)\b")
+
+
+def said_in(text: str) -> tuple[str, ...]:
+    """What a text says, word for word: the same words in another order, or with a "not" among them, say another thing.
+    Empty where there is nothing but marks.
+    """
+    return tuple(_SAID.findall(text.casefold()))
 
 
 def facts_of(text: str) -> frozenset[str]:
@@ -33,19 +35,6 @@ def facts_of(text: str) -> frozenset[str]:
 def says_no_more(text: str, than: str) -> bool:
     """Whether every fact of the text is in the other too, and both or neither deny something."""
     return facts_of(text) <= facts_of(than) and _denies(text) == _denies(than)
-
-
-def counts_no_other(text: str, than: str) -> bool:
-    """Whether every number of the text is in the other too: in words, and in digits with its sign and what follows,
-    for 5 mg is not 5 g.
-    """
-    return _counted(text) <= _counted(than)
-
-
-def _counted(text: str) -> frozenset[str]:
-    plain = text.casefold()
-    numerals = _NUMERALS.intersection(_WORD.findall(plain))
-    return numerals | frozenset("".join(measure.split()) for measure in _MEASURE.findall(plain))
 
 
 def _tells(word: str) -> bool:

@@ -25,6 +25,10 @@ def test_fifty_facts_stay_fifty():
     assert condense(told(*facts)).splitlines() == facts
 
 
+def test_of_blank_memories_a_blank_one_is_left():
+    assert condense(told(" ", "\n\t", " ")) in {" ", "\n\t"}
+
+
 def test_what_is_said_twice_is_said_once():
     text = condense(told("Ana lives in Oslo.", "It rains.", "Ana lives in OSLO!", "it rains"))
     assert text == "Ana lives in Oslo.\nIt rains."
