@@ -15,7 +15,7 @@ from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
-from agent_memory.application.consolidation import Consolidation
+from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import NotFound
@@ -37,8 +37,9 @@ class Bench:
         self.memory = SemanticMemory(store, self.embedder, clock=lambda: NOW)
         self.keeping = MemoryKeeping(archive, self.embedder, clock=lambda: NOW)
 
-    def consolidation(self, threshold=6, batch=4) -> Consolidation:
-        return Consolidation(self.condensing, self.embedder, retention=Retention(threshold, batch), clock=lambda: NOW)
+    def consolidation(self, threshold=6, batch=4, condenser=None) -> Consolidation:
+        retention = Retention(threshold, batch)
+        return Consolidation(self.condensing, self.embedder, condenser, retention, clock=lambda: NOW)
 
     async def tell(self, number: int, **fields) -> list[Memory]:
         told = []
@@ -150,9 +151,17 @@ async def test_nothing_changes_when_a_source_is_gone(bench):
     await bench.store.remove(told[0].id, bench.scope.agent_id, tenant=bench.scope.tenant)
     successor = Memory(MemoryId(uuid4()), bench.scope, "all", START)
     [embedding] = await bench.embedder.embed(["all"])
-    ids = [memory.id for memory in told]
-    assert not await bench.condensing.stand_for(ids, successor, embedding, NOW)
+    assert not await bench.condensing.stand_for(told, successor, embedding, NOW)
     assert await bench.known() == {memory.content for memory in told[1:]}
+
+
+async def test_nothing_changes_when_a_source_was_revised(bench):
+    told = await bench.tell(4)
+    successor = Memory(MemoryId(uuid4()), bench.scope, "all", START)
+    [embedding] = await bench.embedder.embed(["all"])
+    stale = [*told[:3], replace(told[3], version=told[3].version + 1)]
+    assert not await bench.condensing.stand_for(stale, successor, embedding, NOW)
+    assert await bench.known() == {memory.content for memory in told}
 
 
 async def test_what_expires_by_itself_is_not_condensed(bench):
@@ -328,3 +337,17 @@ async def test_many_who_forget_bring_back_and_condense_at_once_leave_nothing_hal
     assert {memory.superseded_by for memory in sources} == made.keys()
     for id_, memory in made.items():
         assert {source.content for source in sources if source.superseded_by == id_} == set(memory.content.split("\n"))
+
+
+async def test_a_scope_that_cannot_be_condensed_keeps_no_other_waiting(bench):
+    class Choosy(ExtractiveCondenser):
+        async def condense(self, memories):
+            return "" if memories[0].scope.user_id.startswith("odd") else await super().condense(memories)
+
+    told = await bench.tell(7)
+    odd = replace(bench.scope, user_id=f"odd {uuid4()}")
+    for memory in told:
+        [embedding] = await bench.embedder.embed([memory.content])
+        await bench.store.add(replace(memory, id=MemoryId(uuid4()), scope=odd), embedding)
+    made = await bench.consolidation(condenser=Choosy()).run_once()
+    assert {memory.scope for memory in made} & {bench.scope, odd} == {bench.scope}

@@ -124,8 +124,9 @@ class Life:
             if self.dice.random() < 0.8:  # others may have put it in the place of many
                 made = replace(made, metadata={"condensed": {"memories": len(sources)}}, expires_at=None)
             self.known.append(made)
-            ids = [source.id for source in sources]
-            await self.both(self.condensing, "stand_for", ids, *await self.entry(made), self.now)
+            if self.dice.random() < 0.2:  # one was revised in between
+                sources = [replace(sources[0], version=sources[0].version + 1), *sources[1:]]
+            await self.both(self.condensing, "stand_for", sources, *await self.entry(made), self.now)
 
     async def restore(self) -> None:
         old = self.old()

@@ -5,13 +5,17 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import structlog
+
 from agent_memory.application.tenancy import OfTenant
-from agent_memory.domain.errors import NotFound
+from agent_memory.domain.errors import InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.condensing import condense
 from agent_memory.domain.semantic.memory import LONGEST_NAME, Memory, MemoryId, Scope, parse_memory_id
 from agent_memory.domain.semantic.retention import Retention, standing_for
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder
+
+_log = structlog.get_logger(__name__)
 
 
 class ExtractiveCondenser:
@@ -43,10 +47,18 @@ class Consolidation(OfTenant):
         self._clock = clock
 
     async def run_once(self) -> list[Memory]:
-        """Condense one batch of every scope of every tenant that has too much; the memories that stand for it."""
-        crowded = await self._store.crowded(self._retention.threshold, self._clock())
-        made = [await self._condense(scope) for scope in crowded]
-        return [memory for memory in made if memory is not None]
+        """Condense one batch of every scope of every tenant that has too much; the memories that stand for it. A scope
+        that cannot be condensed keeps no other waiting.
+        """
+        made: list[Memory] = []
+        for scope in await self._store.crowded(self._retention.threshold, self._clock()):
+            try:
+                memory = await self._condense(scope)
+            except InvalidInput as error:
+                _log.warning("cannot be condensed", agent=scope.agent_id, tenant=scope.tenant, error=str(error))
+            else:
+                made += [] if memory is None else [memory]
+        return made
 
     async def condense(self, *, agent_id: str, user_id: str) -> Memory | None:
         """Condense the oldest batch of one scope; None: there was too little, or another worker was first."""
@@ -60,8 +72,7 @@ class Consolidation(OfTenant):
         now = self._clock()
         memory = standing_for(sources, content, MemoryId(uuid4()), now)
         [embedding] = await self._embedder.embed([content], tenant=scope.tenant)
-        ids = [source.id for source in sources]
-        done = await self._store.stand_for(ids, memory, embedding, now)
+        done = await self._store.stand_for(sources, memory, embedding, now)
         return memory if done else None
 
     async def fade(self) -> int:

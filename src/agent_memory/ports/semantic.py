@@ -136,11 +136,12 @@ class CondensingStore(Protocol):
         ...
 
     async def stand_for(
-        self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
+        self, sources: Sequence[Memory], successor: Memory, embedding: Embedding, now: datetime
     ) -> bool:
         """Add the successor and mark every source as superseded by it; they stay, but are no longer found.
 
-        False: not all of them are held any more, perhaps because another worker was first; nothing changed.
+        False: not all of them are held any more as they were read, perhaps because another worker was first, or one was
+        revised since; nothing changed.
         """
         ...
 

@@ -24,11 +24,12 @@ class InMemoryCondensingStore:
         return sorted(held, key=lambda memory: (memory.moment, memory.id))[:limit]
 
     async def stand_for(
-        self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
+        self, sources: Sequence[Memory], successor: Memory, embedding: Embedding, now: datetime
     ) -> bool:
-        places = [(successor.scope.tenant, id_) for id_ in sources]
-        found = [self._kept[place] for place in places if place in self._kept]
-        held = [k for k in found if k.memory.scope == successor.scope and k.memory.superseded_at is None]
+        versions = {(successor.scope.tenant, source.id): source.version for source in sources}
+        found = [self._kept[place] for place in versions if place in self._kept]
+        as_read = [k for k in found if k.memory.version == versions[place_of(k.memory)]]
+        held = [k for k in as_read if k.memory.scope == successor.scope and k.memory.superseded_at is None]
         if len(held) != len(sources):
             return False
         for kept in held:

@@ -27,7 +27,8 @@ ORDER BY moment, id LIMIT %(limit)s
 
 _SUPERSEDE = SQL("""
 UPDATE agent_memory.memories SET superseded_by = %(successor)s, superseded_at = %(now)s
-WHERE id = ANY(%(sources)s) AND {} AND superseded_at IS NULL
+WHERE (id, version) IN (SELECT * FROM unnest(%(sources)s::uuid[], %(versions)s::integer[]))
+  AND {} AND superseded_at IS NULL
 """).format(SQL(IN_SCOPE_OF))
 
 _WHOSE: LiteralString = """
@@ -86,10 +87,13 @@ class PostgresCondensingStore:
         return await self._database.run(work)
 
     async def stand_for(
-        self, sources: Sequence[MemoryId], successor: Memory, embedding: Embedding, now: datetime
+        self, sources: Sequence[Memory], successor: Memory, embedding: Embedding, now: datetime
     ) -> bool:
         scope, row = successor.scope, row_of(successor, embedding)
-        mark = named(scope) | {"successor": successor.id, "now": now, "sources": list(sources)}
+        mark = named(scope) | {
+            "successor": successor.id, "now": now,
+            "sources": [source.id for source in sources], "versions": [source.version for source in sources],
+        }  # fmt: skip
 
         async def work(connection: AsyncConnection) -> bool:
             async with connection.transaction() as transaction:
