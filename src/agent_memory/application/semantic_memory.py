@@ -22,9 +22,9 @@ from agent_memory.domain.semantic.memory import (
     parse_memory_type,
     parse_tags,
 )
-from agent_memory.domain.semantic.paging import MOST_FITTING, Progress, RecalledPage, page_of
+from agent_memory.domain.semantic.paging import Progress, RecalledPage, most_of, page_of
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
-from agent_memory.domain.semantic.scoring import Blend, Fusion, ScoringPolicy
+from agent_memory.domain.semantic.scoring import MOST_RANKED, Blend, Fusion, ScoringPolicy
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder, MemoryStore
@@ -136,10 +136,11 @@ class SemanticMemory(OfTenant):
             progress = Progress.read(cursor, question)
             question = replace(question, as_of=question.as_of or progress.asked_at)
         policy = self._policy if question.alpha is None else self._blend
-        more = question.top_k if question.max_tokens is None else MOST_FITTING
+        more = most_of(question)
         shortlist = await self._store.shortlist(await self._search(question, now, progress.depth(more)))
-        # One more than asked tells whether anything follows.
-        ranked = policy.rank(question, shortlist, question.as_of or now, len(progress.given) + more + 1)
+        # One more than asked tells whether anything follows; what is too long for a budget is passed over.
+        most = len(progress.given) + more + 1 if question.max_tokens is None else MOST_RANKED
+        ranked = policy.rank(question, shortlist, question.as_of or now, most)
         return page_of(ranked, question, progress)
 
     async def _search(self, question: Question, now: datetime, depth: int) -> Search:

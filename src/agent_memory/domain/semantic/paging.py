@@ -20,7 +20,8 @@ from agent_memory.domain.semantic.memory import MOST_RESULTS, MemoryId
 from agent_memory.domain.semantic.recall import Question, Recollection
 from agent_memory.domain.semantic.scoring import MOST_RANKED
 
-MOST_FITTING = 100  # memories that a budget of tokens is filled with at once
+_MOST_FITTING = 100  # memories that even the smallest budget of tokens is filled from ...
+_TOKENS_PER_MEMORY = 8  # ... and a larger one from so many more
 # Deep enough that the ranking, which sees more signals than any one leg of the search, can change the order.
 _DEPTH_PER_RESULT = 2
 _LEAST_DEPTH = 20
@@ -97,10 +98,17 @@ class RecalledPage:
     cursor: str | None
 
 
+def most_of(question: Question) -> int:
+    """How many memories a page may have."""
+    if question.max_tokens is None:
+        return question.top_k
+    return min(MOST_RANKED, max(_MOST_FITTING, question.max_tokens // _TOKENS_PER_MEMORY))
+
+
 def page_of(ranked: Sequence[Recollection], question: Question, progress: Progress) -> RecalledPage:
     """What the question asks for of a whole ranking, past what was given already."""
     left = [r for r in progress.left(ranked) if _good_enough(r, question)]
-    page = left[: question.top_k] if question.max_tokens is None else _fitting(left[:MOST_FITTING], question.max_tokens)
+    page = left[: question.top_k] if question.max_tokens is None else _fitting(left, question.max_tokens)
     after = progress.after(page)
     ends = not page or len(page) == len(left) or len(after.given) >= MOST_RANKED
     return RecalledPage(tuple(page), None if ends else after.cursor())
