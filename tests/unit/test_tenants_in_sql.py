@@ -8,7 +8,7 @@ import agent_memory.adapters.postgres as room
 
 # What is of all tenants by its purpose, by a piece of its text: chores, and figures of which no row is told.
 EVERYBODYS = {
-    "DELETE FROM agent_memory.memories WHERE expires_at <=": "what has expired goes, everywhere",
+    "agent_memory.memories WHERE expires_at <= %(now)s LIMIT": "what has expired goes, everywhere",
     "SET superseded_at = %(now)s\nWHERE memory_type = 'episodic'": "what has faded is marked, everywhere",
     "GROUP BY tenant, agent_id, user_id) AS s": "how large the largest scope is, for the indexes",
     "GROUP BY embedding_dimension": "which vectors there are, for the indexes",

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.forgetting import CONDENSED_AWAY, forget
+from agent_memory.adapters.postgres.forgetting import CONDENSED_AWAY, UNHURRIED, alone_in, forget
 from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
 from agent_memory.adapters.postgres.rows import (
     ADD,
@@ -84,6 +84,19 @@ UPDATE agent_memory.memories SET
     superseded_by = %(successor)s, superseded_at = greatest(%(since)s, least(created_at, moment))
 WHERE id = %(id)s AND {} AND superseded_at IS NULL
 """).format(SQL(IN_SCOPE_OF))
+
+_AGENTS: LiteralString = """
+SELECT DISTINCT agent_id FROM agent_memory.memories
+WHERE tenant = %(tenant)s AND user_id = %(user_id)s AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
+ORDER BY agent_id
+"""
+
+_PURGED_AT_ONCE = 5000
+_PURGE = SQL("""
+DELETE FROM agent_memory.memories WHERE (id, tenant) IN (
+    SELECT id, tenant FROM agent_memory.memories WHERE expires_at <= %(now)s LIMIT %(most)s FOR UPDATE SKIP LOCKED
+)
+""")
 
 _ERASE: LiteralString = """
 WITH doomed AS (
@@ -206,8 +219,17 @@ class PostgresMemoryArchive:
 
     async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:
         parameters = {"tenant": tenant, "user_id": user_id, "agent_id": agent_id}
-        [[memories, versions]] = await self._rows(SQL(_ERASE), parameters)
-        return Receipt(user_id, agent_id, memories, versions, now)
+
+        async def work(connection: AsyncConnection) -> Receipt:
+            async with connection.transaction():
+                await connection.execute(UNHURRIED)
+                # Nobody condenses meanwhile what is to be gone.
+                for (agent,) in await (await connection.execute(_AGENTS, parameters)).fetchall():
+                    await alone_in(connection, Scope(agent, user_id, tenant))
+                [[memories, versions]] = await (await connection.execute(_ERASE, parameters)).fetchall()
+            return Receipt(user_id, agent_id, memories, versions, now)
+
+        return await self._database.run(work)
 
     async def inventory(self, scope: Scope, now: datetime) -> Inventory:
         [row] = await self._rows(_INVENTORY, named(scope) | {"now": now})
@@ -216,8 +238,10 @@ class PostgresMemoryArchive:
         return Inventory(memories, by_type, tags, characters, oldest, newest, superseded, expired)
 
     async def purge(self, now: datetime) -> int:
-        expired = SQL("DELETE FROM agent_memory.memories WHERE expires_at <= %(now)s")
-        return await self._changed(expired, {"now": now})
+        gone = 0
+        while some := await self._changed(_PURGE, {"now": now, "most": _PURGED_AT_ONCE}):
+            gone += some
+        return gone
 
     async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
         query = _ENTRIES.format(columns=_NAMED, scope=SQL(IN_SCOPE_OF))

@@ -19,6 +19,7 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception_type,
+    retry_if_not_exception_type,
     stop_after_delay,
     wait_exponential,
 )
@@ -30,6 +31,8 @@ Result = TypeVar("Result")
 
 _log = structlog.get_logger(__name__)
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+# Operational errors that the next attempt would meet as well.
+_LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded)
 # libpq gives a refused connection no code, only words: these no patience will cure.
 _REFUSALS = ("does not exist", "authentication failed", "pg_hba.conf")
 _PATIENCE_AT_START = 30.0  # seconds: the server may be starting beside us
@@ -45,7 +48,7 @@ class Database:
     async def run(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """Do the work on a connection; do it again if the connection is lost: it must bear repeating."""
         attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_PASSING),
+            retry=retry_if_exception_type(_PASSING) & retry_if_not_exception_type(_LASTING),
             wait=wait_exponential(multiplier=0.05, max=1),
             stop=stop_after_delay(_PATIENCE),
             before_sleep=self._heal,
@@ -56,6 +59,10 @@ class Database:
                 with attempt:
                     async with self._pool.connection() as connection:
                         return await work(connection)
+        except psycopg.errors.QueryCanceled as error:
+            raise Unavailable(f"the database took longer than DB_COMMAND_TIMEOUT: {_first_line(error)}") from error
+        except psycopg.errors.ProgramLimitExceeded as error:
+            raise Unavailable(f"the database cannot do that: {_first_line(error)}") from error
         except _PASSING as error:
             raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
         raise AssertionError("tenacity either returns or raises")

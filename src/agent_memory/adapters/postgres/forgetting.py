@@ -14,6 +14,9 @@ from psycopg.sql import SQL, Composable
 from agent_memory.adapters.postgres.rows import IN_SCOPE_OF, named
 from agent_memory.domain.semantic.memory import MemoryId, Scope
 
+UNHURRIED: LiteralString = "SET LOCAL statement_timeout = 0"
+"""What somebody wants gone goes, however much it is."""
+
 _LOCK: LiteralString = """
 SELECT pg_advisory_xact_lock(
     hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(user_id)s, 0)))
@@ -71,6 +74,7 @@ async def forget(connection: AsyncConnection, scope: Scope, which: Composable, p
     """Remove those of the scope, in one transaction; answers how many these were."""
     query = _FORGET.format(scope=SQL(IN_SCOPE_OF), which=which, condensed=_CONDENSED)
     async with connection.transaction(), connection.cursor(row_factory=class_row(_Gone)) as cursor:
+        await connection.execute(UNHURRIED)
         await alone_in(connection, scope)
         await cursor.execute(query, {**parameters, **named(scope)})
         gone = await cursor.fetchall()

@@ -102,9 +102,11 @@ _looking: WeakKeyDictionary[AsyncConnection, int] = WeakKeyDictionary()
 
 async def read_large(connection: AsyncConnection, search: Search, size: int, commonness: Commonness) -> Shortlist:
     words = {hashed(word): word for word in search.words}
-    looked = max(_LEAST_LOOKED_AT, 2 * search.depth)
+    depth = _depth(search, size, commonness.memories)
+    # As deep as an index looks in one go may not be deep enough: then it goes on until it has brought that many.
+    looked = max(_LEAST_LOOKED_AT if depth < _MOST_LOOKED_AT else _ENOUGH, 2 * search.depth)
     parameters = parameters_of(search) | {"rare": _rare(words, size, commonness), "size": size, "looked": looked}
-    await _look(connection, _depth(search, size, commonness.memories))
+    await _look(connection, depth)
     rows = await _rows(connection, _BY_INDEX, search, parameters)
     if not rows or rows[0][-3] < looked:
         rows = await _rows(connection, _BY_COMPARING, search, parameters)
