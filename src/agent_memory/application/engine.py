@@ -60,7 +60,7 @@ class Engine:
     def _holdings(self, agents: AgentStore) -> Holdings:
         blocks, running = Whereabouts(self._ledger, self._tiers), self.scheduler.running
         origin = Origin(self._runtime.fingerprint, self._runtime.spec.identity)
-        return Holdings(blocks, agents, origin, running=running)
+        return Holdings(blocks, agents, origin, running=running, waiting=lambda: self.scheduler.queue.waiting)
 
     def agents(self) -> Holdings:
         """Raises Unavailable when no book is kept."""
@@ -72,6 +72,8 @@ class Engine:
         return Namespace(tenant, self._runtime.fingerprint, self._runtime.spec.identity)
 
     def submit(self, turn: Turn) -> None:
+        if self.holdings is not None:
+            self.holdings.awaited(turn)
         self.scheduler.submit(turn)
         self.idle = False
 

@@ -65,12 +65,14 @@ class Holdings:
         origin: Origin | None,
         *,
         running: Mapping[TurnId, Turn] | None = None,
+        waiting: Callable[[], Iterable[Turn]] = tuple,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.blocks = blocks
         self._store = store
         self._origin = origin
         self._running = running if running is not None else {}
+        self._waiting = waiting
         self._clock = clock
         self._book = AgentBook(store.load())
         self.pins = Pins(self._book, blocks)
@@ -88,6 +90,17 @@ class Holdings:
 
     # --- turns ---
 
+    def awaited(self, turn: Turn) -> None:
+        """A turn is about to begin: an agent whose time is over begins anew, one whose is not stays until the end."""
+        agent = None if turn.agent is None else self._book.find(turn.agent)
+        if agent is not None and self._is_over(agent):
+            self._remove(agent)
+
+    def _is_over(self, agent: Agent) -> bool:
+        turns = (*self._running.values(), *self._waiting())
+        at_work = any(turn.agent == agent.name and not turn.only_read for turn in turns)
+        return agent.expired(self._clock()) and not at_work
+
     def heard(self, turn: Turn) -> None:
         """A turn has ended, and what is kept of it is kept."""
         if turn.agent is None or not turn.stored:
@@ -95,12 +108,11 @@ class Holdings:
         now = self._clock()
         agent = self._book.find(turn.agent)
         if turn.only_read:
-            if agent is not None:
+            if agent is None:  # it is gone since this was put off
+                self.discard(block.hash for block in turn.chain)
+            else:
                 self._write(agent.with_blocks(block.hash for block in turn.chain))
             return
-        if agent is not None and agent.expired(now):
-            self._remove(agent)
-            agent = None
         agent = agent or Agent(turn.agent, now, now)
         chain = tuple(block.hash for block in turn.chain)
         usage = Usage(chain, turn.kept, turn.prompt_tokens, turn.cached_tokens or 0, turn.generated)
@@ -128,7 +140,7 @@ class Holdings:
     def get(self, name: AgentName) -> Held:
         """Raises NotFound, also for what has expired."""
         agent = self._book.find(name)
-        if agent is not None and agent.expired(self._clock()):
+        if agent is not None and self._is_over(agent):
             self._remove(agent)
         return self._held(self._book.get(name))
 
@@ -178,7 +190,7 @@ class Holdings:
 
     def expire(self) -> int:
         """Remove all whose time is over; how many that were."""
-        over = self._book.expired(self._clock())
+        over = [agent for agent in self._book.expired(self._clock()) if self._is_over(agent)]
         for agent in over:
             self._remove(agent)
         return len(over)

@@ -9,6 +9,7 @@ from agent_memory.application import pins, whereabouts
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, Overloaded
 from agent_memory.domain.kv import agents
 from agent_memory.domain.kv.agents import AgentName
+from agent_memory.domain.kv.turn import Turn, TurnId
 
 ADA, BOB = AgentName("t", "ada"), AgentName("t", "bob")
 
@@ -278,6 +279,43 @@ async def test_an_expired_agent_goes_with_its_blocks(desk):
     assert (await desk.agents.get(ADA)).agent.ttl.total_seconds() == 60
     desk.later(seconds=1)
     assert await desk.agents.expire() == 1
+    assert (desk.disk_bytes(), len(desk.ledger.pool)) == (0, 0)
+
+
+async def test_its_time_does_not_run_out_during_its_own_turn(desk):
+    desk.ask(text(30), "ada")
+    await desk.agents.pin(ADA)
+    await desk.agents.limit(ADA, 60)
+    desk.later(seconds=50)
+    desk.submit(text(50), "ada")
+    for _ in range(3):
+        desk.engine.step()
+    desk.later(seconds=20)
+    assert desk.holdings.expire() == 0
+    desk.settle()
+    agent = (await desk.agents.get(ADA)).agent
+    assert (agent.pinned, agent.ttl.total_seconds(), agent.turns) == (True, 60, 2)
+    desk.later(seconds=59)
+    assert desk.holdings.expire() == 0
+    desk.later(seconds=2)
+    assert desk.holdings.expire() == 1
+
+
+async def test_whose_time_is_over_begins_anew(desk):
+    desk.ask(text(30), "ada")
+    await desk.agents.limit(ADA, 60)
+    desk.later(seconds=61)
+    assert desk.ask(text(30), "ada")[1] == 0
+    agent = (await desk.agents.get(ADA)).agent
+    assert (agent.ttl, agent.turns) == (None, 1)
+
+
+async def test_what_is_read_ahead_for_an_agent_that_is_gone_is_not_kept(desk):
+    desk.ask(text(30), "ada")
+    root = desk.engine.namespace("t").root
+    desk.engine.rehearse(Turn(TurnId("ahead"), root, text(60), 0, only_read=True, agent=ADA))
+    desk.holdings.remove(ADA)
+    desk.settle()
     assert (desk.disk_bytes(), len(desk.ledger.pool)) == (0, 0)
 
 
