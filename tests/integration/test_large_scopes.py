@@ -1,6 +1,7 @@
 """What is found through the indexes of a large scope, held against reading the scope whole."""
 
 import random
+from array import array
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -13,7 +14,7 @@ from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.indexing import Indexing, VectorIndex
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
-from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
@@ -172,3 +173,16 @@ async def test_an_index_left_half_built_is_built_again(database, own):
 
 async def test_no_index_is_built_for_small_scopes(database):
     assert await Indexing(database, large=10**6).tend() == []
+
+
+async def test_vectors_that_no_index_takes_are_compared(database):
+    wide, memory = Scope("agent", "wide"), Memory(MemoryId(uuid4()), Scope("agent", "wide"), "wide", START)
+    vector = Embedding("a wide model", array("f", [1.0, *[0.0] * 4095]))
+    await PostgresMemoryStore(database).add(memory, vector)
+    try:
+        assert not [name for name in await Indexing(database, large=1).tend() if "4096" in name]
+        search = Search(wide, vector, frozenset({"wide"}), 10, NOW)
+        for store in (PostgresMemoryStore(database), PostgresMemoryStore(database, whole_up_to=0, small_up_to=0)):
+            assert [candidate.id for candidate in (await store.shortlist(search)).candidates] == [memory.id]
+    finally:
+        await PostgresMemoryStore(database).remove(memory.id, "agent", tenant=wide.tenant)

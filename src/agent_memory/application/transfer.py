@@ -13,7 +13,6 @@ from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 _AT_ONCE = 200
 _MOST_REFUSALS = 1000
-_MOST_BYTES = 4 * LONGEST_LINE + 1  # of a line: so many are more characters than a line may have
 
 Entry = tuple[Memory, Embedding | None]
 
@@ -105,15 +104,15 @@ class Transfer(OfTenant):
         )
 
 
-async def lines_in(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    """The lines, without their ends, of bytes that come as they come. Of a line without an end only the beginning is
-    held, as much as shows that it is too long.
+async def lines_in(chunks: AsyncIterable[bytes], longest: int = LONGEST_LINE) -> AsyncIterator[str]:
+    """The lines, without their ends, of bytes that come as they come. Of a line of more than `longest` characters only
+    the beginning is held, as much as shows that it is too long.
     """
-    line = bytearray()
+    line, most = bytearray(), 4 * longest + 1  # bytes that are more characters than that, whatever they are
     async for chunk in chunks:
         rest, *following = chunk.split(b"\n")
-        line += rest[: _MOST_BYTES - len(line)]
+        line += rest[: most - len(line)]
         for beginning in following:
             yield line.decode(errors="replace")
-            line = bytearray(beginning[:_MOST_BYTES])
+            line = bytearray(beginning[:most])
     yield line.decode(errors="replace")

@@ -201,6 +201,12 @@ async def test_an_import_may_be_larger_than_other_bodies(client, source):
     assert answer.json()["kept"] == (700 if source == "lines" else 1)
 
 
+async def test_all_that_is_observed_of_one_entity_is_a_line(client):
+    entity = {"type": "entity", "name": "Ada", "observations": [f"fact {n} ".ljust(250, "x") for n in range(4500)]}
+    answer = await client.post("/v1/memories/import", params=ADA | {"source": "mcp"}, content=json.dumps(entity))
+    assert (answer.status_code, answer.json()["kept"]) == (200, 4500), answer.text
+
+
 async def test_a_document_of_mem0_may_not(client):
     answer = await client.post("/v1/memories/import", params=ADA | {"source": "mem0"}, content=b" " * 4_000_001)
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:agent-memory:problem:body-too-large")

@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from agent_memory.adapters.postgres.connection import Database
 
 _LARGE = 5000  # memories in one scope
+_MOST_DIMENSIONS = 4000  # that pgvector indexes of half-precision vectors
 _LOCK = 0x696E646578
 
 _log = structlog.get_logger(__name__)
@@ -59,7 +60,8 @@ class Indexing:
             if largest < self._large:
                 return []
             rows = await (await connection.execute(_DIMENSIONS, [self._large])).fetchall()
-            wanted = [self._vectors(dimension) for (dimension,) in rows] + [_words()]
+            dimensions = [dimension for (dimension,) in rows if dimension <= _MOST_DIMENSIONS]
+            wanted = [_words(), *(self._vectors(dimension) for dimension in dimensions)]
             return [name for name, statement in wanted if await _build(connection, name, statement)]
         finally:
             await connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])

@@ -1,6 +1,7 @@
 """What no store can hold, said early: texts, moments and documents out of bounds, named by their field."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ Document = Mapping[str, Json]
 
 DEEPEST_DOCUMENT = 16
 LARGEST_DOCUMENT = 16_384  # characters of all its keys and texts, and eight for everything else
-GREATEST_NUMBER = 10**308  # as far as a float reaches
+GREATEST_NUMBER = int(sys.float_info.max)  # which a database gives back as an integer
 
 
 def check_text(name: str, text: str, longest: int) -> None:
@@ -81,8 +82,8 @@ def _size(name: str, value: Json) -> int:
         return len(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidInput(name, f"has a number that is none: {value}")
-    if isinstance(value, int) and abs(value) >= GREATEST_NUMBER:
-        raise InvalidInput(name, "has a number of more than 308 digits")
+    if isinstance(value, int) and abs(value) > GREATEST_NUMBER:
+        raise InvalidInput(name, "has a number that is greater than floats are")
     return 8
 
 

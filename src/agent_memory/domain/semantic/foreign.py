@@ -12,8 +12,9 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.jsonl import LONGEST_LINE
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Scope
+
+LONGEST_ENTITY = 4_000_000  # characters of a line of the MCP file, which has all that is observed of one entity
 
 
 def entries_of_mem0(document: str) -> list[Any]:
@@ -43,8 +44,8 @@ def lines_of_mcp(line: str, scope: Scope, now: datetime) -> Iterator[str]:
     """
     if not line.strip():
         return
-    if len(line) > LONGEST_LINE:
-        raise InvalidInput("line", f"must have at most {LONGEST_LINE} characters")
+    if len(line) > LONGEST_ENTITY:
+        raise InvalidInput("line", f"must have at most {LONGEST_ENTITY} characters")
     who = {"agent_id": scope.agent_id, "user_id": scope.user_id}
     for text, metadata in _told(_json(line, "line")):
         yield _line(None, who, text, now, {"memory_type": "semantic", "metadata": metadata})

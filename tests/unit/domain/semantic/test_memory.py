@@ -1,4 +1,5 @@
 import math
+import sys
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -64,3 +65,10 @@ def test_an_id_is_a_uuid():
     assert parse_memory_id(str(known)) == parse_memory_id(MemoryId(known)) == known
     with pytest.raises(InvalidInput, match="must be a UUID"):
         parse_memory_id("1; DROP TABLE memories")
+
+
+def test_numbers_may_be_as_great_as_floats_are_and_come_back_as_integers():
+    greatest = int(sys.float_info.max)
+    assert memory(metadata={"n": sys.float_info.max, "m": greatest, "l": int(1.5e308)}).metadata["m"] == greatest
+    with pytest.raises(InvalidInput, match="metadata: has a number that is greater than floats are"):
+        memory(metadata={"n": -greatest - 1})

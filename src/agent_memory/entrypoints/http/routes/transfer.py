@@ -13,7 +13,7 @@ from litestar.response import Stream
 from agent_memory.application.transfer import Transfer, lines_in
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import Unavailable
-from agent_memory.domain.semantic.foreign import entries_of_mem0, lines_of_mcp, lines_of_mem0
+from agent_memory.domain.semantic.foreign import LONGEST_ENTITY, entries_of_mem0, lines_of_mcp, lines_of_mem0
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, problems
 from agent_memory.entrypoints.http.limits import counted
@@ -54,7 +54,8 @@ async def import_memories(
         if scope is None:
             arrival = await transfer.load(lines_in(chunks(request.receive)))
         elif source == "mcp":
-            arrival = await transfer.load_pieces(_of_mcp(lines_in(chunks(request.receive)), scope))
+            lines = lines_in(chunks(request.receive), LONGEST_ENTITY)
+            arrival = await transfer.load_pieces(_of_mcp(lines, scope))
         else:
             document = [chunk async for chunk in chunks(counted(request.receive, most))]
             arrival = await transfer.load_pieces(_of_mem0(b"".join(document), scope))
