@@ -224,7 +224,8 @@ class _Loading:
     async def _refuse_unwritten(self) -> None:
         missing = await self._ask(lambda holdings: holdings.blocks.unwritten(self._new))
         if missing:
-            raise Unavailable(f"{len(missing)} of {len(self._new)} parts could not be written; the log says why")
+            told = f"{len(missing)} of {len(self._new)} parts could not be written"
+            raise Unavailable(f"{told}: the disk fails, or the day's write budget is spent; the log says which")
 
 
 def _admit(holdings: Holdings, bundle: Bundle, name: AgentName) -> BlockHash:

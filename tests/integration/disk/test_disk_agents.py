@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,9 +13,11 @@ from agent_memory.adapters.disk.agents import FILE, DiskAgentStore
 from agent_memory.adapters.disk.sealing import Sealed
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.kv.agents import Agent, AgentName
+from agent_memory.domain.kv.block import BlockHash
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
+ONE, TWO, THREE = (BlockHash(digit * 64) for digit in "123")
 
 WRITER = """
 import sys
@@ -105,6 +108,20 @@ def test_what_was_plain_is_sealed_once_there_is_a_key(tmp_path):
     assert [each.name.id for each in store.load()] == ["ada@example.org"]
     store.close()
     assert b"ada@" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_what_was_asked_for_an_agent_outlasts_a_time_without_the_key(tmp_path):
+    before = replace(agent("ada"), pinned=True, ttl=timedelta(days=2), turns=3, prompt_tokens=30, blocks=(ONE, TWO))
+    since = replace(agent("ada"), created=NOW + timedelta(hours=1), turns=1, prompt_tokens=20, blocks=(THREE, ONE))
+    for envelope, one in ((Sealed(b"k" * 32), before), (None, since)):
+        store = DiskAgentStore(tmp_path, envelope)
+        store.put(one)
+        store.close()
+    store = DiskAgentStore(tmp_path, Sealed(b"k" * 32))
+    [together] = store.load()
+    assert (together.pinned, together.ttl, together.created) == (True, timedelta(days=2), NOW)
+    assert (together.turns, together.prompt_tokens, together.blocks) == (4, 50, (THREE, ONE, TWO))
+    store.close()
 
 
 def test_a_row_that_was_changed_is_left_out(tmp_path, caplog):

@@ -211,7 +211,10 @@ class DiskBlockStore:
             shelf.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             found += shelf.scan(self.left_alone)
         if self.left_alone.files:
-            told = "%d block files (%d MB) in %s are of another key or a later version: left alone, counted as used"
+            told = (
+                "%d block files (%d MB) in %s are of another key or a later version: left alone, counted as used until "
+                "somebody deletes them"
+            )
             log.warning(told, self.left_alone.files, self.left_alone.nbytes >> 20, self._folder)
         self._pool = BlockPool(max(0, budget - self.left_alone.nbytes))
         self._pool.pin(pinned)
