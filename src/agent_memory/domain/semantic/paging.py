@@ -21,7 +21,7 @@ from agent_memory.domain.semantic.recall import Question, Recollection
 from agent_memory.domain.semantic.scoring import MOST_RANKED
 
 _MOST_FITTING = 100  # memories that even the smallest budget of tokens is filled from ...
-_TOKENS_PER_MEMORY = 8  # ... and a larger one from so many more
+_TOKENS_PER_MEMORY = 20  # ... and a larger one from as many of these as it has room for
 # Deep enough that the ranking, which sees more signals than any one leg of the search, can change the order.
 _DEPTH_PER_RESULT = 2
 _LEAST_DEPTH = 20

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
-from agent_memory.domain.semantic.paging import Progress, page_of, tokens_of
+from agent_memory.domain.semantic.paging import Progress, most_of, page_of, tokens_of
 from agent_memory.domain.semantic.recall import Question, Recollection, Score
 from agent_memory.domain.semantic.scoring import MOST_RANKED
 
@@ -122,3 +122,14 @@ def test_a_cursor_remembers_its_moment():
 @pytest.mark.parametrize(("text", "least"), [("", 1), ("word " * 100, 100), ("東京" * 50, 75)])
 def test_tokens_are_rather_over_than_underestimated(text, least):
     assert tokens_of(text) >= least
+
+
+def test_a_budget_passes_over_what_is_too_long_and_takes_as_many_as_fit():
+    long, short = ["long " * 900] * 120, ["tea"] * 300
+    page = page_of(ranking(*long, *short), (asked := question(max_tokens=600)), begun(asked))
+    assert [r.memory.content for r in page.recollections] == short
+    assert (most_of(question(max_tokens=50)), most_of(question(max_tokens=100_000)), most_of(question(top_k=7))) == (
+        100,
+        MOST_RANKED,
+        7,
+    )
