@@ -61,7 +61,7 @@ class Indexing:
                 return []
             rows = await (await connection.execute(_DIMENSIONS, [self._large])).fetchall()
             dimensions = [dimension for (dimension,) in rows if dimension <= _MOST_DIMENSIONS]
-            wanted = [_words(), *(self._vectors(dimension) for dimension in dimensions)]
+            wanted = [*map(self._vectors, dimensions), _words()]
             return [name for name, statement in wanted if await _build(connection, name, statement)]
         finally:
             await connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
