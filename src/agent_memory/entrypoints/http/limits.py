@@ -52,21 +52,21 @@ class BodyLimit:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        body = _Body(receive) if _has_body(scope) else None
+        body = _Body(receive, more=_has_body(scope))
         if scope["path"] in self._unlimited:
-            await self._unmeasured(scope, receive, send, body)
+            await self._unmeasured(scope, body, send)
             return
         if _announced(scope) > self._limit:
-            await _drain(body or receive, 0, self._limit)
+            await _drain(body, 0, self._limit)
             raise BodyTooLarge(self._limit)
-        await self._app(scope, counted(body or receive, self._limit), send)
+        await self._app(scope, counted(body, self._limit), send)
 
-    async def _unmeasured(self, scope: Scope, receive: Receive, send: Send, body: "_Body | None") -> None:
+    async def _unmeasured(self, scope: Scope, body: "_Body", send: Send) -> None:
         try:
-            await self._app(scope, body or receive, send)
+            await self._app(scope, body, send)
         except (AgentMemoryError, HTTPException):
-            if body is not None and body.more:
-                await read_off(receive)
+            if body.more:
+                await read_off(body.receive)
             raise
 
 
@@ -101,12 +101,11 @@ async def _drain(receive: Receive, size: int, limit: int) -> None:
 class _Body:
     """Raises ClientGone when the client leaves before its body has come; once it has, that it leaves is told."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self.more = True
+    def __init__(self, receive: Receive, *, more: bool) -> None:
+        self.receive, self.more = receive, more
 
     async def __call__(self) -> ReceiveMessage:
-        message = await self._receive()
+        message = await self.receive()
         if message["type"] == "http.request":
             self.more = message["more_body"]
         elif self.more:
