@@ -9,7 +9,6 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -89,7 +88,7 @@ class DiskAgentStore:
         """What was written plain before there was a key, or while there was none for a time."""
         plain, sealed = DiskAgentStore(folder), {agent.name: agent for agent in self.load()}
         for agent in plain.load():
-            self.put(_gone_on(sealed[agent.name], agent) if agent.name in sealed else agent)
+            self.put(sealed[agent.name].resumed(agent) if agent.name in sealed else agent)
         plain.close()
         for file in folder.glob(f"{FILE}*"):
             file.unlink()
@@ -134,23 +133,6 @@ def _as_os_error() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise OSError(f"agents cannot be written down: {error}") from error
-
-
-def _gone_on(before: Agent, since: Agent) -> Agent:
-    """One agent that was begun twice: what was asked for it holds on, and what it did is counted together."""
-    return replace(
-        since,
-        created=before.created,
-        blocks=tuple(dict.fromkeys((*since.blocks, *before.blocks))),
-        turns=before.turns + since.turns,
-        hits=before.hits + since.hits,
-        prompt_tokens=before.prompt_tokens + since.prompt_tokens,
-        cached_tokens=before.cached_tokens + since.cached_tokens,
-        generated_tokens=before.generated_tokens + since.generated_tokens,
-        pinned=before.pinned or since.pinned,
-        ttl=since.ttl or before.ttl,
-        forked_from=before.forked_from,
-    )
 
 
 def _note(agent: Agent) -> _Note:

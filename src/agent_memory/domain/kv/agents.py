@@ -90,6 +90,23 @@ class Agent:
         blocks = tuple(dict.fromkeys((*self.blocks, *chain)))
         return replace(self, blocks=blocks[: max(MAX_BLOCKS, len(self.blocks))])
 
+    def resumed(self, since: "Agent") -> "Agent":
+        """The same agent, begun anew while this was out of sight: what was asked for it holds on, and what both did is
+        counted together.
+        """
+        return replace(
+            since.with_blocks(self.blocks),
+            created=self.created,
+            turns=self.turns + since.turns,
+            hits=self.hits + since.hits,
+            prompt_tokens=self.prompt_tokens + since.prompt_tokens,
+            cached_tokens=self.cached_tokens + since.cached_tokens,
+            generated_tokens=self.generated_tokens + since.generated_tokens,
+            pinned=self.pinned or since.pinned,
+            ttl=since.ttl or self.ttl,
+            forked_from=self.forked_from,
+        )
+
     def fork(self, name: AgentName, now: datetime) -> "Agent":
         """Another agent that goes on from the same blocks. Nothing is copied: what both say differs by name."""
         return Agent(name, now, now, self.blocks, self.tokens, ttl=self.ttl, forked_from=self.name.id)
