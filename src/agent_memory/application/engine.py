@@ -72,8 +72,8 @@ class Engine:
         return Namespace(tenant, self._runtime.fingerprint, self._runtime.spec.identity)
 
     def submit(self, turn: Turn) -> None:
-        if self.holdings is not None:
-            self.holdings.awaited(turn)
+        if self.holdings is not None and turn.agent is not None:
+            self.holdings.end_if_over(turn.agent)  # and begins anew
         self.scheduler.submit(turn)
         self.idle = False
 
@@ -97,10 +97,8 @@ class Engine:
         self.idle = isinstance(step, Idle)
         try:
             events = self.scheduler.absorb(step, self._run(step))
-            if isinstance(step, Retire) and step.turn.stored:
-                self._write_again(step.turn)
-            if isinstance(step, Retire) and step.turn.finish and self.holdings is not None:
-                self.holdings.heard(step.turn)
+            if isinstance(step, Retire):
+                self._retired(step.turn)
         except Exception as error:  # whatever a model or a store may raise ends its turns, not the engine
             log.exception("a %s step failed", type(step).__name__)
             events = self._fail(step, error)
@@ -209,6 +207,12 @@ class Engine:
                 self._tiers.write(block, part, payload, step.turn.root)
             self._tiers.hold(key, payload)
         return Kept(tuple((PartKey(block.hash, part), payload.nbytes) for block, part, payload in taken))
+
+    def _retired(self, turn: Turn) -> None:
+        if turn.stored:
+            self._write_again(turn)
+        if turn.finish and self.holdings is not None:
+            self.holdings.heard(turn)
 
     def _write_again(self, turn: Turn) -> None:
         """What the slower tier could not take of this conversation before: it has come back to life, and is needed."""

@@ -90,16 +90,17 @@ class Holdings:
 
     # --- turns ---
 
-    def awaited(self, turn: Turn) -> None:
-        """A turn is about to begin: an agent whose time is over begins anew, one whose is not stays until the end."""
-        agent = None if turn.agent is None else self._book.find(turn.agent)
+    def end_if_over(self, name: AgentName) -> None:
+        """An agent whose time is over is gone; one with a turn that waits or runs stays until that has ended."""
+        agent = self._book.find(name)
         if agent is not None and self._is_over(agent):
             self._remove(agent)
 
     def _is_over(self, agent: Agent) -> bool:
+        if not agent.expired(self._clock()):
+            return False
         turns = (*self._running.values(), *self._waiting())
-        at_work = any(turn.agent == agent.name and not turn.only_read for turn in turns)
-        return agent.expired(self._clock()) and not at_work
+        return not any(turn.agent == agent.name and not turn.only_read for turn in turns)
 
     def heard(self, turn: Turn) -> None:
         """A turn has ended, and what is kept of it is kept."""
@@ -139,9 +140,7 @@ class Holdings:
 
     def get(self, name: AgentName) -> Held:
         """Raises NotFound, also for what has expired."""
-        agent = self._book.find(name)
-        if agent is not None and self._is_over(agent):
-            self._remove(agent)
+        self.end_if_over(name)
         return self._held(self._book.get(name))
 
     def overview(self, tenant: str, only: str | None = None) -> Overview:

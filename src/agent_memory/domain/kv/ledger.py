@@ -28,7 +28,7 @@ class Ledger:
         self.used: list[PartKey] = []  # by a turn that has begun or ended, the most recent last
         self.passed: list[PartKey] = []  # a conversation has left this place behind: the first to be let go
         self.unwritten: set[PartKey] = set()  # in memory alone: the slower tier could not take them
-        self.spared: Callable[[BlockHash], bool] = _nothing  # whether several agents may come back to a block
+        self.spared: Callable[[BlockHash], bool] = lambda _: False  # whether several agents may come back to a block
         self.parking = Parking(only_whole=spec.reach > 0)
         self.towed: list[TurnId] = []  # no longer parked: their caches are to be closed
 
@@ -208,11 +208,6 @@ class Ledger:
     def check(self) -> None:
         self.pool.check()
         self.index.check()
-
-
-def _nothing(block: BlockHash) -> bool:
-    del block
-    return False
 
 
 def _parked(turn: TurnId) -> str:

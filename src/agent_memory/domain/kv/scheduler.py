@@ -10,6 +10,7 @@ from agent_memory.domain.kv.block import CacheBlock, PartKey, pack
 from agent_memory.domain.kv.ledger import Ledger
 from agent_memory.domain.kv.parking import Parked
 from agent_memory.domain.kv.pool import PoolExhausted
+from agent_memory.domain.kv.prefix import PrefixMatch
 from agent_memory.domain.kv.queue import Queue, leads_to
 from agent_memory.domain.kv.spec import CacheSpec
 from agent_memory.domain.kv.steps import (
@@ -75,7 +76,7 @@ class Scheduler:
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need "
                 f"{needs >> 20} MB of KV cache, the budget is {self.ledger.pool.capacity >> 20} MB",
             )
-        if needs - self.beginning.pinned(turn) > self.ledger.pool.capacity - self.ledger.pool.pinned:
+        if not self._has_room(turn):
             raise Overloaded(
                 f"{turn.prompt_tokens} prompt tokens and max_tokens {turn.max_tokens} need {needs >> 20} MB of KV "
                 f"cache, of {self.ledger.pool.capacity >> 20} MB; the pinned agents leave too little",
@@ -90,9 +91,8 @@ class Scheduler:
         """Read what a turn to come will begin with, when nobody else wants to run. What is known, or does not fit, is
         forgotten at once, and so is the oldest of too many.
         """
-        needs = self._needs(turn) - self.beginning.pinned(turn)
-        fits = needs <= self.ledger.pool.capacity - self.ledger.pool.pinned
-        if fits and self.beginning.match(turn).length < turn.matches_to:
+        match = self.beginning.match(turn)
+        if match.length < turn.matches_to and self._has_room(turn, match):
             self.queue.later.append(turn)
 
     def cancel(self, turn_id: TurnId) -> list[Event]:
@@ -349,6 +349,11 @@ class Scheduler:
                 if turn.finish is None:
                     events.append(Failed(turn.id, error))
         return events
+
+    def _has_room(self, turn: Turn, match: PrefixMatch | None = None) -> bool:
+        """Beside what is pinned, of which it may need some itself."""
+        pool = self.ledger.pool
+        return self._needs(turn) - self.beginning.pinned(turn, match) <= pool.capacity - pool.pinned
 
     def _needs(self, turn: Turn) -> int:
         tokens = turn.prompt_tokens + turn.max_tokens
