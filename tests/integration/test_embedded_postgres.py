@@ -38,7 +38,7 @@ def kept_by_this_process(folder: Path) -> bool:
     return os.getpid() in {process.info["ppid"] for process in processes_of(folder)}
 
 
-def wait_until(condition, seconds: float = 30) -> bool:
+def wait_until(condition, seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
