@@ -72,13 +72,20 @@ class BatchingEmbedder:
             return promise
         self._promised[place] = promise
         self._waiting.append(place)
+        self._begin()
+        return promise
+
+    def _begin(self) -> None:
         # A text costs half as much in a run of eight as alone: half of the lanes begin with one, the others with a few.
         enough = 1 if 2 * len(self._busy) < self._lanes else _WORTH_A_LANE
         if len(self._busy) < self._lanes and len(self._waiting) >= enough:
             lane = asyncio.create_task(self._lane())
             self._busy.add(lane)
-            lane.add_done_callback(self._busy.discard)
-        return promise
+            lane.add_done_callback(self._ended)
+
+    def _ended(self, lane: asyncio.Task[None]) -> None:
+        self._busy.discard(lane)
+        self._begin()  # somebody may have come since it found nobody waiting
 
     async def _lane(self) -> None:
         """Batch after batch until nobody waits; a share for each lane, for cores gain more than batches."""

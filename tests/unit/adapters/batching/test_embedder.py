@@ -2,7 +2,7 @@
 
 import asyncio
 from array import array
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import pytest
 
@@ -43,3 +43,26 @@ async def test_no_tenant_can_tell_what_another_has_embedded(embedder, encoder):
     assert encoder.read == ["one"] * 3
     assert vectors[0] == vectors[1] == vectors[2] == await embedder.embed(["one"])
     assert len(encoder.read) == 3
+
+
+class AtOnce(Executor):
+    """Instead of threads, so that each turn of the loop is the same in every run."""
+
+    def submit(self, function, /, *arguments, **named):
+        done = Future()
+        done.set_result(function(*arguments, **named))
+        return done
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+@pytest.mark.parametrize("turns", range(12))
+async def test_who_comes_while_a_lane_ends_is_read_too(encoder, turns, lanes):
+    """In whatever turn of the loop after the others another comes, it waits for nobody who comes still later."""
+    embedder = BatchingEmbedder("counting", encoder, AtOnce(), lanes)
+    others = [asyncio.create_task(embedder.embed([str(number)])) for number in range(3 * lanes)]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await embedder.embed(["another"])
+        await asyncio.gather(*others)
+    assert len(encoder.read) == len(others) + 1
