@@ -20,6 +20,7 @@ from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import NotFound
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.tenants import Reach
@@ -113,6 +114,29 @@ async def test_a_run_condenses_what_is_crowded_until_nothing_is(bench):
     consolidation = bench.consolidation()
     assert bench.scope in {memory.scope for memory in await consolidation.run_once()}
     assert bench.scope not in {memory.scope for memory in await consolidation.run_once()}
+
+
+async def test_a_backlog_is_condensed_in_one_run(bench):
+    told = await bench.tell(30)
+    assert await bench.consolidation().run() >= 6
+    known = await bench.known()
+    assert len(known) == 6 + 6
+    assert all(any(memory.content in text for text in known) for memory in told)
+
+
+async def test_what_was_condensed_is_valid_since_it_was(bench):
+    """Asked of a time before, its sources answer, and nothing tells the same a second time."""
+    told = await bench.tell(7)
+    made = await bench.consolidation().condense(**bench.whose)
+    before = made.created_at - timedelta(seconds=1)
+    assert made.moment < before
+    [embedding] = await bench.embedder.embed(["fact"])
+    search = Search(bench.scope, embedding, frozenset(), 50, made.created_at, as_of=before)
+    found = [c.memory.content for c in (await bench.store.shortlist(search)).candidates]
+    assert found == [memory.content for memory in told]
+    later = await bench.store.shortlist(replace(search, as_of=made.created_at))
+    assert made.content in {c.memory.content for c in later.candidates}
+    assert len(later.candidates) == 4
 
 
 async def test_of_many_workers_one_condenses(bench):

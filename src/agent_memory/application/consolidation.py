@@ -60,6 +60,13 @@ class Consolidation(OfTenant):
                 made += [] if memory is None else [memory]
         return made
 
+    async def run(self) -> int:
+        """Condense until no scope has too much that can be condensed here; how many memories were made."""
+        made = 0
+        while of_a_round := len(await self.run_once()):
+            made += of_a_round
+        return made
+
     async def condense(self, *, agent_id: str, user_id: str) -> Memory | None:
         """Condense the oldest batch of one scope; None: there was too little, or another worker was first."""
         return await self._condense(self.scope(agent_id, user_id))

@@ -42,7 +42,7 @@ def retention(settings: Settings, consolidation: Consolidation | None) -> Iterat
     memory = settings.memory
     every = timedelta(seconds=memory.summarization_interval_seconds)
     if consolidation is not None and memory.summarization_enabled:
-        yield Chore("condensing", every, consolidation.run_once)
+        yield Chore("condensing", every, consolidation.run)
     if consolidation is not None and memory.fade_after_days:
         yield Chore("fading", every, consolidation.fade)
 

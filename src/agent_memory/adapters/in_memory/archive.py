@@ -9,7 +9,6 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, 
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import is_condensed
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 
 
@@ -142,7 +141,7 @@ class InMemoryMemoryArchive:
     def _known(self, scope: Scope, selection: Selection, now: datetime) -> list[Memory]:
         """What holds, and what was condensed, which is known by what stands for it."""
         in_scope = [memory for memory in self._memories() if memory.scope == scope]
-        condensed = {memory.id for memory in in_scope if is_condensed(memory)}
+        condensed = {memory.id for memory in in_scope if memory.is_condensed}
         known = (memory for memory in in_scope if memory.holds(now) or memory.superseded_by in condensed)
         return [memory for memory in known if selection.admits(memory)]
 

@@ -11,7 +11,6 @@ from operator import mul
 
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
-from agent_memory.domain.semantic.retention import is_condensed
 from agent_memory.domain.semantic.shortlisting import shortlisted
 from agent_memory.domain.semantic.words import memory_words
 
@@ -38,6 +37,7 @@ class Kept:
             counts={word: self.words[word] for word in search.words if word in self.words},
             length=self.words.total(),
             eligible=search.selection.admits(self.memory),
+            compared=self.embedding.model == search.embedding.model,
         )
 
 
@@ -82,7 +82,7 @@ class InMemoryMemoryStore:
     def _dissolved(self, scope: Scope, name: MemoryId, gone: dict[Place, Memory]) -> Memory | None:
         place = scope.tenant, name
         memory = self.kept[place].memory if place in self.kept else gone.pop(place, None)
-        if memory is None or memory.scope != scope or not is_condensed(memory):
+        if memory is None or memory.scope != scope or not memory.is_condensed:
             return None
         if place in self.kept:
             self.drop(place)

@@ -17,13 +17,15 @@ _SIGNS = {
 
 
 _HOLDS = SQL("superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)")
+# As `Memory.is_condensed` has it.
+CONDENSED = SQL("(metadata -> 'condensed' -> 'memories') IS NOT NULL")
 _HELD = SQL("""
-(created_at <= %(now)s OR moment <= %(now)s) AND (superseded_at IS NULL OR superseded_at > %(now)s)
-AND (expires_at IS NULL OR expires_at > %(now)s)
-""")
+(created_at <= %(now)s OR (moment <= %(now)s AND NOT {condensed}))
+AND (superseded_at IS NULL OR superseded_at > %(now)s) AND (expires_at IS NULL OR expires_at > %(now)s)
+""").format(condensed=CONDENSED)
 
 
-def valid(as_of: datetime | None = None) -> SQL:
+def valid(as_of: datetime | None = None) -> Composable:
     """What holds now, or was valid then: the parameter `now` says when that is."""
     return _HOLDS if as_of is None else _HELD
 

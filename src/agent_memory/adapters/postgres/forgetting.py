@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composable
 
+from agent_memory.adapters.postgres.conditions import CONDENSED
 from agent_memory.adapters.postgres.rows import IN_SCOPE_OF, named
 from agent_memory.domain.semantic.memory import MemoryId, Scope
 
@@ -22,9 +23,6 @@ SELECT pg_advisory_xact_lock(
     hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(user_id)s, 0)))
 )
 """
-
-# As `retention.is_condensed` has it.
-_CONDENSED = SQL("(metadata -> 'condensed' -> 'memories') IS NOT NULL")
 
 # A source of what was condensed: out of sight, though nobody has said that it holds no more.
 CONDENSED_AWAY = SQL("""
@@ -49,7 +47,7 @@ FROM (SELECT count(*) AS number FROM gone) AS total LEFT JOIN gone ON superseded
 _DISSOLVE = SQL("""
 DELETE FROM agent_memory.memories WHERE id = ANY(%(ids)s) AND {scope} AND {condensed}
 RETURNING 1 AS number, id, superseded_by, superseded_at, true AS condensed
-""").format(scope=SQL(IN_SCOPE_OF), condensed=_CONDENSED)
+""").format(scope=SQL(IN_SCOPE_OF), condensed=CONDENSED)
 
 _RELEASE = SQL("""
 UPDATE agent_memory.memories SET superseded_by = %(by)s, superseded_at = %(at)s
@@ -72,7 +70,7 @@ async def alone_in(connection: AsyncConnection, scope: Scope) -> None:
 
 async def forget(connection: AsyncConnection, scope: Scope, which: Composable, parameters: Mapping[str, object]) -> int:
     """Remove those of the scope, in one transaction; answers how many these were."""
-    query = _FORGET.format(scope=SQL(IN_SCOPE_OF), which=which, condensed=_CONDENSED)
+    query = _FORGET.format(scope=SQL(IN_SCOPE_OF), which=which, condensed=CONDENSED)
     async with connection.transaction(), connection.cursor(row_factory=class_row(_Gone)) as cursor:
         await connection.execute(UNHURRIED)
         await alone_in(connection, scope)

@@ -85,7 +85,7 @@ WITH looked_at AS MATERIALIZED ({looked_at}), near AS (
 SELECT {columns},
        CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END,
        CASE WHEN words && %(words)s THEN words END,
-       cardinality(words), {selected}, hit,
+       cardinality(words), {selected}, embedding_model = %(model)s, hit,
        (SELECT count(*) FROM looked_at),
        -- what is the same for all stands in the first row
        CASE WHEN row_number() OVER (ORDER BY hit, step) = 1

@@ -17,7 +17,8 @@ WITH scope AS MATERIALIZED (
            row_number() OVER (ORDER BY moment, id) AS position,
            CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
            cardinality(words) AS length,
-           {selected} AS eligible
+           {selected} AS eligible,
+           embedding_model = %(model)s AS compared
     FROM agent_memory.memories
     WHERE {scope} AND {valid}
 ), totals AS (
@@ -43,7 +44,7 @@ WITH scope AS MATERIALIZED (
     UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(newest)s)
 )
 SELECT {columns}, similarity,
-       CASE WHEN words && %(words)s THEN words END, length, eligible, position,
+       CASE WHEN words && %(words)s THEN words END, length, eligible, compared, position,
        documents, mean_length,
        -- what is the same for all stands in the first row
        CASE WHEN row_number() OVER (ORDER BY position) = 1 THEN ARRAY(SELECT word FROM frequencies ORDER BY word) END,

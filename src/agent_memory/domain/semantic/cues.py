@@ -18,6 +18,31 @@ _TELLER = re.compile(r"\s*([^\W\d_][\w .'-]{0,40}?):\s")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
+class Said:
+    """What a memory says, as cues look at it: each thing is looked for once, however many questions ask."""
+
+    __slots__ = ("_tellers", "_tells_time", "content")
+
+    def __init__(self, content: str) -> None:
+        self.content = content
+        self._tells_time: bool | None = None
+        self._tellers: tuple[str, ...] | None = None
+
+    @property
+    def tells_time(self) -> bool:
+        if self._tells_time is None:
+            self._tells_time = _TIME.search(self.content.casefold()) is not None
+        return self._tells_time
+
+    @property
+    def tellers(self) -> tuple[str, ...]:
+        """The words of the name that it begins with."""
+        if self._tellers is None:
+            teller = _TELLER.match(self.content) if ":" in self.content else None
+            self._tellers = tuple(_WORD.findall(teller[1].casefold())) if teller else ()
+        return self._tellers
+
+
 @dataclass(frozen=True, slots=True)
 class Cues:
     present: bool
@@ -33,8 +58,7 @@ class Cues:
             named=frozenset(_WORD.findall(text)),
         )
 
-    def met_by(self, content: str) -> int:
+    def met_by(self, said: Said) -> int:
         """How many of them a memory meets: it tells a time to a "when", and comes from somebody who is named."""
-        teller = _TELLER.match(content) if ":" in content else None
-        told_by_named = teller is not None and not self.named.isdisjoint(_WORD.findall(teller[1].casefold()))
-        return (self.when and _TIME.search(content.casefold()) is not None) + told_by_named
+        tellers = said.tellers
+        return (self.when and said.tells_time) + (bool(tellers) and not self.named.isdisjoint(tellers))

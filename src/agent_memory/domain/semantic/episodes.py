@@ -12,6 +12,8 @@ from agent_memory.domain.semantic.recall import Candidate
 _LONGEST_PAUSE = timedelta(hours=1)
 # What stands just before lends more than what stands just after: an answer follows its question.
 _LENDERS = {-2: 0.6, -1: 1.2, 1: 0.8, 2: 0.4}
+_SHARES = tuple(_LENDERS.values())
+_ALL_SHARES = sum(_SHARES)
 
 
 class Surroundings(NamedTuple):
@@ -25,10 +27,22 @@ def surroundings(candidates: Sequence[Candidate], relevance: Sequence[float]) ->
     """For each candidate, in their order of position, what stands around it; one that is alone has itself."""
     found: list[Surroundings] = []
     for start, end in _episodes(candidates):
-        by_position = {candidates[i].position: relevance[i] for i in range(start, end)}
-        best = max(by_position.values())
-        found += [Surroundings(_lent(by_position, position), best) for position in by_position]
+        best = max(relevance[start:end])
+        found += [Surroundings(lent, best) for lent in _lent_in(candidates[start:end], relevance[start:end])]
     return found
+
+
+def _lent_in(episode: Sequence[Candidate], relevance: Sequence[float]) -> list[float]:
+    """What its neighbours lend to each memory of an episode."""
+    by_position = {c.position: own for c, own in zip(episode, relevance, strict=True)}
+    first, last = episode[0].position, episode[-1].position
+    if last - first + 1 == len(episode) > len(_LENDERS):  # as a rule: all but the outermost have four neighbours
+        around = zip(relevance, relevance[1:], relevance[3:], relevance[4:], strict=False)
+        s, t, u, v = _SHARES
+        inner = [(s * a + t * b + u * c + v * d) / _ALL_SHARES for a, b, c, d in around]
+        before, after = ([_lent(by_position, at + step) for step in (0, 1)] for at in (first, last - 1))
+        return [*before, *inner, *after]
+    return [_lent(by_position, position) for position in by_position]
 
 
 def _episodes(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:

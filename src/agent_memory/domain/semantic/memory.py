@@ -4,7 +4,7 @@ It knows nothing of how memories are found: that is `scoring` and `words`.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +24,7 @@ MOST_RESULTS = 50
 GREATEST_IMPORTANCE = 2.0
 MOST_TAGS = 50
 LONGEST_TAG = 64
+CONDENSED = "condensed"
 
 
 class MemoryType(StrEnum):
@@ -85,9 +86,17 @@ class Memory:
         return self.event_time or self.created_at
 
     @property
+    def is_condensed(self) -> bool:
+        """Whether it was condensed of others, as its metadata says: it goes when one of them is forgotten."""
+        about = self.metadata.get(CONDENSED)
+        return isinstance(about, Mapping) and "memories" in about
+
+    @property
     def begins(self) -> datetime:
-        """Since when it is valid: when it happened, or when it was kept, if that was before."""
-        return min(self.created_at, self.moment)
+        """Since when it is valid: when it happened, or when it was kept, if that was before. What was condensed is
+        valid since it was; until then its sources were.
+        """
+        return self.created_at if self.is_condensed else min(self.created_at, self.moment)
 
     @classmethod
     def stored(cls, *values: object) -> "Memory":

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from agent_memory.domain.semantic.checks import check_count, check_moment, check_number, check_text
+from agent_memory.domain.semantic.cues import Said
 from agent_memory.domain.semantic.memory import (
     LONGEST_QUERY,
     MOST_RESULTS,
@@ -77,19 +78,21 @@ class Candidate(NamedTuple):
     memory itself is made of few of them, by `whole`.
 
     `position` numbers the memories of the scope by time: consecutive numbers are neighbours. A candidate that
-    is not `eligible` fails the filter and only lends context to its neighbours.
+    is not `eligible` fails the filter and only lends context to its neighbours. One that was not `compared`, because
+    its vector is of another model, has similarity 0.
     """
 
     id: MemoryId
     moment: datetime
     importance: float
-    content: str
+    said: Said
     whole: Callable[[], Memory]
     position: int
     similarity: float
     counts: Mapping[str, int]
     length: int
     eligible: bool = True
+    compared: bool = True
 
     @property
     def memory(self) -> Memory:
@@ -105,10 +108,11 @@ class Candidate(NamedTuple):
         length: int,
         *,
         eligible: bool = True,
+        compared: bool = True,
     ) -> "Candidate":
         """Of a memory that is there already."""
-        asked = (memory.id, memory.moment, memory.importance, memory.content)
-        return cls(*asked, lambda: memory, position, similarity, counts, length, eligible)
+        asked = (memory.id, memory.moment, memory.importance, Said(memory.content))
+        return cls(*asked, lambda: memory, position, similarity, counts, length, eligible, compared)
 
 
 @dataclass(frozen=True, slots=True)

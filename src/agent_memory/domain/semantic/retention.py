@@ -1,15 +1,14 @@
 """When memories are due to be condensed or to fade, and what the memory that stands for them is."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import fmean
 
 from agent_memory.domain.errors import Misconfigured
-from agent_memory.domain.semantic.memory import MOST_TAGS, Memory, MemoryId, MemoryType
+from agent_memory.domain.semantic.memory import CONDENSED, MOST_TAGS, Memory, MemoryId, MemoryType
 
-CONDENSED = "condensed"
 RESTORED_IMPORTANCE = 1.25
 
 
@@ -44,22 +43,16 @@ def brought_back(memory: Memory) -> Memory:
     return replace(memory, superseded_at=None, importance=max(memory.importance, RESTORED_IMPORTANCE))
 
 
-def is_condensed(memory: Memory) -> bool:
-    """Whether it was condensed of others, as its metadata says: it goes when one of them is forgotten."""
-    about = memory.metadata.get(CONDENSED)
-    return isinstance(about, Mapping) and "memories" in about
-
-
 def still_condensed(former: Memory, told: Memory) -> Memory:
     """Whatever else is said of what was condensed, that it was stays."""
-    if not is_condensed(former):
+    if not former.is_condensed:
         return told
     return replace(told, metadata={**told.metadata, CONDENSED: former.metadata[CONDENSED]})
 
 
 def no_more_condensed(told: Memory) -> Memory:
     """What somebody tells in place of what was condensed was not condensed."""
-    if not is_condensed(told):
+    if not told.is_condensed:
         return told
     return replace(told, metadata={name: value for name, value in told.metadata.items() if name != CONDENSED})
 

@@ -29,7 +29,8 @@ class ScoringPolicy(Protocol):
 
 def recency(moment: datetime, now: datetime, half_life: timedelta) -> float:
     """1 for this moment, 1/2 after one half-life, 1/4 after two; what lies in the future counts as now."""
-    return math.exp2(-max((now - moment) / half_life, 0.0))
+    half_lives = (now - moment) / half_life
+    return math.exp2(-half_lives) if half_lives > 0 else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Blend:
 @dataclass(frozen=True, slots=True)
 class Fusion:
     """A memory's own relevance is its meaning and its words, each scaled to the best of the shortlist, and more if
-    it meets a cue of the question: tells a time to a "when", comes from the one who is asked about.
+    it meets a cue of the question: tells a time to a "when", comes from the one who is asked about. Where the meaning
+    is not known, as of a vector of another model, the words stand for it.
 
     To it come what the neighbours in time have of it, as far as the memory has some of its own, and what the
     best of the episode has: an answer often stands beside the words that one asks with. Age and importance then
@@ -90,7 +92,8 @@ class Fusion:
     def _own(self, candidates: Sequence[Candidate], words: list[float], cues: Cues) -> list[float]:
         meanings = _scaled([c.similarity for c in candidates])
         return [
-            (self.meaning * meaning + (1 - self.meaning) * word) * (1 + self.cue * cues.met_by(c.content))
+            (self.meaning * (meaning if c.compared else word) + (1 - self.meaning) * word)
+            * (1 + self.cue * cues.met_by(c.said))
             for c, meaning, word in zip(candidates, meanings, words, strict=True)
         ]
 

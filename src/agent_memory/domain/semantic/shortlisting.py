@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 from agent_memory.domain.semantic.words import bm25
 
-_NEIGHBOURS = (-2, -1, 0, 1, 2)
+NEIGHBOURS = (-2, -1, 0, 1, 2)
 
 
 def shortlisted(scope: Sequence[Candidate], search: Search) -> Shortlist:
     """From all memories of a scope, in order of position and numbered from 0, those that `MemoryStore` promises."""
     words = _statistics(scope)
-    wanted = {place + step for place in _best(scope, words, search) for step in _NEIGHBOURS}
+    wanted = {place + step for place in _best(scope, words, search) for step in NEIGHBOURS}
     return Shortlist(tuple(candidate for candidate in scope if candidate.position in wanted), words)
 
 

@@ -32,10 +32,12 @@ _LAST_SUFFIXES = (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    if not _STEMMABLE.match(word):
-        return word
+    return _stem(word) if _STEMMABLE.match(word) else word  # numbers, of which there is no end, are not remembered
+
+
+@lru_cache(maxsize=20_000)
+def _stem(word: str) -> str:
     word = _without_plural(word)
     word = _without_tense(word)
     if word.endswith("y") and _HAS_VOWEL.match(word[:-1]):

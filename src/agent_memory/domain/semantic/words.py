@@ -14,8 +14,8 @@ from agent_memory.domain.semantic.recall import WordStatistics
 from agent_memory.domain.semantic.stemming import stem
 
 # Saturation of repeated words, and how much length is held against a memory (Robertson & Zaragoza 2009).
-_SATURATION = 0.9
-_LENGTH_WEIGHT = 0.25
+SATURATION = 0.9
+LENGTH_WEIGHT = 0.25
 
 _WORD = re.compile(r"[^\W_]+")
 # Kana, CJK ideographs, Thai, Lao, Khmer, Myanmar: written without spaces between words.
@@ -67,7 +67,7 @@ def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> 
     if not counts:
         return 0.0
     relative_length = length / statistics.mean_length if statistics.mean_length else 1.0
-    damping = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * relative_length)
+    damping = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * relative_length)
     documents, frequencies, relevance = statistics.documents, statistics.frequencies, 0.0
     for word, count in counts.items():
         relevance += _rarity(frequencies.get(word, 0), documents) * count / (count + damping)

@@ -1,6 +1,6 @@
 import pytest
 
-from agent_memory.domain.semantic.cues import Cues
+from agent_memory.domain.semantic.cues import Cues, Said
 
 
 @pytest.mark.parametrize("query", ["Where does she live now?", "Her CURRENT job", "the latest version"])
@@ -30,8 +30,8 @@ def test_others_do_not(query):
     ],
 )
 def test_a_memory_may_meet_them(query, content, met):
-    assert Cues.of(query).met_by(content) == met
+    assert Cues.of(query).met_by(Said(content)) == met
 
 
 def test_long_texts_cost_little():
-    assert Cues.of("when " * 400).met_by("a: " * 2600) == 0
+    assert Cues.of("when " * 400).met_by(Said("a: " * 2600)) == 0

@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import is_condensed, no_more_condensed, standing_for, still_condensed
+from agent_memory.domain.semantic.retention import no_more_condensed, standing_for, still_condensed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -18,12 +18,12 @@ def condensed() -> Memory:
 
 
 def test_what_stands_for_many_is_condensed():
-    assert is_condensed(condensed())
+    assert condensed().is_condensed
 
 
 @pytest.mark.parametrize("metadata", [{}, {"condensed": True}, {"condensed": "memories"}, {"condensed": ["memories"]}])
 def test_what_only_uses_the_word_is_not_condensed(metadata):
-    assert not is_condensed(memory(metadata))
+    assert not memory(metadata).is_condensed
 
 
 def test_a_revision_leaves_what_was_condensed_what_it_is():
