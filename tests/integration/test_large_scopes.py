@@ -186,3 +186,27 @@ async def test_vectors_that_no_index_takes_are_compared(database):
             assert [candidate.id for candidate in (await store.shortlist(search)).candidates] == [memory.id]
     finally:
         await PostgresMemoryStore(database).remove(memory.id, "agent", tenant=wide.tenant)
+
+
+async def test_the_index_of_words_keeps_nothing_waiting(database):
+    """A list of what is to be put in later would be read from end to end by every search."""
+    late = await entries(replace(LARGE, user_id="late"), 50)
+    await PostgresMemoryArchive(database).add_many(late)
+
+    async def waiting(open_connection):
+        return await (
+            await open_connection.execute("SELECT gin_clean_pending_list('agent_memory.memories_by_word')")
+        ).fetchall()
+
+    assert await database.run(waiting) == [(0,)]
+
+
+async def test_an_index_of_words_that_was_made_otherwise_is_brought_up_to_date(own, database):
+    with psycopg.connect(own, autocommit=True) as server:
+        server.execute("ALTER INDEX agent_memory.memories_by_word SET (fastupdate = on)")
+        server.execute("DELETE FROM agent_memory.schema_versions WHERE name = 'words_at_once'")
+        await PostgresMemoryArchive(database).add_many(await entries(replace(LARGE, user_id="later"), 50))
+        async with connection.opened(own, 1, 1):
+            rows = server.execute("SELECT reloptions FROM pg_class WHERE relname = 'memories_by_word'").fetchall()
+        assert rows == [(["fastupdate=off"],)]
+        assert server.execute("SELECT gin_clean_pending_list('agent_memory.memories_by_word')").fetchall() == [(0,)]

@@ -142,10 +142,10 @@ async def _configure(command_timeout: float, connection: AsyncConnection) -> Non
     await connection.execute("SET ivfflat.iterative_scan = relaxed_order")
     await connection.execute("SET ivfflat.probes = 10")
     await register_vector_async(connection)
-    set_json_loads(_document, connection)
+    set_json_loads(document, connection)
 
 
-def _document(text: str | bytes) -> object:
+def document(text: str | bytes) -> object:
     # Most memories carry no metadata, and a search brings many.
     return {} if text in (b"{}", "{}") else json.loads(text)
 
