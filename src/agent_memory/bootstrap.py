@@ -30,12 +30,14 @@ from agent_memory.adapters.postgres.keys import PostgresKeyStore
 from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.responses import PostgresResponseStore
+from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.loop import LoopCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
 from agent_memory.adapters.prometheus.pool import PoolMetrics
 from agent_memory.adapters.prometheus.scraping import FOLDER as METRICS_FOLDER
 from agent_memory.adapters.prometheus.scraping import forget_worker, scrape
+from agent_memory.adapters.prometheus.search_cache import SearchCacheMetrics
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
 from agent_memory.application.agents import Agents
 from agent_memory.application.chores import Chore, in_background
@@ -171,10 +173,11 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
         database = None if "memory_store" in parts else await _database(stack, settings, parts, runs_on)
-        kept_in = PostgresMemoryStore(database) if database else parts["memory_store"]
+        scopes = ScopeCache(database, settings.memory.search_cache_mb * 1_000_000) if database else None
+        kept_in = PostgresMemoryStore(database, cache=scopes) if database else parts["memory_store"]
         store = MeasuredMemoryStore(kept_in, registry)
         condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
-        archive = PostgresMemoryArchive(database) if database else parts.get("memory_archive")
+        archive = PostgresMemoryArchive(database, scopes) if database else parts.get("memory_archive")
         opened_embedder = parts.get("embedder") or await open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
         gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), limits(settings))
@@ -190,10 +193,12 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         consolidation = consolidation_of(settings, condensing, embedder, models) if condensing else None
         answers = PostgresAnswerBook(database) if database else InMemoryAnswerBook()
         idempotency = Idempotency(answers)
-        if database is not None:
-            figures = Chore("pool figures", _FIGURES, PoolMetrics(database.pop_stats, registry).refresh)
+        if database is not None and scopes is not None:
+            metrics = PoolMetrics(database.pop_stats, registry), SearchCacheMetrics(scopes.pop_stats, registry)
+            figures = [Chore(type(each).__name__, _FIGURES, each.refresh) for each in metrics]
+            figures.append(Chore("idle scopes", EVERY_MINUTE, scopes.sweep))
             chores = tending(settings, database, embedder, gate, idempotency)
-            await stack.enter_async_context(in_background(figures, *chores, *retention(settings, consolidation)))
+            await stack.enter_async_context(in_background(*figures, *chores, *retention(settings, consolidation)))
         probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
         if models.conversation is not None:
             EngineCollector(models.stats, registry)

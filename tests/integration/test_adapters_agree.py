@@ -17,6 +17,7 @@ from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
+from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.domain.semantic.filters import parse_filter
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
@@ -36,8 +37,9 @@ class Life:
         self.dice = random.Random(seed)
         self.scopes = [Scope(f"agent {seed}", user, tenant) for user in ("ada", "bob") for tenant in ("acme", "bolt")]
         memory = InMemoryMemoryStore()
-        self.stores = memory, PostgresMemoryStore(database)
-        self.archives = InMemoryMemoryArchive(memory), PostgresMemoryArchive(database)
+        cache = ScopeCache(database)
+        self.stores = memory, PostgresMemoryStore(database, cache=cache)
+        self.archives = InMemoryMemoryArchive(memory), PostgresMemoryArchive(database, cache)
         self.condensing = InMemoryCondensingStore(memory), PostgresCondensingStore(database)
         self.reembedding = InMemoryReembeddingStore(memory), PostgresReembeddingStore(database)
         self.embedder = HashingEmbedder()

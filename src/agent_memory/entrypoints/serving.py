@@ -27,9 +27,7 @@ from agent_memory.entrypoints.http.app import create_app
 from agent_memory.entrypoints.http.neighbours import hosts_of, is_loopback
 from agent_memory.settings import ServerSettings, Settings
 
-# A search makes thousands of objects, none in a cycle: with Python's 700 the collector looked several times, and for
-# 50 ms at all that is imported every hundredth search.
-GC_THRESHOLD = 20_000
+_GC_THRESHOLD = 20_000
 _CLOSING_SECONDS = 3  # of all that the end may take: for writing blocks and stopping the database
 
 
@@ -54,6 +52,16 @@ def serve_as_worker(
     """Until the standard input closes; on a socket and with a database that others serve from as well."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, sock, announce, _Ending.watching_input, token=token, conninfo=conninfo))
+
+
+def settle_collector() -> None:
+    """For a process that searches from now on. A search makes thousands of objects: with Python's threshold of 700 the
+    collector looked several times, and for 50 ms at all that is imported every hundredth search. What is there already
+    stays, and is looked at no more.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
 
 
 @contextmanager
@@ -129,7 +137,7 @@ class Server(uvicorn.Server):
             await super().startup(sockets)
         except OSError as error:
             raise Misconfigured(f"cannot listen: {error.strerror}") from None
-        gc.set_threshold(GC_THRESHOLD)
+        settle_collector()
         self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -53,6 +53,7 @@ VARIABLES: Mapping[str, str] = {
     "DB_COMMAND_TIMEOUT": "database.command_timeout",
     "DB_VECTOR_INDEX": "database.vector_index",
     "EMBEDDING_MODEL": "memory.embedding_model",
+    "SEARCH_CACHE_MB": "memory.search_cache_mb",
     "RECENCY_DECAY_DAYS": "memory.recency_decay_days",
     "FADE_AFTER_DAYS": "memory.fade_after_days",
     "RATE_LIMIT_WRITES_PER_MINUTE": "memory.rate_limit_writes_per_minute",

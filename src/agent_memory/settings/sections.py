@@ -102,10 +102,12 @@ class MemorySettings(_Section, frozen=True):
     """How memories are ranked, whether the oldest of too many are condensed or fade, and how often one may ask.
 
     Condensing and fading are off unless they are asked for: what was said stays found word by word. The limits are
-    those of the HTTP server; 0 is none, and so is what is too much to count.
+    those of the HTTP server; 0 is none, and so is what is too much to count. `search_cache_mb` is for the scopes that
+    were searched lately.
     """
 
     embedding_model: Annotated[str, Meta(min_length=1)] | None = None
+    search_cache_mb: Annotated[int, Meta(ge=0, le=1_048_576)] = 48
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     summarization_enabled: bool = False
     summarization_by_model: bool = False

@@ -25,6 +25,7 @@ from agent_memory.adapters.postgres.rows import (
     real,
     row_of,
 )
+from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.domain.semantic.duplicates import Likeness
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
@@ -140,9 +141,9 @@ _NAMED = SQL(COLUMNS)
 
 
 class PostgresMemoryArchive:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cache: ScopeCache | None = None) -> None:
         self._database = database
-        self._alike = Likenesses(database)
+        self._alike = Likenesses(database, cache)
 
     async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
         rows = [row_of(memory, embedding) for memory, embedding in entries]

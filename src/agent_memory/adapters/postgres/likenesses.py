@@ -1,4 +1,6 @@
-"""Memories that say nearly the same: of the very same content by its hash, of the same meaning by the vectors."""
+"""Memories that say nearly the same: of the very same content by its hash, of the same meaning by the vectors. A small
+scope that is kept ready is asked there.
+"""
 
 from datetime import datetime
 
@@ -7,8 +9,9 @@ from psycopg.sql import SQL, Literal
 
 from agent_memory.adapters.postgres.conditions import valid
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.memories import WHOLE_UP_TO
+from agent_memory.adapters.postgres.memories import SMALL_UP_TO, WHOLE_UP_TO
 from agent_memory.adapters.postgres.rows import COLUMNS, IN_SCOPE_OF, half, memory_of, named
+from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.sizes import Sizes
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.memory import Embedding, Memory
@@ -52,11 +55,19 @@ LIMIT {most}
 
 
 class Likenesses:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cache: ScopeCache | None) -> None:
         self._database = database
+        self._cache = cache
         self._sizes = Sizes(WHOLE_UP_TO)
 
     async def find(self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool) -> list[Likeness]:
+        if self._cache and (self._cache.size(memory.scope) or WHOLE_UP_TO) <= SMALL_UP_TO:
+            scope = await self._cache.read(memory.scope, embedding, 2 * SMALL_UP_TO)
+            if scope is not None:
+                return scope.alike(memory, embedding, now)
+        return await self._ask(memory, embedding, now, thorough=thorough)
+
+    async def _ask(self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool) -> list[Likeness]:
         parameters = named(memory.scope) | {
             "now": now,
             "id": memory.id,

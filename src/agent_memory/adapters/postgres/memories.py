@@ -1,5 +1,5 @@
-"""A `MemoryStore` in PostgreSQL: small scopes come back whole, larger ones are measured whole, and the largest are
-asked through their indexes.
+"""A `MemoryStore` in PostgreSQL: small scopes are kept ready and checked at every search, larger ones too if they are
+searched again, others are measured whole, and the largest are asked through their indexes.
 """
 
 from datetime import datetime
@@ -12,15 +12,17 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import forget
 from agent_memory.adapters.postgres.large_scope import read_large
 from agent_memory.adapters.postgres.rows import ADD, IN_SCOPE_OF, named, row_of
+from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.sizes import Commonness, Sizes
-from agent_memory.adapters.postgres.small_scope import read_small
 from agent_memory.adapters.postgres.whole_scope import read_whole
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
+from agent_memory.domain.semantic.selection import EVERYTHING
 
-# Memories of a scope: up to here all of them come back, and the domain chooses ...
-_SMALL_UP_TO = 200
-# ... and up to here measuring all of them costs no more than asking the indexes.
+# Memories of a scope: up to here all of them are brought and kept at the first search, whatever its filter ...
+SMALL_UP_TO = 200
+# ... and up to here at the second, if it has none, for which a statement is better; and measuring all of them costs no
+# more than asking the indexes.
 WHOLE_UP_TO = 2000
 
 _ONE: LiteralString = """
@@ -41,12 +43,19 @@ SELECT count(*) - (
 
 
 class PostgresMemoryStore:
-    def __init__(self, database: Database, whole_up_to: int = WHOLE_UP_TO, small_up_to: int = _SMALL_UP_TO) -> None:
+    def __init__(
+        self,
+        database: Database,
+        whole_up_to: int = WHOLE_UP_TO,
+        small_up_to: int = SMALL_UP_TO,
+        cache: ScopeCache | None = None,
+    ) -> None:
         self._database = database
         self._small_up_to = small_up_to
         self._whole_up_to = whole_up_to
         self._sizes = Sizes(whole_up_to)
         self._commonness = Commonness()
+        self._cache = cache or ScopeCache(database)
 
     async def add(self, memory: Memory, embedding: Embedding) -> bool:
         row = row_of(memory, embedding)
@@ -57,17 +66,29 @@ class PostgresMemoryStore:
         return await self._database.run(work)
 
     async def shortlist(self, search: Search) -> Shortlist:
+        if search.as_of is None and (most := self._worth_reading(search)):
+            scope = await self._cache.read(search.scope, search.embedding, most)
+            if scope is not None:
+                return scope.shortlist(search)
+
         async def work(connection: AsyncConnection) -> Shortlist:
             size = await self._sizes.of(connection, search.scope)
-            if size <= self._small_up_to:
-                found = await read_small(connection, search, 2 * self._small_up_to)
-                if found is not None:
-                    return found
             if size > self._whole_up_to:
                 return await read_large(connection, search, size, await self._commonness.read(connection))
             return await read_whole(connection, search)
 
         return await self._database.run(work)
+
+    def _worth_reading(self, search: Search) -> int:
+        """How many memories the scope may have to be searched here, as the cache has it; 0: by a statement."""
+        scope, cache = search.scope, self._cache
+        size = cache.size(scope) or self._sizes.known(scope)
+        if size is None:  # the first search of many is of a small scope, and of a larger one nothing is brought
+            return self._small_up_to
+        if size <= self._small_up_to:
+            return 2 * self._small_up_to
+        worth = size <= min(self._whole_up_to, WHOLE_UP_TO) and search.selection == EVERYTHING
+        return 2 * WHOLE_UP_TO if worth and (cache.size(scope) or cache.takes(scope, size)) else 0
 
     async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
         parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id}

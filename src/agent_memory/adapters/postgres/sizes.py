@@ -35,9 +35,14 @@ class Sizes:
         self._limit = limit
         self._known: OrderedDict[Scope, tuple[float, int]] = OrderedDict()
 
-    async def of(self, connection: AsyncConnection, scope: Scope) -> int:
+    def known(self, scope: Scope) -> int | None:
+        """As it was counted lately, if it was."""
         counted_at, size = self._known.get(scope, (-_SIZE_HOLDS, 0))
-        if time.monotonic() - counted_at >= _SIZE_HOLDS:
+        return size if time.monotonic() - counted_at < _SIZE_HOLDS else None
+
+    async def of(self, connection: AsyncConnection, scope: Scope) -> int:
+        size = self.known(scope)
+        if size is None:
             size = await self._count(connection, scope)
             self._known[scope] = (time.monotonic(), size)
             self._known.move_to_end(scope)
