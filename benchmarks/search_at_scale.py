@@ -9,7 +9,6 @@ vectors those of their text, bent a little for each copy.
 """
 
 import asyncio
-import gc
 import random
 import re
 import tempfile
@@ -34,7 +33,7 @@ from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.words import word_counts
-from agent_memory.entrypoints.serving import GC_THRESHOLD
+from agent_memory.entrypoints.serving import settle_collector
 from agent_memory.ports.semantic import Embedder
 from benchmarks.harness import arguments, bar, report
 from benchmarks.load.texts import Texts
@@ -171,7 +170,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--text", type=Path)
     options = parser.parse_args()
-    gc.set_threshold(GC_THRESHOLD)  # as the server does
+    settle_collector()
     source = Texts(1)
     made = [source.told() for _ in range(3000)]
     sentences = sentences_of(options.text.read_text()) if options.text else made
