@@ -1,25 +1,21 @@
 """An `Embedder` around any encoder: batched across whoever asks at the same moment, and remembered by tenant and text.
 
-As many runs go on as there are lanes; texts that arrive meanwhile wait and share the next run.
+As many runs go on as there are lanes; texts that arrive meanwhile wait and share the next run (`waiting`).
 """
 
 import asyncio
 from array import array
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from agent_memory.adapters.batching.waiting import Place, Run, Waiting
 from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.memory import Embedding
 from agent_memory.domain.tenants import DEFAULT_TENANT
 
-_BATCH = 32  # texts: larger batches gain nothing on a CPU and delay the first of them
-_WORTH_A_LANE = 4  # texts
 _CACHE_BYTES = 64_000_000
-
-Place = tuple[str, str]
-"""A tenant and its text: how long a text takes tells nobody what another has embedded."""
 
 
 class Encoder(Protocol):
@@ -40,9 +36,8 @@ class BatchingEmbedder:
         self._model = model
         self._encoder = encoder
         self._threads = threads
-        self._lanes = lanes
         self._busy: set[asyncio.Task[None]] = set()
-        self._waiting: deque[Place] = deque()
+        self._waiting = Waiting(lanes)
         self._promised: dict[Place, asyncio.Future[Embedding]] = {}
         self._known = _Known(_CACHE_BYTES)
 
@@ -55,14 +50,15 @@ class BatchingEmbedder:
         return self._encoder.dimension
 
     async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
-        promises = [self._promise((tenant, text)) for text in texts]
+        alone = len(texts) == 1
+        promises = [self._promise((tenant, text), alone=alone) for text in texts]
         # One caller that gives up must not cancel a text that another waits for.
         return [await asyncio.shield(promise) for promise in promises]
 
     async def count(self, texts: Sequence[str]) -> int:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.count, texts)
 
-    def _promise(self, place: Place) -> asyncio.Future[Embedding]:
+    def _promise(self, place: Place, *, alone: bool) -> asyncio.Future[Embedding]:
         if place in self._promised:
             return self._promised[place]
         promise: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
@@ -71,14 +67,12 @@ class BatchingEmbedder:
             promise.set_result(known)
             return promise
         self._promised[place] = promise
-        self._waiting.append(place)
+        self._waiting.add(place, alone=alone)
         self._begin()
         return promise
 
     def _begin(self) -> None:
-        # A text costs half as much in a run of eight as alone: half of the lanes begin with one, the others with a few.
-        enough = 1 if 2 * len(self._busy) < self._lanes else _WORTH_A_LANE
-        if len(self._busy) < self._lanes and len(self._waiting) >= enough:
+        if self._waiting.is_worth_a_lane(len(self._busy)):
             lane = asyncio.create_task(self._lane())
             self._busy.add(lane)
             lane.add_done_callback(self._ended)
@@ -88,19 +82,21 @@ class BatchingEmbedder:
         self._begin()  # somebody may have come since it found nobody waiting
 
     async def _lane(self) -> None:
-        """Batch after batch until nobody waits; a share for each lane, for cores gain more than batches."""
-        while self._waiting:
-            fair = -(-len(self._waiting) // self._lanes)
-            share = min(max(fair, _WORTH_A_LANE), len(self._waiting), _BATCH)
-            batch = [self._waiting.popleft() for _ in range(share)]
-            texts = [text for _, text in batch]
-            run = asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.vectors, texts)
-            await asyncio.wait([run])
-            error = run.exception()
-            if error is None:
-                self._keep_promises(batch, run.result())
-            else:
-                self._break_promises(batch, error)
+        """Run after run until there is none for it."""
+        while run := self._waiting.take():
+            await self._read(run)
+            self._begin()  # what was kept for others may be free by now
+
+    async def _read(self, run: Run) -> None:
+        texts = [text for _, text in run.places]
+        reading = asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.vectors, texts)
+        await asyncio.wait([reading])
+        self._waiting.done(run)
+        error = reading.exception()
+        if error is None:
+            self._keep_promises(run.places, reading.result())
+        else:
+            self._break_promises(run.places, error)
 
     def _keep_promises(self, batch: list[Place], vectors: list["array[float]"]) -> None:
         for place, vector in zip(batch, vectors, strict=True):

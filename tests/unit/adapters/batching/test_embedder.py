@@ -3,6 +3,7 @@
 import asyncio
 from array import array
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
@@ -66,3 +67,52 @@ async def test_who_comes_while_a_lane_ends_is_read_too(encoder, turns, lanes):
         await embedder.embed(["another"])
         await asyncio.gather(*others)
     assert len(encoder.read) == len(others) + 1
+
+
+async def test_one_text_does_not_wait_for_all_that_many_ask(encoder):
+    embedder = BatchingEmbedder("counting", encoder, AtOnce(), lanes=1)
+    many = asyncio.create_task(embedder.embed([f"{number}: {'long ' * 100}" for number in range(100)]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await embedder.embed(["one"])
+    assert 4 <= len(encoder.read) <= 12  # a run of them, and at most one more
+    await many
+    assert len(encoder.read) == 101
+
+
+async def test_what_many_ask_goes_on_while_single_texts_keep_coming(encoder):
+    embedder = BatchingEmbedder("counting", encoder, AtOnce(), lanes=1)
+    many = asyncio.create_task(embedder.embed([f"of many, {number}" for number in range(20)]))
+    streams = [asyncio.create_task(stream(embedder, name)) for name in "abc"]
+    async with asyncio.timeout(5):
+        await many
+    for each in streams:
+        each.cancel()
+
+
+async def stream(embedder, name):
+    for number in range(100_000):
+        await embedder.embed([f"{name} {number}"])
+
+
+async def test_a_lane_is_left_to_who_comes_alone(encoder):
+    """While two long texts of many are read, one that comes alone is; what is left of the many is read later."""
+    lets_go, read = Event(), encoder.read
+
+    def vectors(texts):
+        if any(len(text) > 1000 for text in texts):
+            lets_go.wait(10)
+        return Counting.vectors(encoder, texts)
+
+    encoder.vectors = vectors
+    with ThreadPoolExecutor(2) as threads:
+        embedder = BatchingEmbedder("counting", encoder, threads, lanes=2)
+        await embedder.embed(["a first"])
+        many = asyncio.create_task(embedder.embed([f"{number}: {'long ' * 800}" for number in range(6)]))
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(5):
+            await embedder.embed(["a second"])
+        assert read == ["a first", "a second"]
+        lets_go.set()
+        await many
+    assert len(read) == 8
