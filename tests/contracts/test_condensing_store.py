@@ -375,3 +375,30 @@ async def test_a_scope_that_cannot_be_condensed_keeps_no_other_waiting(bench):
         await bench.store.add(replace(memory, id=MemoryId(uuid4()), scope=odd), embedding)
     made = await bench.consolidation(condenser=Choosy()).run_once()
     assert {memory.scope for memory in made} & {bench.scope, odd} == {bench.scope}
+
+
+async def test_what_was_restored_is_neither_condensed_nor_fades_again(bench):
+    told = await bench.tell(8)
+    consolidation = bench.consolidation()
+    [made] = [each for each in await consolidation.run_once() if each.scope == bench.scope]
+    assert await consolidation.restore(made.id, agent_id=bench.scope.agent_id) == 4
+    assert not [each for each in await consolidation.run_once() if each.scope == bench.scope]
+    await bench.condensing.fade(timedelta(days=1), NOW)
+    held = [memory for memory in told if (await bench.kept(memory)).superseded_at is None]
+    assert held == told[:4]
+    assert [(await bench.kept(memory)).metadata for memory in held] == [{"condensed": "restored"}] * 4
+
+
+async def test_long_memories_are_condensed_a_few_at_a_time_and_nothing_is_left_out(bench):
+    told = []
+    for hour in range(8):
+        content = (
+            f"Contract {hour * 7919} is with Ann{hour}. {' '.join(f'Clause {hour}.{n} holds.' for n in range(150))}"
+        )
+        memory = Memory(MemoryId(uuid4()), bench.scope, content, START + timedelta(hours=hour))
+        [embedding] = await bench.embedder.embed([content])
+        await bench.store.add(memory, embedding)
+        told.append(memory)
+    made = [each for each in await bench.consolidation().run_once() if each.scope == bench.scope]
+    assert [len(each.content) for each in made] == [len("\n".join(m.content for m in told[:2]))]
+    assert made[0].metadata["condensed"]["memories"] == 2

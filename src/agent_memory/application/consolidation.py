@@ -10,7 +10,7 @@ import structlog
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import check_text
-from agent_memory.domain.semantic.condensing import condense
+from agent_memory.domain.semantic.condensing import condense, fitting
 from agent_memory.domain.semantic.memory import LONGEST_NAME, Memory, MemoryId, Scope, parse_memory_id
 from agent_memory.domain.semantic.retention import Retention, standing_for
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder
@@ -68,13 +68,16 @@ class Consolidation(OfTenant):
         return made
 
     async def condense(self, *, agent_id: str, user_id: str) -> Memory | None:
-        """Condense the oldest batch of one scope; None: there was too little, or another worker was first."""
+        """Condense the oldest batch of one scope, or as much of it as one memory can tell whole; None: there was too
+        little, or another worker was first.
+        """
         return await self._condense(self.scope(agent_id, user_id))
 
     async def _condense(self, scope: Scope) -> Memory | None:
         sources = await self._store.oldest(scope, self._retention.batch, self._clock())
         if len(sources) < self._retention.batch:
             return None
+        sources = list(await asyncio.to_thread(fitting, sources))
         content = await self._condenser.condense(sources)
         now = self._clock()
         memory = standing_for(sources, content, MemoryId(uuid4()), now)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import brought_back, is_faded, is_lasting
+from agent_memory.domain.semantic.retention import brought_back, is_faded, is_lasting, released
 
 
 class InMemoryCondensingStore:
@@ -47,7 +47,7 @@ class InMemoryCondensingStore:
         sources = [kept for kept in self._kept.values() if kept.memory.superseded_by == memory_id]
         sources = [kept for kept in sources if _is_of(kept.memory.scope, tenant, agent_id, user_id)]
         for kept in sources:
-            self._put(replace(kept.memory, superseded_by=None, superseded_at=None))
+            self._put(released(kept.memory))
         present = self._kept.get((tenant, memory_id))
         if sources:
             if present is not None and present.memory.scope in {kept.memory.scope for kept in sources}:

@@ -1,29 +1,36 @@
 """A `CondensingStore` in PostgreSQL: sources are superseded by what stands for them, in one transaction."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import LiteralString
 
 from psycopg import AsyncConnection, Rollback
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Literal
 
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import alone_in
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memory_of, named, row_of
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import RESTORED_IMPORTANCE
+from agent_memory.domain.semantic.memory import CONDENSED, Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.retention import RESTORED, RESTORED_IMPORTANCE
 
-_CROWDED: LiteralString = """
+# As `retention.is_lasting` has it.
+_LASTING = SQL("""
+memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
+AND (metadata ->> {condensed}) IS DISTINCT FROM {restored}
+""").format(condensed=Literal(CONDENSED), restored=Literal(RESTORED))
+
+_CROWDED = SQL("""
 SELECT agent_id, user_id, tenant FROM agent_memory.memories
-WHERE memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
+WHERE {lasting}
 GROUP BY tenant, agent_id, user_id HAVING count(*) > %s
-"""
+""").format(lasting=_LASTING)
 
 _OLDEST = SQL("""
 SELECT {columns} FROM agent_memory.memories
-WHERE {scope} AND memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
+WHERE {scope} AND {lasting}
 ORDER BY moment, id LIMIT %(limit)s
-""").format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF))
+""").format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF), lasting=_LASTING)
 
 _SUPERSEDE = SQL("""
 UPDATE agent_memory.memories SET superseded_by = %(successor)s, superseded_at = %(now)s
@@ -38,18 +45,20 @@ WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
 ORDER BY user_id
 """
 
-_RESTORE: LiteralString = """
-UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL
+# As `retention.released` has it.
+_RESTORE = SQL("""
+UPDATE agent_memory.memories
+SET superseded_by = NULL, superseded_at = NULL,
+    metadata = CASE WHEN memory_type = 'episodic' THEN {restored}::jsonb || metadata ELSE metadata END
 WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 RETURNING user_id
-"""
+""").format(restored=Literal(json.dumps({CONDENSED: RESTORED})))
 
-_FADE: LiteralString = """
+_FADE = SQL("""
 UPDATE agent_memory.memories SET superseded_at = %(now)s
-WHERE memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
-  AND importance <= 1 AND moment < %(now)s - %(after)s * importance::float8
-"""
+WHERE {lasting} AND importance <= 1 AND moment < %(now)s - %(after)s * importance::float8
+""").format(lasting=_LASTING)
 
 _BRING_BACK: LiteralString = """
 UPDATE agent_memory.memories SET superseded_at = NULL, importance = greatest(importance, %(importance)s)

@@ -1,7 +1,8 @@
 """Many memories as one text, by choosing among their sentences: nothing is made up, and facts come first.
 
-Sentences that say the same are said once. What does not fit is left out by what it tells: each memory keeps its
-best sentence before any keeps a second, and numbers, names and rare words tell more than small talk.
+Sentences that say the same are said once. Of memories so long that not even two of them fit whole, what does not fit is
+left out by what it tells: each memory keeps its best sentence before any keeps a second, and numbers, names and rare
+words tell more than small talk.
 """
 
 import math
@@ -27,27 +28,42 @@ _FACT_WORTH = 3.0  # rare words that one number or one name is worth
 class _Sentence:
     text: str
     source: int
-    place: int
     words: frozenset[str]
+
+
+def fitting(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> Sequence[Memory]:
+    """The oldest of them, as many as can be condensed with no sentence left out; all, where not even two can."""
+    ordered, room = _in_time(memories), longest
+    for source, text in _distinct(ordered):
+        room -= len(text) + 1
+        if room < 0:
+            return ordered[:source] if source > 1 else memories
+    return memories
 
 
 def condense(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> str:
     """The sentences of the memories, in their order of time, as many as fit, each once. Of blank ones, a blank."""
-    sentences = list(_distinct(memories))
+    sentences = [
+        _Sentence(text, source, frozenset(word_counts(text)) or frozenset([text]))
+        for source, text in _distinct(_in_time(memories))
+    ]
     chosen = _chosen(sentences, longest)
     return "\n".join(sentence.text for sentence in sentences if sentence in chosen) or memories[0].content
 
 
-def _distinct(memories: Sequence[Memory]) -> Iterator[_Sentence]:
+def _in_time(memories: Sequence[Memory]) -> list[Memory]:
+    return sorted(memories, key=lambda memory: (memory.moment, memory.id))
+
+
+def _distinct(memories: Sequence[Memory]) -> Iterator[tuple[int, str]]:
+    """Each sentence that is new, and the place of the memory that says it first."""
     seen: set[tuple[str, ...]] = set()
-    place = 0
-    for source, memory in enumerate(sorted(memories, key=lambda m: (m.moment, m.id))):
+    for source, memory in enumerate(memories):
         for text in _sentences(memory.content):
             told = said_in(text) or (text,)
             if told not in seen:
                 seen.add(told)
-                yield _Sentence(text, source, place, frozenset(word_counts(text)) or frozenset([text]))
-                place += 1
+                yield source, text
 
 
 def _sentences(content: str) -> Iterator[str]:
@@ -64,7 +80,7 @@ def _sentences(content: str) -> Iterator[str]:
 
 def _chosen(sentences: list[_Sentence], longest: int) -> set[_Sentence]:
     common = Counter(word for sentence in sentences for word in sentence.words)
-    best_first = sorted(sentences, key=lambda s: (-_worth(s, common, len(sentences)), s.place))
+    best_first = sorted(sentences, key=lambda s: -_worth(s, common, len(sentences)))
     first_of_each: dict[int, _Sentence] = {}
     for sentence in best_first:
         first_of_each.setdefault(sentence.source, sentence)

@@ -7,9 +7,13 @@ from datetime import datetime, timedelta
 from statistics import fmean
 
 from agent_memory.domain.errors import Misconfigured
+from agent_memory.domain.semantic.checks import Document
 from agent_memory.domain.semantic.memory import CONDENSED, MOST_TAGS, Memory, MemoryId, MemoryType
 
 RESTORED_IMPORTANCE = 1.25
+_MOST_SHARED = 8000  # characters of metadata that are carried over: so that there is room for what is added
+RESTORED = "restored"
+"""What the metadata of a source say, in the place of what it was condensed to, once it was restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,17 @@ class Retention:
 
 
 def is_lasting(memory: Memory, now: datetime) -> bool:
-    """Whether it is an episodic memory that holds, and would for ever."""
-    return memory.memory_type is MemoryType.EPISODIC and memory.holds(now) and memory.expires_at is None
+    """Whether it is an episodic memory that holds, would for ever, and is to be condensed or to fade when it is due."""
+    lasting = memory.memory_type is MemoryType.EPISODIC and memory.holds(now) and memory.expires_at is None
+    return lasting and memory.metadata.get(CONDENSED) != RESTORED
+
+
+def released(memory: Memory) -> Memory:
+    """A memory that was condensed and is wanted again by itself is not condensed a second time."""
+    if memory.memory_type is not MemoryType.EPISODIC:
+        return replace(memory, superseded_by=None, superseded_at=None)
+    metadata = {CONDENSED: RESTORED, **memory.metadata}
+    return replace(memory, superseded_by=None, superseded_at=None, metadata=metadata)
 
 
 def is_faded(memory: Memory, fade_after: timedelta, now: datetime) -> bool:
@@ -58,9 +71,12 @@ def no_more_condensed(told: Memory) -> Memory:
 
 
 def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now: datetime) -> Memory:
-    """A semantic memory as old as the newest of its sources, as important as they are on the whole, with their tags."""
+    """A semantic memory as old as the newest of its sources, as important as they are on the whole, with their tags and
+    such metadata as all of them carry.
+    """
     newest = max(source.moment for source in sources)
     oldest = min(source.moment for source in sources)
+    about: Document = {"memories": len(sources), "from": oldest.isoformat(), "until": newest.isoformat()}
     return Memory(
         id=new_id,
         scope=sources[0].scope,
@@ -70,7 +86,7 @@ def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now:
         memory_type=MemoryType.SEMANTIC,
         importance=fmean(source.importance for source in sources),
         tags=frozenset([CONDENSED, *_tags(sources)]),
-        metadata={CONDENSED: {"memories": len(sources), "from": oldest.isoformat(), "until": newest.isoformat()}},
+        metadata={**_shared(sources), CONDENSED: about},
     )
 
 
@@ -78,3 +94,13 @@ def _tags(sources: Sequence[Memory]) -> list[str]:
     """The most used, as many as there is room for."""
     used = Counter(tag for source in sources for tag in sorted(source.tags))
     return [tag for tag, _ in used.most_common(MOST_TAGS - 1)]
+
+
+def _shared(sources: Sequence[Memory]) -> Document:
+    first, *others = (source.metadata for source in sources)
+    shared = {
+        name: value
+        for name, value in first.items()
+        if all(name in each and repr(each[name]) == repr(value) for each in others)
+    }
+    return shared if len(repr(shared)) <= _MOST_SHARED else {}

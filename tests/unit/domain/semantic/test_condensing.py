@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from agent_memory.domain.errors import Misconfigured
-from agent_memory.domain.semantic.condensing import condense
+from agent_memory.domain.semantic.condensing import condense, fitting
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
-from agent_memory.domain.semantic.retention import Retention, standing_for
+from agent_memory.domain.semantic.retention import RESTORED, Retention, is_lasting, released, standing_for
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -98,3 +98,46 @@ def test_what_stands_for_memories_is_as_old_and_important_as_they_are():
 def test_a_batch_is_2_to_the_threshold(threshold, batch):
     with pytest.raises(Misconfigured):
         Retention(threshold, batch)
+
+
+@pytest.mark.parametrize("length", [60, 150, 233, 400, 3900])
+def test_what_is_condensed_together_is_told_whole(length):
+    facts = [
+        f"Contract {n * 7919} was signed by Ann{n}. {'Nothing else happened. ' * 200}"[: length - 7] for n in range(50)
+    ]
+    told_ones = told(*(f"{fact} No {n}." for n, fact in enumerate(facts)))
+    chosen = fitting(told_ones)
+    assert 2 <= len(chosen) == min(50, len(chosen))
+    assert chosen == told_ones[: len(chosen)]
+    text = condense(chosen)
+    assert len(text) <= 8000
+    assert all(f"Contract {n * 7919} was signed by Ann{n}." in text for n in range(len(chosen)))
+
+
+def test_as_many_are_condensed_together_as_fit():
+    told_ones = told(*(f"{n:03}: {'x' * 150}." for n in range(60)))
+    chosen = fitting(told_ones)
+    assert condense(chosen).splitlines() == [each.content for each in chosen]
+    assert len(chosen) == 8000 // len(told_ones[0].content + "\n")
+
+
+def test_of_texts_that_no_two_fit_all_are_condensed_to_what_tells_most():
+    told_ones = told(*(f"{name} has won. {name * 900}" for name in ("Adaly", "Benno", "Carol")))
+    assert fitting(told_ones) == told_ones
+    assert all(f"{name} has won." in condense(told_ones) for name in ("Adaly", "Benno", "Carol"))
+
+
+def test_what_all_sources_carry_stays():
+    sources = [
+        *told("a", metadata={"channel": "email", "thread": 1}),
+        *told("b", metadata={"channel": "email", "thread": True}),
+    ]
+    assert standing_for(sources, "a b", MemoryId(uuid4()), START).metadata.keys() == {"channel", "condensed"}
+
+
+def test_what_was_restored_is_not_due_again():
+    [memory] = told("Ann paid Bob.", metadata={"channel": "email"})
+    again = released(memory)
+    assert again.metadata == {"channel": "email", "condensed": RESTORED}
+    assert is_lasting(memory, START + timedelta(days=1))
+    assert not is_lasting(again, START + timedelta(days=1))
