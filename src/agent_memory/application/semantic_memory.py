@@ -127,21 +127,18 @@ class SemanticMemory(OfTenant):
 
     async def recall_page(self, cursor: str | None, **asked: Unpack[Asked]) -> RecalledPage:
         """`recall`, page by page: the cursor of one page, with the same question, asks for the next; a thousand
-        memories are the most that all pages have together.
+        memories are the most that all pages have together. A page gives what holds when it is asked for, of what was
+        there when the first one was.
         """
         question, now = _question(asked, self.scope(asked["agent_id"], asked["user_id"])), self._clock()
-        if cursor is None:
-            progress = Progress.begun(question, now)
-        else:
-            progress = Progress.read(cursor, question)
-            question = replace(question, as_of=question.as_of or progress.asked_at)
+        progress = Progress.begun(question, now) if cursor is None else Progress.read(cursor, question)
         policy = self._policy if question.alpha is None else self._blend
         more = most_of(question)
         shortlist = await self._store.shortlist(await self._search(question, now, progress.depth(more)))
-        # One more than asked tells whether anything follows; what is too long for a budget is passed over.
-        most = len(progress.given) + more + 1 if question.max_tokens is None else MOST_RANKED
-        ranked = policy.rank(question, shortlist, question.as_of or now, most)
-        return page_of(ranked, question, progress)
+        # One more than asked tells whether anything follows; what is passed over takes none of these places.
+        most = more + 1 if question.max_tokens is None and not progress.given else MOST_RANKED
+        ranked = policy.rank(question, shortlist, question.as_of or progress.asked_at, most)
+        return page_of(ranked, question, progress, now)
 
     async def _search(self, question: Question, now: datetime, depth: int) -> Search:
         [embedding] = await self._embedder.embed([question.query], tenant=self.reach.tenant)

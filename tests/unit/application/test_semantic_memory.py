@@ -40,8 +40,13 @@ def clock():
 
 
 @pytest.fixture
-def memory(clock):
-    return SemanticMemory(InMemoryMemoryStore(), HashingEmbedder(), clock=clock)
+def store():
+    return InMemoryMemoryStore()
+
+
+@pytest.fixture
+def memory(store, clock):
+    return SemanticMemory(store, HashingEmbedder(), clock=clock)
 
 
 async def contents(memory, query, **options):
@@ -245,3 +250,32 @@ async def test_pages_go_on_while_others_write(memory, clock):
         await memory.remember(**WHO, content="fact told later")
     assert len(seen) == 70
     assert set(seen) == told
+
+
+async def test_a_later_page_gives_what_holds_when_it_is_asked_for(memory, clock, store):
+    keeping = MemoryKeeping(InMemoryMemoryArchive(store), HashingEmbedder(), clock=clock)
+    told = [
+        await memory.remember(**WHO, content=f"fact {n}", expires_at=clock() + timedelta(days=n)) for n in range(1, 7)
+    ]
+    page = await memory.recall_page(None, **WHO, query="fact", top_k=2)
+    left = [each for each in told if each.id not in {r.memory.id for r in page.recollections}]
+    clock.passes(minutes=1)
+    await keeping.supersede(left[-1].id, agent_id=WHO["agent_id"], content="another fact")
+    clock.passes(days=3, hours=1)
+    page = await memory.recall_page(page.cursor, **WHO, query="fact", top_k=6)
+    assert {r.memory.id for r in page.recollections} == {m.id for m in left[:-1] if m.expires_at > clock()}
+
+
+async def test_what_another_clock_has_dated_ahead_is_on_a_page_too(memory, clock, store):
+    ahead = SemanticMemory(store, HashingEmbedder(), clock=lambda: clock() + timedelta(minutes=5))
+    for number in range(6):
+        await ahead.remember(**WHO, content=f"fact {number}")
+    assert [len(page) for page in await paged(memory, query="fact", top_k=2)] == [2, 2, 2]
+
+
+async def test_a_budget_is_not_promised_what_has_no_room_in_it(memory):
+    for content in ("short", "long " * 100):
+        await memory.remember(**WHO, content=content)
+    page = await memory.recall_page(None, **WHO, query="short", max_tokens=20)
+    assert [r.memory.content for r in page.recollections] == ["short"]
+    assert page.cursor is None

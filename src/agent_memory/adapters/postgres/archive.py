@@ -22,7 +22,6 @@ from agent_memory.adapters.postgres.rows import (
     half,
     memory_of,
     named,
-    real,
     row_of,
 )
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
@@ -183,7 +182,7 @@ class PostgresMemoryArchive:
         parameters = {
             "id": memory.id, "tenant": memory.scope.tenant, "expected": expected, "version": memory.version,
             "content": memory.content,
-            "memory_type": memory.memory_type.value, "importance": real(memory.importance), "tags": sorted(memory.tags),
+            "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
             "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,
             "event_time": memory.event_time, "words": bag(memory),
             "embedding": None if embedding is None else half(embedding),

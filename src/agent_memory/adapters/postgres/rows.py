@@ -45,7 +45,7 @@ def named(scope: Scope) -> dict[str, object]:
 def row_of(memory: Memory, embedding: Embedding) -> list[object]:
     return [
         memory.id, memory.scope.agent_id, memory.scope.user_id, memory.scope.tenant, memory.content, memory.created_at,
-        memory.memory_type.value, real(memory.importance), sorted(memory.tags), Jsonb(memory.metadata),
+        memory.memory_type.value, memory.importance, sorted(memory.tags), Jsonb(memory.metadata),
         memory.expires_at, memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
         half(embedding), embedding.model, bag(memory),
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def half(embedding: Embedding) -> HalfVector:
 
 
 def real(number: float) -> float:
-    """As a 32-bit column takes it, which refuses what is smaller than it can hold, and gives it back."""
+    """As it was before a 32-bit column took it; a memory is not more exact."""
     return round(number, 6)
 
 

@@ -73,6 +73,7 @@ class Memory:
     def __post_init__(self) -> None:
         check_text("content", self.content, LONGEST_CONTENT)
         check_importance(self.importance)
+        object.__setattr__(self, "importance", round(self.importance, 6))  # what 32 bits hold
         check_tags(self.tags)
         check_document("metadata", self.metadata)
         for name in ("created_at", "expires_at", "superseded_at", "event_time"):

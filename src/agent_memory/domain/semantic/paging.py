@@ -79,9 +79,16 @@ class Progress:
         head = _HEAD.pack(round(self.asked_at.timestamp() * 1e6), self.question, self.least)
         return base64.urlsafe_b64encode(head + struct.pack(f"<{len(self.given)}Q", *sorted(self.given))).decode()
 
-    def left(self, ranked: Sequence[Recollection]) -> list[Recollection]:
-        """What was not given yet, none of it better than what was."""
-        return [self._after_given(r) for r in ranked if not (self.given and _name(r.memory.id) in self.given)]
+    def left(self, ranked: Sequence[Recollection], now: datetime) -> list[Recollection]:
+        """What was not given yet, none of it better than what was. What was kept since waits for another question; a
+        moment of keeping that is yet to come is another clock's.
+        """
+        return [
+            self._after_given(r)
+            for r in ranked
+            if not (self.asked_at < r.memory.created_at <= now)
+            and not (self.given and _name(r.memory.id) in self.given)
+        ]
 
     def _after_given(self, recollection: Recollection) -> Recollection:
         score = recollection.score
@@ -105,13 +112,16 @@ def most_of(question: Question) -> int:
     return min(MOST_RANKED, max(_MOST_FITTING, question.max_tokens // _TOKENS_PER_MEMORY))
 
 
-def page_of(ranked: Sequence[Recollection], question: Question, progress: Progress) -> RecalledPage:
+def page_of(
+    ranked: Sequence[Recollection], question: Question, progress: Progress, now: datetime | None = None
+) -> RecalledPage:
     """What the question asks for of a whole ranking, past what was given already."""
-    left = [r for r in progress.left(ranked) if _good_enough(r, question)]
+    left = [r for r in progress.left(ranked, now or progress.asked_at) if _good_enough(r, question)]
     page = left[: question.top_k] if question.max_tokens is None else _fitting(left, question.max_tokens)
     after = progress.after(page)
-    ends = not page or len(page) == len(left) or len(after.given) >= MOST_RANKED
-    return RecalledPage(tuple(page), None if ends else after.cursor())
+    given = {r.memory.id for r in page}
+    more = bool(page) and any(r.memory.id not in given and _fits(r, question) for r in left)
+    return RecalledPage(tuple(page), after.cursor() if more and len(after.given) < MOST_RANKED else None)
 
 
 def tokens_of(text: str) -> int:
@@ -121,6 +131,11 @@ def tokens_of(text: str) -> int:
 
 def _good_enough(recollection: Recollection, question: Question) -> bool:
     return question.min_score is None or recollection.score.total >= question.min_score
+
+
+def _fits(recollection: Recollection, question: Question) -> bool:
+    """Whether there is room for it on a page of its own."""
+    return question.max_tokens is None or tokens_of(recollection.memory.content) <= question.max_tokens
 
 
 def _fitting(ranked: Sequence[Recollection], most: int) -> list[Recollection]:

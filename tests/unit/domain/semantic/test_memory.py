@@ -27,6 +27,10 @@ def test_content_may_have_1_to_8000_characters(length):
     assert len(memory(content="é" * length).content) == length
 
 
+def test_importance_is_as_exact_as_it_is_kept():
+    assert memory(importance=1.23456789).importance == 1.234568
+
+
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
