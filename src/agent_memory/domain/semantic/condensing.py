@@ -57,10 +57,10 @@ def _in_time(memories: Sequence[Memory]) -> list[Memory]:
 
 def _distinct(memories: Sequence[Memory]) -> Iterator[tuple[int, str]]:
     """Each sentence that is new, and the place of the memory that says it first."""
-    seen: set[tuple[str, ...]] = set()
+    seen: set[str] = set()
     for source, memory in enumerate(memories):
         for text in _sentences(memory.content):
-            told = said_in(text) or (text,)
+            told = said_in(text)
             if told not in seen:
                 seen.add(told)
                 yield source, text

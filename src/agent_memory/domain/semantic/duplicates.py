@@ -52,7 +52,7 @@ def tells_nothing_new(memory: Memory, known: Likeness) -> bool:
     before = known.memory
     if before.memory_type is not memory.memory_type or memory.event_time not in {None, before.event_time}:
         return False
-    return known.similarity == 1 or said_in(memory.content) == said_in(before.content)
+    return said_in(memory.content) == said_in(before.content)
 
 
 def reinforced(known: Memory, again: Memory) -> Memory:

@@ -14,16 +14,18 @@ _DATES = frozenset(
     monday tuesday wednesday thursday friday saturday sunday january february march april june july august
     september october november december today tomorrow yesterday""")
 )
-# Words in their order, and signs, of which a minus or a + may be all the difference.
-_SAID = re.compile(r"\w+|[^\w\s.,;:!?…\u3002\uff01\uff1f'\"()\u2018-\u201f]")
+_CLOSING = " .!\u3002\uff01"
 _NEGATION = re.compile(r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot|\w+n['\u2019]t)\b")
 
 
-def said_in(text: str) -> tuple[str, ...]:
-    """What a text says, word for word: the same words in another order, or with a "not" among them, say another thing.
-    Empty where there is nothing but marks.
+def said_in(text: str) -> str:
+    """What a text says, word for word: without the white space around words, a capital at its beginning, and the full
+    stop or exclamation mark that closes it. All else may be all the difference: a question mark, the point in 1.5,
+    the capitals of US.
     """
-    return tuple(_SAID.findall(text.casefold()))
+    words = " ".join(text.split())
+    said = words.rstrip(_CLOSING) or words
+    return said[:1].casefold() + said[1:]
 
 
 def facts_of(text: str) -> frozenset[str]:
