@@ -14,7 +14,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
-from agent_memory.domain.semantic.duplicates import Likeness
+from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Mark
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
@@ -271,7 +271,7 @@ async def test_finds_what_says_nearly_the_same(bench):
     )
     await bench.keep(same, near, far)
     memory, embedding = await bench.entry(bench.memory("the red boat lies in the harbour", 9))
-    found = await bench.archive.alike(memory, embedding, NOW, thorough=True)
+    found = await bench.archive.alike(memory, embedding, NOW)
     assert [like.memory for like in found] == [same, near]
     assert found[0].similarity == 1 > found[1].similarity >= 0.9
 
@@ -281,8 +281,52 @@ async def test_likeness_ends_at_scopes_and_validity_and_itself(bench):
     other = bench.memory("the red boat", scope=Scope(bench.scope.agent_id, "another"))
     itself = bench.memory("the red boat", 1)
     await bench.keep(gone, other, itself)
-    assert await bench.archive.alike(*await bench.entry(itself), NOW, thorough=True) == []
+    assert await bench.archive.alike(*await bench.entry(itself), NOW) == []
     assert await bench.archive.twins(bench.scope, ["the red boat", "'; --"], NOW) == [itself]
+
+
+async def test_of_many_who_tell_the_same_at_once_one_adds_it(bench):
+    texts = ["the red boat lies in the harbour", "The red boat lies in the harbour."] * 12
+    entries = [await bench.entry(bench.memory(text, hour=n, tags=frozenset({f"t{n}"}))) for n, text in enumerate(texts)]
+    told = await asyncio.gather(*(bench.archive.reinforce(*entry, NOW) for entry in entries))
+    assert [each.added for each in told].count(True) == 1
+    assert sorted(each.memory.version for each in told) == list(range(1, 25))
+    [left] = await bench.page()
+    assert (left.version, len(left.tags)) == (24, 24)
+    assert len(await bench.archive.history(left.id, bench.scope.agent_id, tenant=bench.scope.tenant)) == 24
+
+
+async def test_the_same_id_reinforces_once_at_once_and_later(bench):
+    known = bench.memory("the red boat")
+    await bench.keep(known)
+    entry = await bench.entry(bench.memory("The red boat.", 1))
+    told = await asyncio.gather(*(bench.archive.reinforce(*entry, NOW) for _ in range(6)))
+    assert {(each.memory.id, each.memory.version, each.added) for each in told} == {(known.id, 2, False)}
+    revised = replace(told[0].memory, content="the blue boat", version=3)
+    assert await bench.archive.replace(revised, None, 2)
+    assert (await bench.archive.reinforce(*entry, NOW)).memory == revised
+    assert await bench.store.remove(known.id, bench.scope.agent_id, tenant=bench.scope.tenant)
+    assert (await bench.archive.reinforce(*entry, NOW)).added
+
+
+async def test_what_holds_no_more_or_is_of_another_scope_is_not_told_again(bench):
+    scope = Scope(bench.scope.agent_id, "another")
+    await bench.keep(bench.memory("the red boat", expires_at=NOW), bench.memory("the red boat", scope=scope))
+    other_tenants = bench.memory("the red boat", scope=replace(bench.scope, tenant="another"))
+    await bench.keep(other_tenants)
+    entry = await bench.entry(replace(other_tenants, scope=bench.scope))
+    assert await bench.archive.reinforce(*entry, NOW) == Remembered(entry[0], added=True)
+
+
+async def test_many_of_the_same_words_hide_none_of_that_time(bench):
+    days = [bench.memory("Ada went to the gym", event_time=START + day * 24 * HOUR) for day in range(60)]
+    await bench.keep(*days)
+    for day in (0, 31, 59):
+        told = bench.memory("Ada went to the gym", 1, event_time=days[day].event_time)
+        assert (await bench.archive.reinforce(*await bench.entry(told), NOW)).memory.id == days[day].id
+    new = bench.memory("Ada went to the gym", 1, event_time=START - HOUR)
+    told = await bench.archive.reinforce(*await bench.entry(new), NOW)
+    assert (told.added, len(told.near)) == (True, 5)
 
 
 async def test_tenants_share_names_and_ids_and_never_meet(bench):

@@ -71,6 +71,24 @@ def test_all_of_them_serve_one_database(crew):
     assert counted(crew) == before + 40
 
 
+def test_what_many_tell_them_at_once_is_kept_once(crew):
+    body = ADA | {"content": f"Ada likes tea, {uuid4()}", "on_near_duplicate": "reinforce"}
+    keys = [str(uuid4()) for _ in range(12)] * 2
+
+    def told(key):
+        return httpx.post(f"{crew.url}/v1/memories", json=body, headers={"Idempotency-Key": key}, timeout=60)
+
+    before = counted(crew)
+    with ThreadPoolExecutor(24) as clients:
+        answers = list(clients.map(told, keys))
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    [name] = {answer.json()["id"] for answer in answers}
+    assert counted(crew) == before + 1
+    etag = httpx.get(f"{crew.url}/v1/memories/{name}", params={"agent_id": ADA["agent_id"]}).headers["ETag"]
+    assert etag == '"12"'
+    assert [one.json() for one in answers[:12]] == [other.json() for other in answers[12:]]
+
+
 def test_any_of_them_tells_what_all_have_counted(crew):
     name = "agent_memory_memory_operations_total"
     before = metric(crew, name)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
-from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres import connection, likenesses
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.indexing import Indexing, VectorIndex
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
@@ -210,3 +210,12 @@ async def test_an_index_of_words_that_was_made_otherwise_is_brought_up_to_date(o
             rows = server.execute("SELECT reloptions FROM pg_class WHERE relname = 'memories_by_word'").fetchall()
         assert rows == [(["fastupdate=off"],)]
         assert server.execute("SELECT gin_clean_pending_list('agent_memory.memories_by_word')").fetchall() == [(0,)]
+
+
+async def test_what_is_told_again_is_found_by_its_words_and_by_its_vector(database, monkeypatch):
+    monkeypatch.setattr(likenesses, "WHOLE_UP_TO", SIZE - 1)
+    archive = PostgresMemoryArchive(database)
+    for said, (known, embedding) in zip(("{}", "{}!"), (await entries(LARGE, 20))[-2:], strict=True):
+        again = replace(known, id=MemoryId(uuid4()), content=said.format(known.content))
+        told = await archive.reinforce(again, embedding, NOW)
+        assert (told.added, told.memory.content, told.memory.version) == (False, known.content, 2)

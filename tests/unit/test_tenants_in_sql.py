@@ -22,7 +22,7 @@ EVERYBODYS = {
     "agent_memory.answers WHERE key": "by the request's key, in which the tenant is",
     "agent_memory.answers WHERE claimed_at": "the keys of yesterday go, everywhere",
 }
-OF_TENANTS = re.compile(r"agent_memory\.(memories|memory_versions|answers)\b")
+OF_TENANTS = re.compile(r"agent_memory\.(memories|memory_versions|reinforcements|answers)\b")
 NAMED = re.compile(
     r"tenant = |m\.tenant = |\{scope\}|\{held\}|WHERE \{\}|AND \{\} AND|tenant,|WHERE id = %s AND tenant"
 )

@@ -14,9 +14,8 @@ from agent_memory.domain.semantic.duplicates import (
     OnNearDuplicate,
     Remembered,
     parse_on_near_duplicate,
-    reinforced,
-    tells_nothing_new,
 )
+from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope, parse_memory_id
 from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
 
@@ -90,35 +89,34 @@ class Remembering(OfTenant):
         each = iter(kept)
         return [next(each) if isinstance(outcome, Memory) else outcome for outcome in outcomes]
 
-    async def _kept(self, memory: Memory, embedding: Embedding, wish: OnNearDuplicate) -> Remembered | Conflict:
+    async def _kept(
+        self, memory: Memory, embedding: Embedding, wish: OnNearDuplicate
+    ) -> Remembered | InvalidInput | Conflict:
         try:
             return await self._keep(memory, embedding, wish)
-        except Conflict as conflict:
-            return conflict
+        except (InvalidInput, Conflict) as error:
+            return error
 
     async def _keep(self, memory: Memory, embedding: Embedding, wish: OnNearDuplicate) -> Remembered:
-        reinforcing = wish is OnNearDuplicate.REINFORCE
-        near = await self._archive.alike(memory, embedding, self._clock(), thorough=reinforcing)
-        if reinforcing:
-            for known in near:
-                if tells_nothing_new(memory, known) and (again := await self._reinforce(known, memory)):
-                    return Remembered(again, added=False, near=tuple(like for like in near if like is not known))
+        if wish is OnNearDuplicate.REINFORCE:
+            told = await self._archive.reinforce(memory, embedding, self._clock())
+            if not _same(told.memory, memory):
+                raise _taken(memory)
+            return told
+        near = await self._archive.alike(memory, embedding, self._clock())
         if await self._store.add(memory, embedding):
             return Remembered(memory, added=True, near=tuple(near))
         return await self._known(memory)
 
-    async def _reinforce(self, known: Likeness, memory: Memory) -> Memory | None:
-        """None: somebody else changed it just now."""
-        again = reinforced(known.memory, memory)
-        return again if await self._archive.replace(again, None, known.memory.version) else None
-
-    async def _keep_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[Remembered | Conflict]:
+    async def _keep_many(
+        self, entries: Sequence[tuple[Memory, Embedding]]
+    ) -> list[Remembered | InvalidInput | Conflict]:
         if not entries:
             return []
         scope, now = entries[0][0].scope, self._clock()
         twins = {twin.content: twin for twin in await self._archive.twins(scope, [m.content for m, _ in entries], now)}
         new = await self._archive.add_many(entries)
-        kept: list[Remembered | Conflict] = []
+        kept: list[Remembered | InvalidInput | Conflict] = []
         for (memory, _), added in zip(entries, new, strict=True):
             if added:
                 twin = twins.setdefault(memory.content, memory)
@@ -140,8 +138,16 @@ class Remembering(OfTenant):
             memory.id, memory.scope.agent_id, memory.scope.user_id, tenant=memory.scope.tenant
         )
         if known is None or known.content != memory.content:
-            raise Conflict(f"id: {memory.id} is that of another memory")
+            raise _taken(memory)
         return Remembered(known, added=False)
+
+
+def _same(known: Memory, memory: Memory) -> bool:
+    return known.scope == memory.scope and said_in(known.content) == said_in(memory.content)
+
+
+def _taken(memory: Memory) -> Conflict:
+    return Conflict(f"id: {memory.id} is that of another memory")
 
 
 def _read(scope: Scope, now: datetime, memories: Sequence[NewFields | InvalidInput]) -> list[Memory | InvalidInput]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from agent_memory.domain.semantic.duplicates import Likeness
+from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
@@ -59,11 +59,18 @@ class MemoryArchive(Protocol):
         """Keep many; True for each that is new, False for each whose id was known and is left as it was."""
         ...
 
-    async def alike(
-        self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool = False
-    ) -> list[Likeness]:
+    async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         """Up to `MOST_REPORTED` others of its scope that hold now and are `NEAR` it, the most similar first; of the
-        very same content, they have similarity 1, whatever their vector. In a large scope only these, unless thorough.
+        very same content, they have similarity 1, whatever their vector. In a large scope only these.
+        """
+        ...
+
+    async def reinforce(self, memory: Memory, embedding: Embedding, now: datetime) -> Remembered:
+        """Add the memory or, if another that holds now is `told_again` by it, put what becomes of that one in its
+        place; answers which of them tells it now. Of many who tell the same at once, one adds it.
+
+        May be repeated: an id that is known, or has reinforced a memory, brings back that memory as it is now. Whether
+        it says the same, and is of the same scope, is for the caller to see.
         """
         ...
 

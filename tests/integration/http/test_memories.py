@@ -1,5 +1,7 @@
 """The memory routes: memex's fields, limits and answers."""
 
+import asyncio
+
 import pytest
 
 ADA = {"agent_id": "guide", "user_id": "ada"}
@@ -255,6 +257,27 @@ async def test_a_batch_sent_again_with_its_key_has_the_same_answer(client):
     first, again = [await client.post("/v1/memories/batch", json=body, headers=key) for _ in range(2)]
     assert first.json() == again.json()
     assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 2
+
+
+async def test_of_two_requests_at_once_with_one_key_one_reinforces(client):
+    await remember(client)
+    body, key = ADA | {"content": "Ada lives in Lisbon.", "on_near_duplicate": "reinforce"}, {"Idempotency-Key": "k 3"}
+    first, again = await asyncio.gather(*(client.post("/v1/memories", json=body, headers=key) for _ in range(2)))
+    assert first.json() == again.json()
+    assert first.json()["importance"] == 1.25
+    etag = await client.get(f"/v1/memories/{first.json()['id']}", params={"agent_id": ADA["agent_id"]})
+    assert etag.headers["ETag"] == '"2"'
+
+
+async def test_in_a_batch_what_cannot_be_reinforced_is_kept_and_each_has_its_result(client):
+    known = (await remember(client, tags=[f"a{n}" for n in range(40)])).json()
+    again = {"content": known["content"], "tags": [f"b{n}" for n in range(40)]}
+    body = ADA | {"memories": [{"content": "one"}, again, {"content": "two"}], "on_near_duplicate": "reinforce"}
+    answer = await client.post("/v1/memories/batch", json=body)
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == ["kept"] * 3
+    assert [like["id"] for like in results[1]["near_duplicates"]] == [known["id"]]
 
 
 async def test_what_was_answered_about_a_user_goes_with_the_user(client):

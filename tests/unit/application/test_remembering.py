@@ -82,6 +82,67 @@ async def test_what_tells_another_fact_is_kept_however_near(world, known, told):
     assert await world.count() == 2
 
 
+async def test_what_is_sent_again_with_its_id_reinforces_once(world):
+    first = await world.tell("Ada lives in Lisbon")
+    name = str(uuid4())
+    again = [await world.tell("Ada lives in Lisbon", "reinforce", id=name) for _ in range(2)]
+    assert [told.memory.version for told in again] == [2, 2]
+    assert [told.memory.id for told in again] == [first.memory.id] * 2
+    with pytest.raises(Conflict, match=name):
+        await world.tell("Ada lives in Lima", "reinforce", id=name)
+    with pytest.raises(Conflict, match=name):
+        fields = {"content": "Ada lives in Lisbon", "id": name}
+        await world.remembering.remember(fields, "reinforce", agent_id="agent", user_id="another")
+
+
+async def test_what_was_added_is_not_told_again_by_itself(world):
+    name = str(uuid4())
+    await world.tell("Ada lives in Lisbon", "reinforce", id=name)
+    twin = await world.tell("Ada lives in Lisbon")
+    again = await world.tell("Ada lives in Lisbon", "reinforce", id=name)
+    assert (str(again.memory.id), again.memory.version) == (name, 1)
+    assert await world.archive.history(twin.memory.id, "agent", tenant="default") == [twin.memory]
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"tags": [f"a{n}" for n in range(40)]}, {"tags": [f"b{n}" for n in range(40)]}),
+        ({"metadata": {"a": "x" * 9000}}, {"metadata": {"b": "x" * 9000}}),
+    ],
+)
+async def test_what_would_carry_too_much_together_is_kept_by_itself(world, known, told):
+    first = await world.tell("Ada lives in Lisbon", **known)
+    batch = [{"content": "one"}, {"content": "Ada lives in Lisbon"} | told, {"content": "three"}]
+    one, two, three = await world.tell_many(*batch, on_near_duplicate="reinforce")
+    assert [outcome.added for outcome in (one, two, three)] == [True] * 3
+    assert [like.memory for like in two.near] == [first.memory]
+    again = await world.tell("Ada lives in Lisbon", "reinforce", **told)
+    assert (again.added, again.memory.id) == (False, two.memory.id)
+
+
+async def test_what_cannot_be_kept_leaves_the_others_their_results(world, monkeypatch):
+    reinforce = world.archive.reinforce
+
+    async def picky(memory, embedding, now):
+        if memory.content == "two":
+            raise InvalidInput("content", "is not to be had")
+        return await reinforce(memory, embedding, now)
+
+    monkeypatch.setattr(world.archive, "reinforce", picky)
+    one, two, three = await world.tell_many(
+        {"content": "one"}, {"content": "two"}, {"content": "three"}, on_near_duplicate="reinforce"
+    )
+    assert (one.added, two.field, three.added) == (True, "content", True)
+
+
+async def test_what_was_condensed_stays_so_when_it_is_told_again(world):
+    condensed = {"condensed": {"memories": 3}}
+    await world.tell("Ada lives in Lisbon", metadata=condensed)
+    again = await world.tell("Ada lives in Lisbon", "reinforce", metadata={"condensed": "no", "page": 1})
+    assert again.memory.metadata == condensed | {"page": 1}
+
+
 async def test_metadata_of_both_is_kept(world):
     await world.tell("Ada lives in Lisbon", metadata={"source": "mail", "page": 3})
     again = await world.tell("Ada lives in Lisbon", "reinforce", metadata={"source": "call", "who": "Bo"})

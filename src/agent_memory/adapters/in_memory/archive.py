@@ -6,7 +6,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of, similarity
-from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
+from agent_memory.domain.semantic.duplicates import (
+    MOST_REPORTED,
+    NEAR,
+    NEARLY,
+    Likeness,
+    Remembered,
+    told_again,
+    without,
+)
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
@@ -25,14 +33,29 @@ class InMemoryMemoryArchive:
             self._kept.setdefault(place_of(memory), Kept(memory, embedding))
         return new
 
-    async def alike(
-        self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool = False
-    ) -> list[Likeness]:
-        del thorough  # a dictionary has no large scopes
+    async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
+        return self._near(memory, embedding, now)[:MOST_REPORTED]
+
+    async def reinforce(self, memory: Memory, embedding: Embedding, now: datetime) -> Remembered:
+        place = place_of(memory)
+        told_before = self._kept.get((place[0], self._store.told.get(place, memory.id)))
+        if told_before is not None:
+            return Remembered(told_before.memory, added=False)
+        near = self._near(memory, embedding, now)
+        found = told_again(memory, near)
+        if found is None:
+            await self._store.add(memory, embedding)
+            return Remembered(memory, added=True, near=tuple(near[:MOST_REPORTED]))
+        known, again = found
+        await self.replace(again, None, known.memory.version)
+        self._store.told[place] = again.id
+        return Remembered(again, added=False, near=without(known, near))
+
+    def _near(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         others = [other for other in self._held(memory.scope, EVERYTHING, now) if other.id != memory.id]
         likenesses = [Likeness(other, self._likeness(other, memory, embedding)) for other in others]
         near = [likeness for likeness in likenesses if likeness.similarity >= NEAR]
-        return sorted(near, key=lambda likeness: likeness.similarity, reverse=True)[:MOST_REPORTED]
+        return sorted(near, key=lambda like: (-like.similarity, like.memory.created_at, like.memory.id))
 
     def _likeness(self, other: Memory, memory: Memory, embedding: Embedding) -> float:
         # 1 is for the very same words.

@@ -45,6 +45,7 @@ class InMemoryMemoryStore:
     def __init__(self) -> None:
         self.kept: dict[Place, Kept] = {}
         self.former: dict[Place, list[Memory]] = {}
+        self.told: dict[Place, MemoryId] = {}  # what has reinforced which memory
 
     async def add(self, memory: Memory, embedding: Embedding) -> bool:
         new = place_of(memory) not in self.kept
@@ -93,9 +94,10 @@ class InMemoryMemoryStore:
         return memory
 
     def drop(self, place: Place) -> None:
-        """The memory, and what it said before."""
+        """The memory, what it said before, and who told it again."""
         del self.kept[place]
         self.former.pop(place, None)
+        self.told = {told: known for told, known in self.told.items() if (told[0], known) != place}
 
     async def count(self, scope: Scope, now: datetime | None = None) -> int:
         kept = [row.memory for row in self.kept.values() if row.memory.scope == scope]

@@ -7,25 +7,25 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composed
-from psycopg.types.json import Jsonb
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import CONDENSED_AWAY, UNHURRIED, alone_in, forget
 from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
+from agent_memory.adapters.postgres.reinforcing import Reinforcing
 from agent_memory.adapters.postgres.rows import (
     ADD,
     COLUMNS,
     IN_SCOPE_OF,
+    REPLACE,
     WIDTH,
-    bag,
-    half,
     memory_of,
     named,
+    replacing,
     row_of,
 )
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
-from agent_memory.domain.semantic.duplicates import Likeness
+from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.selection import Selection
@@ -47,25 +47,6 @@ SELECT {columns} FROM agent_memory.memories
 WHERE {scope} AND {held} AND (%(moment)s::timestamptz IS NULL OR (moment, id) < (%(moment)s, %(mark)s))
 ORDER BY moment DESC, id DESC LIMIT %(limit)s
 """)
-
-# The row is locked before its version is read, so of two writers who expect the same version one finds it.
-_REPLACE: LiteralString = """
-WITH present AS (
-    SELECT * FROM agent_memory.memories
-    WHERE id = %(id)s AND tenant = %(tenant)s AND version = %(expected)s FOR UPDATE
-), kept AS (
-    INSERT INTO agent_memory.memory_versions
-        (memory_id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time)
-    SELECT id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time FROM present
-)
-UPDATE agent_memory.memories AS m
-SET content = %(content)s, memory_type = %(memory_type)s, importance = %(importance)s, tags = %(tags)s,
-    metadata = %(metadata)s, expires_at = %(expires_at)s, event_time = %(event_time)s, version = %(version)s,
-    words = %(words)s,
-    embedding = coalesce(%(embedding)s::halfvec, m.embedding),
-    embedding_model = coalesce(%(embedding_model)s, m.embedding_model)
-FROM present WHERE m.id = present.id AND m.tenant = present.tenant
-"""
 
 _HISTORY = SQL("""
 SELECT m.id, m.agent_id, m.user_id, m.tenant, v.content, m.created_at, v.memory_type, v.importance, v.tags, v.metadata,
@@ -143,6 +124,7 @@ class PostgresMemoryArchive:
     def __init__(self, database: Database, cache: ScopeCache | None = None) -> None:
         self._database = database
         self._alike = Likenesses(database, cache)
+        self._reinforcing = Reinforcing(database, self._alike)
 
     async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
         rows = [row_of(memory, embedding) for memory, embedding in entries]
@@ -154,10 +136,11 @@ class PostgresMemoryArchive:
 
         return await self._database.run(work)
 
-    async def alike(
-        self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool = False
-    ) -> list[Likeness]:
-        return await self._alike.find(memory, embedding, now, thorough=thorough)
+    async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
+        return await self._alike.find(memory, embedding, now)
+
+    async def reinforce(self, memory: Memory, embedding: Embedding, now: datetime) -> Remembered:
+        return await self._reinforcing.reinforce(memory, embedding, now)
 
     async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
         parameters = named(scope) | {"now": now, "contents": list(contents)}
@@ -179,16 +162,7 @@ class PostgresMemoryArchive:
         return [memory_of(row) for row in rows]
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
-        parameters = {
-            "id": memory.id, "tenant": memory.scope.tenant, "expected": expected, "version": memory.version,
-            "content": memory.content,
-            "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
-            "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,
-            "event_time": memory.event_time, "words": bag(memory),
-            "embedding": None if embedding is None else half(embedding),
-            "embedding_model": None if embedding is None else embedding.model,
-        }  # fmt: skip
-        return await self._changed(SQL(_REPLACE), parameters) > 0
+        return await self._changed(SQL(REPLACE), replacing(memory, embedding, expected)) > 0
 
     async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
         parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id}

@@ -18,11 +18,11 @@ from agent_memory.domain.semantic.memory import MemoryId, Scope
 UNHURRIED: LiteralString = "SET LOCAL statement_timeout = 0"
 """What somebody wants gone goes, however much it is."""
 
-_LOCK: LiteralString = """
-SELECT pg_advisory_xact_lock(
-    hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(user_id)s, 0)))
-)
+_NUMBER: LiteralString = """
+hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(user_id)s, 0)))
 """
+_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(" + _NUMBER + ")"
+_LOCK_AT_ONCE: LiteralString = "SELECT pg_try_advisory_xact_lock(" + _NUMBER + ")"
 
 # A source of what was condensed: out of sight, though nobody has said that it holds no more.
 CONDENSED_AWAY = SQL("""
@@ -66,6 +66,12 @@ class _Gone(NamedTuple):
 async def alone_in(connection: AsyncConnection, scope: Scope) -> None:
     """Until the transaction ends; waits for who is there."""
     await connection.execute(_LOCK, named(scope))
+
+
+async def alone_at_once(connection: AsyncConnection, scope: Scope) -> bool:
+    """Until the transaction ends; False: somebody is there."""
+    [[alone]] = await (await connection.execute(_LOCK_AT_ONCE, named(scope))).fetchall()
+    return bool(alone)
 
 
 async def forget(connection: AsyncConnection, scope: Scope, which: Composable, parameters: Mapping[str, object]) -> int:

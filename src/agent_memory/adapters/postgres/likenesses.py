@@ -3,9 +3,10 @@ scope that is kept ready is asked there.
 """
 
 from datetime import datetime
+from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.sql import SQL, Literal
+from psycopg.sql import SQL, Composed, Literal
 
 from agent_memory.adapters.postgres.conditions import valid
 from agent_memory.adapters.postgres.connection import Database
@@ -16,6 +17,8 @@ from agent_memory.adapters.postgres.sizes import Sizes
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.memory import Embedding, Memory
 
+_MOST_COMPARED = 50  # to see whether one of them says the same
+
 TWINS = SQL("""
 SELECT {columns} FROM agent_memory.memories
 WHERE {scope} AND {valid}
@@ -24,6 +27,15 @@ WHERE {scope} AND {valid}
   ))
   AND content = ANY(%(contents)s::text[])
 """).format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF), valid=valid())
+
+# The very same, of the same kind and, if it names a time, of the same time; whatever else is near.
+_SAME = SQL("""
+SELECT {columns} FROM agent_memory.memories
+WHERE {scope} AND {valid} AND id <> %(id)s
+  AND hashtextextended(content, 0) = hashtextextended(%(content)s, 0) AND content = %(content)s
+  AND memory_type = %(memory_type)s AND (%(event_time)s::timestamptz IS NULL OR event_time = %(event_time)s)
+ORDER BY created_at, id LIMIT {most}
+""").format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF), valid=valid(), most=Literal(_MOST_COMPARED))
 
 # Every memory of the scope is measured; the vectors of another model are not.
 _NEAR_IN_SMALL = SQL("""
@@ -34,14 +46,13 @@ SELECT * FROM (
     FROM agent_memory.memories
     WHERE {scope} AND {valid} AND id <> %(id)s
 ) AS measured
-WHERE similarity >= {near} ORDER BY similarity DESC LIMIT {most}
+WHERE similarity >= {near} ORDER BY similarity DESC LIMIT %(most)s
 """).format(
     columns=SQL(COLUMNS),
     scope=SQL(IN_SCOPE_OF),
     valid=valid(),
     nearly=Literal(NEARLY),
     near=Literal(NEAR),
-    most=Literal(MOST_REPORTED),
 )
 
 _NEAR = SQL("""
@@ -50,7 +61,7 @@ FROM agent_memory.memories
 WHERE {scope} AND {valid} AND id <> %(id)s
   AND embedding_model = %(model)s AND embedding_dimension = {dimension}
 ORDER BY embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension})
-LIMIT {most}
+LIMIT %(most)s
 """)
 
 
@@ -60,34 +71,59 @@ class Likenesses:
         self._cache = cache
         self._sizes = Sizes(WHOLE_UP_TO)
 
-    async def find(self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool) -> list[Likeness]:
+    async def find(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
+        """Those that are reported; in a large scope only the very same."""
         if self._cache and (self._cache.size(memory.scope) or WHOLE_UP_TO) <= SMALL_UP_TO:
             scope = await self._cache.read(memory.scope, embedding, 2 * SMALL_UP_TO)
             if scope is not None:
                 return scope.alike(memory, embedding, now)
-        return await self._ask(memory, embedding, now, thorough=thorough)
-
-    async def _ask(self, memory: Memory, embedding: Embedding, now: datetime, *, thorough: bool) -> list[Likeness]:
-        parameters = named(memory.scope) | {
-            "now": now,
-            "id": memory.id,
-            "content": memory.content,
-            "contents": [memory.content],
-            "model": embedding.model,
-            "vector": half(embedding),
-        }
+        parameters = _parameters(memory, embedding, now, MOST_REPORTED)
 
         async def work(connection: AsyncConnection) -> list[Likeness]:
             if await self._sizes.of(connection, memory.scope) <= WHOLE_UP_TO:
-                rows = await (await connection.execute(_NEAR_IN_SMALL, parameters)).fetchall()
-                return [Likeness(memory_of(row[:-1]), row[-1]) for row in rows]
-            twins = await (await connection.execute(TWINS, parameters)).fetchall()
-            found = [Likeness(twin, 1.0) for row in twins if (twin := memory_of(row)).id != memory.id]
-            if thorough:
-                found += await _near(connection, memory, len(embedding.vector), parameters)
-            return found[:MOST_REPORTED]
+                return await _measured(connection, parameters)
+            return (await _twins(connection, memory, parameters))[:MOST_REPORTED]
 
         return await self._database.run(work)
+
+    async def all_on(
+        self, connection: AsyncConnection, memory: Memory, embedding: Embedding, now: datetime
+    ) -> list[Likeness]:
+        """More than are reported, in a large scope too, as they are in the transaction of this connection. Those of the
+        very same content come first.
+        """
+        parameters = _parameters(memory, embedding, now, _MOST_COMPARED)
+        same = [Likeness(memory_of(row), 1.0) for row in await _rows(connection, _SAME, parameters)]
+        if await self._sizes.of(connection, memory.scope) <= WHOLE_UP_TO:
+            near = await _measured(connection, parameters)
+        else:
+            near = await _twins(connection, memory, parameters)
+            near += await _near(connection, memory, len(embedding.vector), parameters)
+        known = {like.memory.id for like in same}
+        return same + [like for like in near if like.memory.id not in known]
+
+
+def _parameters(memory: Memory, embedding: Embedding, now: datetime, most: int) -> dict[str, object]:
+    return named(memory.scope) | {
+        "now": now,
+        "id": memory.id,
+        "content": memory.content,
+        "contents": [memory.content],
+        "memory_type": memory.memory_type.value,
+        "event_time": memory.event_time,
+        "model": embedding.model,
+        "vector": half(embedding),
+        "most": most,
+    }
+
+
+async def _measured(connection: AsyncConnection, parameters: dict[str, object]) -> list[Likeness]:
+    return [Likeness(memory_of(row[:-1]), row[-1]) for row in await _rows(connection, _NEAR_IN_SMALL, parameters)]
+
+
+async def _twins(connection: AsyncConnection, memory: Memory, parameters: dict[str, object]) -> list[Likeness]:
+    twins = [memory_of(row) for row in await _rows(connection, TWINS, parameters)]
+    return [Likeness(twin, 1.0) for twin in twins if twin.id != memory.id]
 
 
 async def _near(
@@ -99,8 +135,11 @@ async def _near(
         scope=SQL(IN_SCOPE_OF),
         valid=valid(),
         dimension=Literal(dimension),
-        most=Literal(MOST_REPORTED),
     )
-    rows = await (await connection.execute(query, parameters)).fetchall()
+    rows = await _rows(connection, query, parameters)
     found = [Likeness(memory_of(row[:-1]), min(row[-1], NEARLY)) for row in rows]
     return [each for each in found if each.similarity >= NEAR and each.memory.content != memory.content]
+
+
+async def _rows(connection: AsyncConnection, query: Composed, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(query, parameters)).fetchall()

@@ -36,6 +36,25 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (id, tenant) DO NOTHING
 """
 
+# The row is locked before its version is read, so of two writers who expect the same version one finds it.
+REPLACE: LiteralString = """
+WITH present AS (
+    SELECT * FROM agent_memory.memories
+    WHERE id = %(id)s AND tenant = %(tenant)s AND version = %(expected)s FOR UPDATE
+), kept AS (
+    INSERT INTO agent_memory.memory_versions
+        (memory_id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time)
+    SELECT id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time FROM present
+)
+UPDATE agent_memory.memories AS m
+SET content = %(content)s, memory_type = %(memory_type)s, importance = %(importance)s, tags = %(tags)s,
+    metadata = %(metadata)s, expires_at = %(expires_at)s, event_time = %(event_time)s, version = %(version)s,
+    words = %(words)s,
+    embedding = coalesce(%(embedding)s::halfvec, m.embedding),
+    embedding_model = coalesce(%(embedding_model)s, m.embedding_model)
+FROM present WHERE m.id = present.id AND m.tenant = present.tenant
+"""
+
 
 def named(scope: Scope) -> dict[str, object]:
     """The parameters of `IN_SCOPE_OF`."""
@@ -49,6 +68,19 @@ def row_of(memory: Memory, embedding: Embedding) -> list[object]:
         memory.expires_at, memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
         half(embedding), embedding.model, bag(memory),
     ]  # fmt: skip
+
+
+def replacing(memory: Memory, embedding: Embedding | None, expected: int) -> dict[str, object]:
+    """The parameters of `REPLACE`."""
+    return {
+        "id": memory.id, "tenant": memory.scope.tenant, "expected": expected, "version": memory.version,
+        "content": memory.content,
+        "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
+        "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,
+        "event_time": memory.event_time, "words": bag(memory),
+        "embedding": None if embedding is None else half(embedding),
+        "embedding_model": None if embedding is None else embedding.model,
+    }  # fmt: skip
 
 
 def memory_of(row: tuple[Any, ...]) -> Memory:

@@ -1,11 +1,13 @@
 """When two memories say the same, and what becomes of the older when it is told again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory
+from agent_memory.domain.semantic.retention import still_condensed
 
 NEAR = 0.9  # cosine from which a memory is reported as a near-duplicate
 NEARLY = 0.9999  # the most that two different texts may have
@@ -55,12 +57,30 @@ def tells_nothing_new(memory: Memory, known: Likeness) -> bool:
     return said_in(memory.content) == said_in(before.content)
 
 
+def told_again(memory: Memory, near: Iterable[Likeness]) -> tuple[Likeness, Memory] | None:
+    """The first of those near it that the memory tells again, and what becomes of that one. None: it tells something
+    new, or both together carry more than a memory may.
+    """
+    for known in near:
+        if tells_nothing_new(memory, known):
+            try:
+                return known, reinforced(known.memory, memory)
+            except InvalidInput:
+                continue
+    return None
+
+
+def without(known: Likeness, near: Iterable[Likeness]) -> tuple[Likeness, ...]:
+    """The others that are reported beside the one that was reinforced."""
+    return tuple(like for like in near if like.memory.id != known.memory.id)[:MOST_REPORTED]
+
+
 def reinforced(known: Memory, again: Memory) -> Memory:
     """The next version of what is known: more important, with the tags and metadata of both, of which the
-    newer word counts, and no end before either's.
+    newer word counts, and no end before either's. Raises InvalidInput where that is more than a memory may carry.
     """
     ends = (known.expires_at, again.expires_at)
-    return replace(
+    both = replace(
         known,
         importance=min(max(known.importance, again.importance) + _REINFORCEMENT, GREATEST_IMPORTANCE),
         tags=known.tags | again.tags,
@@ -68,3 +88,4 @@ def reinforced(known: Memory, again: Memory) -> Memory:
         expires_at=None if None in ends else max(end for end in ends if end is not None),
         version=known.version + 1,
     )
+    return still_condensed(known, both)
