@@ -29,9 +29,6 @@ from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder, MemoryStore
 
-# A blend may put first what is only the 50th by meaning and the 50th by age, so it looks further on both sides.
-_BLEND_DEPTH = 200
-
 
 class Told(TypedDict, total=False):
     """What can be said of a new memory; `event_time` is when it happened."""
@@ -77,7 +74,7 @@ class SemanticMemory(OfTenant):
         store: MemoryStore,
         embedder: Embedder,
         policy: ScoringPolicy | None = None,
-        blend: ScoringPolicy | None = None,
+        blend: Blend | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._store = store
@@ -142,16 +139,16 @@ class SemanticMemory(OfTenant):
 
     async def _search(self, question: Question, now: datetime, depth: int) -> Search:
         [embedding] = await self._embedder.embed([question.query], tenant=self.reach.tenant)
-        blended = max(_BLEND_DEPTH, depth)
+        weighed = question.alpha is not None
         return Search(
             scope=question.scope,
             embedding=embedding,
-            words=frozenset(word_counts(question.query)),
-            depth=depth if question.alpha is None else blended,
-            newest=0 if question.alpha is None else blended,
+            words=frozenset() if weighed else frozenset(word_counts(question.query)),
+            depth=depth,
             now=now,
             selection=question.selection,
             as_of=question.as_of,
+            weighing=self._blend.weighing(question) if weighed else None,
         )
 
     async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:

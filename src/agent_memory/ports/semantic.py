@@ -33,6 +33,7 @@ class MemoryStore(Protocol):
 
         Eligible are up to `depth` of the nearest and of the best, and up to `newest` of the newest; whatever the
         filter, min(depth, all that pass it) come back.
+        With a `weighing` the best `depth` of that sum take the place of the nearest, and neighbours need not come.
         Only vectors of the search's own model are near; a memory of another model has similarity 0.
         """
         ...

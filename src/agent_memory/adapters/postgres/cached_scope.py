@@ -23,6 +23,7 @@ from agent_memory.domain.semantic.memory import Embedding, Memory, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.shortlisting import NEIGHBOURS
+from agent_memory.domain.semantic.weighing import Weighing
 
 _METADATA = 6  # its place in `COLUMNS`
 # Bytes of objects, beside what a memory says and carries, and of those of a scope.
@@ -50,6 +51,11 @@ class Kept(NamedTuple):
     def id(self) -> UUID:
         id_: UUID = self.told[0]
         return id_
+
+    @property
+    def moment(self) -> datetime:
+        moment: datetime = self.told[1]
+        return moment
 
     @property
     def place(self) -> tuple[Any, ...]:
@@ -138,7 +144,8 @@ class CachedScope:
             scores = bm25(counts, lengths, frequencies)[places]
             worded = best(scores, search.depth)
             newest = np.arange(max(len(places) - search.newest, 0), len(places))
-            chosen = [best(similarity[places], search.depth), worded[scores[worded] > 0], newest]
+            merit = similarity if search.weighing is None else self._weighed(search, search.weighing, similarity, held)
+            chosen = [best(merit[places], search.depth), worded[scores[worded] > 0], newest]
             places = places[np.concatenate(chosen)]
         wanted = _with_neighbours(places, len(held))
         at = held[wanted]
@@ -161,6 +168,16 @@ class CachedScope:
         ]
         nearest = sorted(near, key=lambda pair: pair[0], reverse=True)[:MOST_REPORTED]
         return [Likeness(other.memory(), like) for like, other in nearest]
+
+    def _weighed(self, search: Search, weighing: Weighing, similarity: Reals, held: Places) -> NDArray[np.float64]:
+        """As `Search.merit`, of all memories at once."""
+        seconds = search.moment.timestamp() - self._moments[held]
+        fresh = np.exp2(-np.maximum(seconds / weighing.half_life.total_seconds(), 0.0))
+        return weighing.alpha * similarity.astype(np.float64) + (1 - weighing.alpha) * fresh
+
+    @cached_property
+    def _moments(self) -> NDArray[np.float64]:
+        return np.array([each.moment.timestamp() for each in self._kept])
 
     @cached_property
     def _all(self) -> Places:

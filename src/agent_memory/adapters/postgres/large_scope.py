@@ -27,9 +27,9 @@ _MOST_LOOKED_AT = 1000  # by the vector index in one go: what a connection is op
 _ENOUGH = 400  # of those in the scope: among 250, one of a hundred nearest is missing
 _MOST_WORDED = 1000  # memories that the words of a query may bring: common words are left out for it
 
-_HELD = SQL("{} AND {}")
+HELD = SQL("{} AND {}")
 
-_BY_INDEX = SQL("""
+BY_INDEX = SQL("""
     SELECT id, moment, embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
     FROM agent_memory.memories
     WHERE {held} AND {selected} AND embedding_model = %(model)s AND embedding_dimension = {dimension}
@@ -102,15 +102,24 @@ _looking: WeakKeyDictionary[AsyncConnection, int] = WeakKeyDictionary()
 
 async def read_large(connection: AsyncConnection, search: Search, size: int, commonness: Commonness) -> Shortlist:
     words = {hashed(word): word for word in search.words}
-    depth = _depth(search, size, commonness.memories)
-    # As deep as an index looks in one go may not be deep enough: then it goes on until it has brought that many.
-    looked = max(_LEAST_LOOKED_AT if depth < _MOST_LOOKED_AT else _ENOUGH, 2 * search.depth)
+    looked = await look(connection, search, size, commonness.memories)
     parameters = parameters_of(search) | {"rare": _rare(words, size, commonness), "size": size, "looked": looked}
-    await _look(connection, depth)
-    rows = await _rows(connection, _BY_INDEX, search, parameters)
+    rows = await _rows(connection, BY_INDEX, search, parameters)
     if not rows or rows[0][-3] < looked:
         rows = await _rows(connection, _BY_COMPARING, search, parameters)
     return Shortlist(_candidates(search.scope, rows, words), _statistics(rows, words, size, commonness))
+
+
+async def look(connection: AsyncConnection, search: Search, size: int, memories: int) -> int:
+    """Have the vector index look as deep as is right for a scope of that size among so many memories; answers how many
+    of the scope it should bring.
+    """
+    depth = _depth(search, size, memories)
+    if _looking.get(connection, _MOST_LOOKED_AT) != depth:
+        await connection.execute(SQL("SET hnsw.ef_search = {}").format(Literal(depth)))
+        _looking[connection] = depth
+    # As deep as an index looks in one go may not be deep enough: then it goes on until it has brought that many.
+    return max(_LEAST_LOOKED_AT if depth < _MOST_LOOKED_AT else _ENOUGH, 2 * search.depth)
 
 
 def _depth(search: Search, size: int, memories: int) -> int:
@@ -122,17 +131,11 @@ def _depth(search: Search, size: int, memories: int) -> int:
     return min(_MOST_LOOKED_AT, -(-_ENOUGH * memories // size // 100) * 100)
 
 
-async def _look(connection: AsyncConnection, depth: int) -> None:
-    if _looking.get(connection, _MOST_LOOKED_AT) != depth:
-        await connection.execute(SQL("SET hnsw.ef_search = {}").format(Literal(depth)))
-        _looking[connection] = depth
-
-
 async def _rows(
     connection: AsyncConnection, looked_at: SQL, search: Search, parameters: dict[str, object]
 ) -> list[tuple[Any, ...]]:
     conditions = Conditions()
-    selected, held = conditions.selected(search.selection), _HELD.format(SQL(IN_SCOPE_OF), valid(search.as_of))
+    selected, held = conditions.selected(search.selection), HELD.format(SQL(IN_SCOPE_OF), valid(search.as_of))
     dimension = Literal(len(search.embedding.vector))
     query = _SHORTLIST.format(
         looked_at=looked_at.format(held=held, selected=selected, dimension=dimension),

@@ -14,6 +14,7 @@ from agent_memory.adapters.postgres.large_scope import read_large
 from agent_memory.adapters.postgres.rows import ADD, IN_SCOPE_OF, named, row_of
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.sizes import Commonness, Sizes
+from agent_memory.adapters.postgres.weighed_scope import read_weighed
 from agent_memory.adapters.postgres.whole_scope import read_whole
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
@@ -73,9 +74,12 @@ class PostgresMemoryStore:
 
         async def work(connection: AsyncConnection) -> Shortlist:
             size = await self._sizes.of(connection, search.scope)
-            if size > self._whole_up_to:
-                return await read_large(connection, search, size, await self._commonness.read(connection))
-            return await read_whole(connection, search)
+            if size <= self._whole_up_to:
+                return await read_whole(connection, search)
+            commonness = await self._commonness.read(connection)
+            if search.weighing is not None:
+                return await read_weighed(connection, search, search.weighing, size, commonness.memories)
+            return await read_large(connection, search, size, commonness)
 
         return await self._database.run(work)
 

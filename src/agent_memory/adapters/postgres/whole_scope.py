@@ -9,11 +9,12 @@ from agent_memory.adapters.postgres.candidates import MEASURED_WIDTH, candidate_
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, half, hashed, named
 from agent_memory.domain.semantic.recall import Search, Shortlist, WordStatistics
+from agent_memory.domain.semantic.weighing import Weighing
 
 # One pass over the scope measures every memory; three legs choose, and each choice brings its neighbours.
 _SHORTLIST = SQL("""
 WITH scope AS MATERIALIZED (
-    SELECT {columns}, words,
+    SELECT {columns}, words, moment,
            row_number() OVER (ORDER BY moment, id) AS position,
            CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
            cardinality(words) AS length,
@@ -39,7 +40,7 @@ WITH scope AS MATERIALIZED (
                  / (count + 0.9::float8 * (0.75::float8 + 0.25::float8 * length / mean_length))) DESC
     LIMIT %(depth)s
 ), chosen AS (
-    (SELECT position FROM scope WHERE eligible ORDER BY similarity DESC LIMIT %(depth)s)
+    (SELECT position FROM scope WHERE eligible ORDER BY {merit} DESC, position DESC LIMIT %(depth)s)
     UNION (SELECT position FROM by_words)
     UNION (SELECT position FROM scope WHERE eligible ORDER BY position DESC LIMIT %(newest)s)
 )
@@ -56,6 +57,15 @@ ORDER BY position
 """)
 
 
+# As `Search.merit`; after a thousand half-lives nothing is left that a number could tell.
+WEIGHED = SQL("""
+%(alpha)s::float8 * ({similarity}) + (1 - %(alpha)s::float8) * power(
+    2::float8,
+    -least(greatest(extract(epoch FROM %(now)s::timestamptz - moment)::float8 / %(half_life)s::float8, 0), 1000)
+)
+""")
+
+
 async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
     words = {hashed(word): word for word in search.words}
     conditions = Conditions()
@@ -64,6 +74,7 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
         scope=SQL(IN_SCOPE_OF),
         selected=conditions.selected(search.selection),
         valid=valid(search.as_of),
+        merit=SQL("similarity") if search.weighing is None else WEIGHED.format(similarity=SQL("similarity")),
     )
     parameters = conditions.parameters | parameters_of(search)
     async with connection.cursor(binary=True) as cursor:
@@ -74,14 +85,22 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
 
 
 def parameters_of(search: Search) -> dict[str, object]:
-    return named(search.scope) | {
-        "now": search.as_of or search.now,
-        "model": search.embedding.model,
-        "vector": half(search.embedding),
-        "words": [hashed(word) for word in search.words],
-        "depth": search.depth,
-        "newest": search.newest,
-    }
+    return (
+        named(search.scope)
+        | {
+            "now": search.moment,
+            "model": search.embedding.model,
+            "vector": half(search.embedding),
+            "words": [hashed(word) for word in search.words],
+            "depth": search.depth,
+            "newest": search.newest,
+        }
+        | _weights(search.weighing)
+    )
+
+
+def _weights(weighing: Weighing | None) -> dict[str, object]:
+    return {"alpha": weighing.alpha, "half_life": weighing.half_life.total_seconds()} if weighing else {}
 
 
 def _statistics(rows: list[tuple[Any, ...]], words: dict[int, str]) -> WordStatistics:

@@ -19,6 +19,7 @@ from agent_memory.domain.semantic.memory import (
     Scope,
 )
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.domain.semantic.weighing import Weighing, recency
 
 MOST_TOKENS = 100_000
 
@@ -56,7 +57,8 @@ class Question:
 class Search:
     """A question as a store understands it: where, near what, with which words, how deep, how many of the newest.
 
-    With `as_of` it is asked of what was valid then, instead of what holds now.
+    With `as_of` it is asked of what was valid then, instead of what holds now. With `weighing` it is near what
+    weighs most: the first leg goes by that sum instead of meaning alone, and there need be no other.
     """
 
     scope: Scope
@@ -67,6 +69,19 @@ class Search:
     newest: int = 0
     selection: Selection = EVERYTHING
     as_of: datetime | None = None
+    weighing: Weighing | None = None
+
+    @property
+    def moment(self) -> datetime:
+        """The time that it is asked about."""
+        return self.as_of or self.now
+
+    def merit(self, moment: datetime, similarity: float) -> float:
+        """By which the first leg takes the best."""
+        weighing = self.weighing
+        if weighing is None:
+            return similarity
+        return weighing.total(similarity, recency(moment, self.moment, weighing.half_life))
 
     def admits(self, memory: Memory) -> bool:
         """Whether it may take part at all, be it as context only."""

@@ -13,9 +13,9 @@ from typing import Protocol
 from agent_memory.domain.semantic.cues import Cues
 from agent_memory.domain.semantic.episodes import Surroundings, surroundings
 from agent_memory.domain.semantic.recall import Candidate, Question, Recollection, Score, Shortlist
+from agent_memory.domain.semantic.weighing import HALF_LIFE, Weighing, recency
 from agent_memory.domain.semantic.words import bm25
 
-HALF_LIFE = timedelta(days=30)
 MOST_RANKED = 1000  # memories that one question is answered with in all, on however many pages
 
 
@@ -27,26 +27,22 @@ class ScoringPolicy(Protocol):
         ...
 
 
-def recency(moment: datetime, now: datetime, half_life: timedelta) -> float:
-    """1 for this moment, 1/2 after one half-life, 1/4 after two; what lies in the future counts as now."""
-    half_lives = (now - moment) / half_life
-    return math.exp2(-half_lives) if half_lives > 0 else 1.0
-
-
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """alpha x cosine + (1 - alpha) x recency; alpha = 0 is newest first, alpha = 1 is meaning alone."""
+    """The plain weighing: alpha x cosine + (1 - alpha) x recency, with the alpha of the question if it has one."""
 
     alpha: float = 0.7
     half_life: timedelta = HALF_LIFE
 
+    def weighing(self, question: Question) -> Weighing:
+        return Weighing(self.alpha if question.alpha is None else question.alpha, self.half_life)
+
     def rank(
         self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
     ) -> list[Recollection]:
-        alpha = self.alpha if question.alpha is None else question.alpha
-        candidates = shortlist.candidates
+        weighing, candidates = self.weighing(question), shortlist.candidates
         fresh = [recency(c.moment, now, self.half_life) for c in candidates]
-        totals = [alpha * c.similarity + (1 - alpha) * f for c, f in zip(candidates, fresh, strict=True)]
+        totals = [weighing.total(c.similarity, f) for c, f in zip(candidates, fresh, strict=True)]
         return [
             Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.importance))
             for i, c in _best(candidates, totals, most)

@@ -28,7 +28,7 @@ def _statistics(scope: Sequence[Candidate]) -> WordStatistics:
 def _best(scope: Sequence[Candidate], words: WordStatistics, search: Search) -> Iterator[int]:
     eligible = [candidate for candidate in scope if candidate.eligible]
     if len(eligible) > search.depth:
-        yield from _top(((c.similarity, c.position) for c in eligible), search.depth)
+        yield from _top(((search.merit(c.moment, c.similarity), c.position) for c in eligible), search.depth)
         yield from _top(((bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts), search.depth)
         yield from (c.position for c in eligible[len(eligible) - min(search.newest, len(eligible)) :])
     else:

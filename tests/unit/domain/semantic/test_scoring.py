@@ -5,7 +5,7 @@ import pytest
 
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Candidate, Question, Shortlist, WordStatistics
-from agent_memory.domain.semantic.scoring import Blend, Fusion, recency
+from agent_memory.domain.semantic.scoring import Blend, Fusion
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 MONTH = timedelta(days=30)
@@ -27,14 +27,6 @@ def ranked(policy, *candidates, query="anything"):
     question = Question(Scope("a", "u"), query, top_k=50)
     recollections = policy.rank(question, Shortlist(candidates, WORDS), NOW)
     return [r.memory.id.int for r in recollections], [r.score for r in recollections]
-
-
-def test_recency_halves_with_each_half_life():
-    assert [recency(NOW - n * MONTH, NOW, MONTH) for n in range(3)] == pytest.approx([1, 0.5, 0.25])
-
-
-def test_the_future_counts_as_now():
-    assert recency(NOW + MONTH, NOW, MONTH) == 1
 
 
 def test_blend_is_the_weighed_sum():
