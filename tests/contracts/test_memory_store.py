@@ -177,6 +177,15 @@ async def test_each_leg_brings_its_own(bench):
     assert padding[4] not in found
 
 
+async def test_the_newest_of_a_filter_come_with_it(bench):
+    wanted = [await bench.add(f"noise {number}", memory_type=MemoryType.SEMANTIC) for number in range(4)]
+    for number in range(10):
+        await bench.add(f"zebra {number}")
+    last = await bench.add("the very last", memory_type=MemoryType.SEMANTIC)
+    found = await bench.found("noise 0", depth=1, newest=2, selection=Selection(MemoryType.SEMANTIC))
+    assert {wanted[0], wanted[-1], last} <= set(found)
+
+
 async def test_brings_the_neighbours_of_what_it_finds(bench):
     for number in range(10):
         await bench.add(f"noise {number}")

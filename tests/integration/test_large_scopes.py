@@ -143,9 +143,18 @@ async def test_finds_nothing_where_nothing_passes(database):
     assert not any(c.eligible for c in found.candidates)
 
 
-async def test_brings_the_newest_when_asked(database):
+async def test_brings_the_newest_when_asked_and_their_neighbours(database):
     found = await ask(database, "boat", 100, newest=3)
-    assert [c.memory.content.split(":")[0] for c in found.candidates[-3:]] == [f"Note {SIZE - n}" for n in (3, 2, 1)]
+    last = found.candidates[-5:]
+    assert [c.memory.content.split(":")[0] for c in last] == [f"Note {SIZE - n}" for n in (5, 4, 3, 2, 1)]
+    assert [c.position - last[0].position for c in last] == [0, 1, 2, 3, 4]
+
+
+async def test_brings_the_newest_that_pass_a_filter(database):
+    found = await ask(database, "boat", 100, depth=1, newest=3, selection=Selection(tags=frozenset({"rare"})))
+    names = {c.memory.content.split(":")[0]: c.eligible for c in found.candidates}
+    assert {f"Note {n}": True for n in (907, 1007, 1107)}.items() <= names.items()
+    assert not names["Note 1108"]
 
 
 async def test_a_small_scope_beside_a_large_one_loses_nothing(database):

@@ -29,6 +29,9 @@ from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
 from agent_memory.ports.semantic import Embedder, MemoryStore
 
+# What happened last may be asked for in no words of its own: so many of the newest may always answer.
+_NEWEST = 10
+
 
 class Told(TypedDict, total=False):
     """What can be said of a new memory; `event_time` is when it happened."""
@@ -145,6 +148,7 @@ class SemanticMemory(OfTenant):
             embedding=embedding,
             words=frozenset() if weighed else frozenset(word_counts(question.query)),
             depth=depth,
+            newest=0 if weighed else _NEWEST,
             now=now,
             selection=question.selection,
             as_of=question.as_of,

@@ -78,6 +78,19 @@ async def test_alpha_0_is_newest_first(memory, clock):
     assert await contents(memory, "note 0", alpha=0, top_k=3) == ["note 79", "note 78", "note 77"]
 
 
+async def test_the_newest_may_always_answer(memory, clock):
+    """Though many are nearer, and have more of the words."""
+    for _ in range(150):
+        await memory.remember(**WHO, content="trains to Oslo leave at 9")
+        clock.passes(hours=2)
+    for animal in ("cat", "dog", "horse", "sheep"):
+        await memory.remember(**WHO, content=f"the {animal} sleeps")
+    clock.passes(days=400)
+    newest = "trains to Oslo leave at 10 from the other platform"
+    await memory.remember(**WHO, content=newest)
+    assert await contents(memory, "When do trains to Oslo leave now?", top_k=1) == [newest]
+
+
 @pytest.mark.parametrize("alpha", [0, 0.3, 0.5, 0.7, 1])
 async def test_with_alpha_the_best_of_all_come_first(memory, clock, alpha):
     embedder, query = HashingEmbedder(), "blue boats"

@@ -21,6 +21,7 @@ from agent_memory.adapters.postgres.whole_scope import parameters_of
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 from agent_memory.domain.semantic.selection import EVERYTHING
+from agent_memory.domain.semantic.shortlisting import NEIGHBOURS
 
 _LEAST_LOOKED_AT = 200  # memories that the vector index has to bring
 _MOST_LOOKED_AT = 1000  # by the vector index in one go: what a connection is opened with, and the most there is
@@ -68,6 +69,10 @@ WITH looked_at AS MATERIALIZED ({looked_at}), near AS (
 ), windows AS (
     SELECT id AS hit, 0 AS step, id FROM hits
     UNION ALL
+    SELECT NULL, row_number() OVER (ORDER BY moment, id), id FROM (
+        SELECT id, moment FROM agent_memory.memories WHERE {held} ORDER BY moment DESC, id DESC LIMIT %(run)s
+    ) AS run
+    UNION ALL
     SELECT hits.id, -row_number() OVER (PARTITION BY hits.id ORDER BY before.moment DESC, before.id DESC), before.id
     FROM hits, LATERAL (
         SELECT m.id, m.moment FROM agent_memory.memories AS m
@@ -103,7 +108,8 @@ _looking: WeakKeyDictionary[AsyncConnection, int] = WeakKeyDictionary()
 async def read_large(connection: AsyncConnection, search: Search, size: int, commonness: Commonness) -> Shortlist:
     words = {hashed(word): word for word in search.words}
     looked = await look(connection, search, size, commonness.memories)
-    parameters = parameters_of(search) | {"rare": _rare(words, size, commonness), "size": size, "looked": looked}
+    counted = {"rare": _rare(words, size, commonness), "size": size, "looked": looked}
+    parameters = parameters_of(search) | counted | _newest(search)
     rows = await _rows(connection, BY_INDEX, search, parameters)
     if not rows or rows[0][-3] < looked:
         rows = await _rows(connection, _BY_COMPARING, search, parameters)
@@ -146,6 +152,13 @@ async def _rows(
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, conditions.parameters | parameters)
         return await cursor.fetchall()
+
+
+def _newest(search: Search) -> dict[str, object]:
+    """Where nothing is filtered, the newest are each other's neighbours: one run, which the next older ones open."""
+    if search.selection != EVERYTHING or not search.newest:
+        return {"newest": search.newest, "run": 0}
+    return {"newest": 0, "run": search.newest + max(NEIGHBOURS)}
 
 
 def _rare(words: Iterable[int], size: int, commonness: Commonness) -> list[int]:
