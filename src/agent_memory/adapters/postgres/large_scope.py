@@ -62,8 +62,13 @@ WITH looked_at AS MATERIALIZED ({looked_at}), near AS (
                  / (count + 0.9::float8 * (0.75::float8 + 0.02::float8 * length))) DESC
     LIMIT %(depth)s
 ), newest AS (
-    SELECT id, moment FROM agent_memory.memories WHERE {held} AND {selected}
-    ORDER BY moment DESC, id DESC LIMIT %(newest)s
+    -- where all that pass were looked at, they are not looked for again: that would be through all of the scope
+    (SELECT id, moment FROM looked_at WHERE (SELECT count(*) FROM looked_at) < %(looked)s
+     ORDER BY moment DESC, id DESC LIMIT %(newest)s)
+    UNION ALL
+    (SELECT id, moment FROM agent_memory.memories
+     WHERE (SELECT count(*) FROM looked_at) >= %(looked)s AND {held} AND {selected}
+     ORDER BY moment DESC, id DESC LIMIT %(newest)s)
 ), hits AS MATERIALIZED (
     SELECT id, moment FROM near UNION SELECT id, moment FROM by_words UNION SELECT id, moment FROM newest
 ), windows AS (
