@@ -150,8 +150,49 @@ async def test_a_search_explains_itself_when_asked(client):
     plain = (await client.post("/v1/memories/search", json=asked)).json()["results"][0]
     assert "explanation" not in plain
     explained = (await client.post("/v1/memories/search", json=asked | {"explain": True})).json()["results"][0]
-    assert explained["explanation"].keys() == {"similarity", "words", "context", "recency", "importance"}
+    assert explained["explanation"].keys() == {
+        *("similarity", "words", "context", "recency", "importance"),
+        *("meaning", "cue", "relevance", "age_factor", "importance_factor"),
+    }
     assert explained["explanation"]["words"] == 1
+    weighed = (await client.post("/v1/memories/search", json=asked | {"explain": True, "alpha": 0.5})).json()["results"]
+    assert weighed[0]["explanation"].keys() == {"similarity", "words", "context", "recency", "importance"}
+
+
+@pytest.mark.parametrize("query", ["When did Ada move to Oslo?", "Where does Ada live now?"])
+async def test_the_numbers_of_an_explanation_add_up_to_the_score(client, query):
+    told = ("Ada: I moved to Oslo in May", "Bob lives in Rome", "Ada lives by the sea", "Tea, no sugar", "Oslo is cold")
+    for number, content in enumerate(told * 4):
+        day = f"2026-{number % 12 + 1:02}-01T00:00:00Z"
+        await remember(client, content=f"{content} {number}", importance=number % 3, event_time=day)
+    asked = ADA | {"query": query, "top_k": 20, "explain": True}
+    results = (await client.post("/v1/memories/search", json=asked)).json()["results"]
+    assert len(results) == 20
+    for result in results:
+        e = result["explanation"]
+        relevance = (e["cue"] * (e["meaning"] + e["words"]) / 2 + e["context"]) / 2.8
+        assert relevance * e["age_factor"] * e["importance_factor"] == pytest.approx(result["score"], abs=1e-3)
+        assert e["relevance"] == pytest.approx(relevance, abs=1e-3)
+        assert e["importance_factor"] == pytest.approx(1 + 0.05 * (e["importance"] - 1))
+    for alpha in (0.3, 1):
+        results = (await client.post("/v1/memories/search", json=asked | {"alpha": alpha})).json()["results"]
+        for result in results:
+            e = result["explanation"]
+            total = alpha * e["similarity"] + (1 - alpha) * e["recency"]
+            assert total == pytest.approx(result["score"], abs=1e-3)
+
+
+@pytest.mark.parametrize("alpha", [None, 0.7])
+async def test_a_score_that_is_shown_is_good_enough_for_a_bar_of_it(client, alpha):
+    for number in range(12):
+        await remember(client, content=f"Fact {number} of the boat", event_time=f"2026-01-{number + 1:02}T00:00:00Z")
+    asked = ADA | {"query": "the boat of fact 7"} | ({} if alpha is None else {"alpha": alpha})
+    results = (await client.post("/v1/memories/search", json=asked)).json()["results"]
+    for result in results:
+        barred = (await client.post("/v1/memories/search", json=asked | {"min_score": result["score"]})).json()
+        assert {each["score"] for each in barred["results"]} == {
+            each["score"] for each in results if each["score"] >= result["score"]
+        }
 
 
 async def test_metadata_of_ten_thousand_levels_is_refused(client):

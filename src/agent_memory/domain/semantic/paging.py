@@ -17,7 +17,7 @@ from zlib import crc32
 
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.memory import MOST_RESULTS, MemoryId
-from agent_memory.domain.semantic.recall import Question, Recollection
+from agent_memory.domain.semantic.recall import Question, Recollection, shown
 from agent_memory.domain.semantic.scoring import MOST_RANKED
 
 _MOST_FITTING = 100  # memories that even the smallest budget of tokens is filled from ...
@@ -130,7 +130,7 @@ def tokens_of(text: str) -> int:
 
 
 def _good_enough(recollection: Recollection, question: Question) -> bool:
-    return question.min_score is None or recollection.score.total >= question.min_score
+    return question.min_score is None or recollection.score.shown >= shown(question.min_score)
 
 
 def _fits(recollection: Recollection, question: Question) -> bool:

@@ -146,6 +146,19 @@ class Shortlist:
 
 
 @dataclass(frozen=True, slots=True)
+class Factors:
+    """What the default policy makes of the parts: meaning against the best, what cues that are met multiply by, how
+    relevant that is with the context; then, what age and importance multiply by.
+    """
+
+    meaning: float
+    cue: float
+    relevance: float
+    age: float
+    importance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """Why a memory stands where it stands: `total` orders, the parts explain."""
 
@@ -155,6 +168,16 @@ class Score:
     context: float
     recency: float
     importance: float
+    factors: Factors | None = None
+
+    @property
+    def shown(self) -> float:
+        """As it is told, and compared with `min_score`."""
+        return shown(self.total)
+
+
+def shown(score: float) -> float:
+    return round(score, 4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agent_memory.domain.semantic.cues import Cues
 from agent_memory.domain.semantic.episodes import Surroundings, surroundings
-from agent_memory.domain.semantic.recall import Candidate, Question, Recollection, Score, Shortlist
+from agent_memory.domain.semantic.recall import Candidate, Factors, Question, Recollection, Score, Shortlist
 from agent_memory.domain.semantic.weighing import HALF_LIFE, Weighing, recency
 from agent_memory.domain.semantic.words import bm25
 
@@ -75,36 +75,37 @@ class Fusion:
         candidates = shortlist.candidates
         words = _scaled([bm25(c.counts, c.length, shortlist.words) for c in candidates])
         cues = Cues.of(question.query)
-        own = self._own(candidates, words, cues)
+        meanings = self._meanings(candidates, words)
+        met = [1 + self.cue * cues.met_by(c.said) for c in candidates]
+        own = [
+            (self.meaning * meaning + (1 - self.meaning) * word) * cue
+            for meaning, word, cue in zip(meanings, words, met, strict=True)
+        ]
         context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
         relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
         fresh = [recency(c.moment, now, self.half_life) for c in candidates]
-        totals = self._nudged(cues, candidates, relevance, fresh)
-        return [
-            Recollection(c.memory, Score(totals[i], c.similarity, words[i], context[i], fresh[i], c.importance))
-            for i, c in _best(candidates, totals, most)
-        ]
+        ages = self._ages(cues, relevance, fresh)
+        weights = [1 + self.nudge * (c.importance - 1) for c in candidates]
+        totals = [r * age * weight for r, age, weight in zip(relevance, ages, weights, strict=True)]
 
-    def _own(self, candidates: Sequence[Candidate], words: list[float], cues: Cues) -> list[float]:
+        def score(i: int) -> Score:
+            factors = Factors(meanings[i], met[i], relevance[i], ages[i], weights[i])
+            of = candidates[i]
+            return Score(totals[i], of.similarity, words[i], context[i], fresh[i], of.importance, factors)
+
+        return [Recollection(c.memory, score(i)) for i, c in _best(candidates, totals, most)]
+
+    def _meanings(self, candidates: Sequence[Candidate], words: list[float]) -> list[float]:
         meanings = _scaled([c.similarity for c in candidates])
-        return [
-            (self.meaning * (meaning if c.compared else word) + (1 - self.meaning) * word)
-            * (1 + self.cue * cues.met_by(c.said))
-            for c, meaning, word in zip(candidates, meanings, words, strict=True)
-        ]
+        return [meaning if c.compared else word for c, meaning, word in zip(candidates, meanings, words, strict=True)]
 
     def _context(self, own: float, around: Surroundings) -> float:
         return self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
 
-    def _nudged(
-        self, cues: Cues, candidates: Sequence[Candidate], relevance: list[float], fresh: list[float]
-    ) -> list[float]:
+    def _ages(self, cues: Cues, relevance: list[float], fresh: list[float]) -> list[float]:
         age, steepness = (self.present_nudge, 2) if cues.present else (self.nudge, 4)
         best = max(relevance, default=0.0) or 1.0
-        return [
-            r * (1 + age * (2 * f - 1) * (r / best) ** steepness) * (1 + self.nudge * (c.importance - 1))
-            for c, r, f in zip(candidates, relevance, fresh, strict=True)
-        ]
+        return [1 + age * (2 * f - 1) * (r / best) ** steepness for r, f in zip(relevance, fresh, strict=True)]
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

@@ -75,6 +75,13 @@ def test_what_scores_too_little_stays_out():
     assert len(page_of(ranking("a", "b", "c"), asked, begun(asked)).recollections) == 2
 
 
+def test_a_bar_is_compared_with_what_is_shown():
+    ranked = [replace(each, score=replace(each.score, total=0.98765)) for each in ranking("a")]
+    for bar, found in ((0.9876, 1), (ranked[0].score.shown, 1), (0.98766, 1), (0.9878, 0)):
+        asked = question(min_score=bar)
+        assert len(page_of(ranked, asked, begun(asked)).recollections) == found
+
+
 def test_a_budget_is_filled_with_the_best_that_fit():
     ranked, asked = ranking("x" * 40, "y" * 400, "z" * 40), question(max_tokens=25, top_k=1)
     page = page_of(ranked, asked, begun(asked))

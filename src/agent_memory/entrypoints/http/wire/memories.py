@@ -72,7 +72,10 @@ class SearchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 
 class Explanation(Struct, kw_only=True):
     """Why a memory stands where it stands: its cosine, its words against the best, what its surroundings lend,
-    its age (1 is now, 0.5 a half-life ago), its importance.
+    its age (1 is now, 0.5 a half-life ago), its importance. Without `alpha` the score is
+    `relevance` x `age_factor` x `importance_factor`, and `relevance` is
+    (`cue` x (`meaning` + `words`) / 2 + `context`) / 2.8, where `meaning` is the cosine against the best and `cue` more
+    than 1 for what meets a cue of the question. On a further page the score may be less: none is above those before.
     """
 
     similarity: float
@@ -80,6 +83,11 @@ class Explanation(Struct, kw_only=True):
     context: float
     recency: float
     importance: float
+    meaning: float | UnsetType = UNSET
+    cue: float | UnsetType = UNSET
+    relevance: float | UnsetType = UNSET
+    age_factor: float | UnsetType = UNSET
+    importance_factor: float | UnsetType = UNSET
 
 
 class NearDuplicate(Struct, kw_only=True):
@@ -167,7 +175,7 @@ def to_new(request: RememberRequest, given_id: UUID | None) -> NewFields:
 
 def from_page(query: str, page: RecalledPage, *, explain: bool = False) -> SearchAnswer:
     found = page.recollections
-    results = [from_memory(each.memory, round(each.score.total, 4)) for each in found]
+    results = [from_memory(each.memory, each.score.shown) for each in found]
     if explain:
         for result, each in zip(results, found, strict=True):
             result.explanation = _explanation(each.score)
@@ -193,10 +201,17 @@ def to_selection(request: SearchRequest) -> Selection:
 
 
 def _explanation(score: Score) -> Explanation:
-    return Explanation(
+    explanation = Explanation(
         similarity=round(score.similarity, 4),
         words=round(score.words, 4),
         context=round(score.context, 4),
         recency=round(score.recency, 4),
         importance=score.importance,
     )
+    if factors := score.factors:
+        explanation.meaning = round(factors.meaning, 4)
+        explanation.cue = round(factors.cue, 4)
+        explanation.relevance = round(factors.relevance, 6)
+        explanation.age_factor = round(factors.age, 6)
+        explanation.importance_factor = round(factors.importance, 6)
+    return explanation
