@@ -23,7 +23,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SIZES = (150, 600, 2500)  # the last is asked through indexes
 ALPHAS = (0, 0.1, 0.5, 0.9, 1)
 WORDS = ("piano", "lesson", "tax", "boat", "tea", "train", "garden", "rain", "phone", "doctor", "cat", "bread", "work")
-SELECTIONS = {"everything": EVERYTHING, "tagged": Selection(tags=frozenset({"odd"}))}
+SELECTIONS = {"everything": EVERYTHING, **{tag: Selection(tags=frozenset({tag})) for tag in ("third", "rare")}}
 
 
 def told(size):
@@ -34,7 +34,7 @@ def told(size):
         about, age = dice.choices(kinds, weights=[30, 30, 2, 38])[0]
         content = " ".join([about, *dice.choices(WORDS, k=3)]).strip()
         moment = NOW - timedelta(days=age + dice.uniform(-1, 1 + age / 2))
-        tags = frozenset({"odd"} if number % 3 == 1 else ())
+        tags = frozenset(tag for tag, each in (("third", 3), ("rare", 100)) if number % each == 1)
         yield Memory(MemoryId(UUID(int=dice.getrandbits(128))), Scope("agent", f"{size}"), content, moment, tags=tags)
 
 

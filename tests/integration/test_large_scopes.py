@@ -17,6 +17,7 @@ from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.domain.semantic.weighing import Weighing
 from agent_memory.domain.semantic.words import word_counts
 
 pytestmark = pytest.mark.integration
@@ -155,6 +156,14 @@ async def test_brings_the_newest_that_pass_a_filter(database):
     names = {c.memory.content.split(":")[0]: c.eligible for c in found.candidates}
     assert {f"Note {n}": True for n in (907, 1007, 1107)}.items() <= names.items()
     assert not names["Note 1108"]
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5, 1])
+async def test_weighs_what_has_no_vector_of_the_model(database, alpha):
+    [embedding] = await HashingEmbedder(64).embed(["boat"])
+    search = Search(LARGE, embedding, frozenset(), 10, NOW, weighing=Weighing(alpha))
+    found = (await PostgresMemoryStore(database, 100).shortlist(search)).candidates
+    assert [c.memory.content.split(":")[0] for c in found] == [f"Note {SIZE - n}" for n in range(10, 0, -1)]
 
 
 async def test_a_small_scope_beside_a_large_one_loses_nothing(database):

@@ -79,8 +79,8 @@ def _not_seen_since(
     search: Search, weighing: Weighing, rows: list[tuple[Any, ...]], limits: dict[str, int]
 ) -> datetime | None:
     """From when on there may be better ones than what both ends have brought; None: nowhere."""
-    if not rows:
-        return None
+    if not rows:  # without the newest it may be the index that has brought none
+        return None if limits["newest"] else EVER
     near, least_similar, newest, oldest = rows[0][MEASURED_WIDTH:]
     if newest < limits["newest"]:
         return None
@@ -88,8 +88,7 @@ def _not_seen_since(
         return EVER
     if oldest is None:
         return None
-    last = rows[-1]
-    total = search.merit(moment_in(last), last[IN_SCOPE_WIDTH])
+    total = min(search.merit(moment_in(row), row[IN_SCOPE_WIDTH]) for row in rows)
     # A vector of another model has no similarity, which is more than a negative one.
     since = weighing.since(total, max(least_similar or 0.0, 0.0), search.moment)
     return since if since <= oldest else None
