@@ -189,3 +189,46 @@ async def test_what_cannot_be_got_has_no_head(client):
 async def test_a_head_is_counted_under_its_route(client):
     await client.head("/v1/models")
     assert 'method="HEAD",route="/v1/models",status="200"' in (await client.get("/metrics")).text
+
+
+@pytest.mark.parametrize("method", ["get", "delete"])
+async def test_a_body_that_nobody_would_read_is_refused(client, method):
+    path = "/v1/users/ada" if method == "delete" else "/v1/memories/count?agent_id=guide&user_id=ada"
+    answer = await client.request(method, path, json={"agent_id": "guide"})
+    assert (answer.status_code, answer.json()["errors"][0]["detail"].split(";")[0]) == (
+        422,
+        "body: this route takes none",
+    )
+    assert (await client.request(method, path, content=no_pieces())).status_code == 200
+
+
+async def no_pieces():
+    for piece in ():
+        yield piece
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("post", "/v1/memories"),
+        ("get", "/v1/memories/export?agent_id=guide&user_id=ada"),
+        ("post", "/v1/memories/import?source=lines"),
+        ("get", "/v1/agents?limit=2"),
+        ("delete", "/v1/agents/guide?evict_only=true"),
+        ("get", "/v1/caches"),
+        ("get", "/admin/keys"),
+    ],
+)
+async def test_our_routes_take_no_parameter_that_they_do_not_know(client, method, path):
+    answer = await client.request(method, path + ("&" if "?" in path else "?") + "surplus=1")
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "surplus")
+
+
+async def test_a_parameter_that_is_there_twice_is_refused(client):
+    answer = await client.delete("/v1/users/ada?agent_id=one&agent_id=two")
+    assert (answer.status_code, answer.json()["detail"]) == (422, "agent_id: is there more than once")
+
+
+@pytest.mark.parametrize("path", ["/v1/models?after=x", "/health?now=1"])
+async def test_the_routes_of_others_take_what_their_clients_send(client, path):
+    assert (await client.get(path)).status_code == 200

@@ -151,6 +151,17 @@ async def test_half_a_character_is_no_user(client):
     assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (422, "user_id")
 
 
+async def test_a_slip_in_a_parameter_widens_no_deletion(client, kept):
+    answer = await client.delete("/v1/users/ada", params={"agent": "guide"})
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [{"detail": "agent: unknown parameter; this route takes agent_id", "parameter": "agent"}],
+    )
+    slip = await client.delete(f"/v1/memories/{kept[0]['id']}", params=GUIDE | {"userid": "x"})
+    assert (slip.status_code, slip.json()["errors"][0]["parameter"]) == (422, "userid")
+    assert len(await listed(client)) == 3
+
+
 @pytest.mark.usefixtures("kept")
 async def test_stats_say_what_is_held(client):
     stats = (await client.get("/v1/memories/stats", params=ADA)).json()

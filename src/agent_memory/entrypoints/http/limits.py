@@ -52,7 +52,7 @@ class BodyLimit:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, more=_has_body(scope))
+        body = _Body(receive, more=has_body(scope))
         if scope["path"] in self._unlimited:
             await self._unmeasured(scope, body, send)
             return
@@ -113,7 +113,7 @@ class _Body:
         return message
 
 
-def _has_body(scope: Scope) -> bool:
+def has_body(scope: Scope) -> bool:
     return _announced(scope) > 0 or any(name == b"transfer-encoding" for name, _ in scope["headers"])
 
 
