@@ -133,7 +133,7 @@ class MemoryKeeping(OfTenant):
         return successor
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
-        """Forget all that is selected, of what holds and of what was condensed; a dry run only counts them."""
+        """Forget all that is selected, of what holds and of what is superseded; a dry run only counts them."""
         scope = self.scope(agent_id, user_id)
         verb = self._archive.count_selected if dry_run else self._archive.remove_selected
         return await verb(scope, selection, self._clock())

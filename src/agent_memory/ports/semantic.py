@@ -110,7 +110,7 @@ class MemoryArchive(Protocol):
         ...
 
     async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
-        """How many are selected of those that hold now, and of those that were condensed."""
+        """How many are selected of those that hold now, and of those that are superseded, by whatever it is."""
         ...
 
     async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:

@@ -162,10 +162,9 @@ class InMemoryMemoryArchive:
         return [memory for memory in in_scope if memory.holds(now) and selection.admits(memory)]
 
     def _known(self, scope: Scope, selection: Selection, now: datetime) -> list[Memory]:
-        """What holds, and what was condensed, which is known by what stands for it."""
-        in_scope = [memory for memory in self._memories() if memory.scope == scope]
-        condensed = {memory.id for memory in in_scope if memory.is_condensed}
-        known = (memory for memory in in_scope if memory.holds(now) or memory.superseded_by in condensed)
+        """What holds, and what does not because it is superseded."""
+        in_scope = (memory for memory in self._memories() if memory.scope == scope)
+        known = (memory for memory in in_scope if memory.holds(now) or memory.superseded_at is not None)
         return [memory for memory in known if selection.admits(memory)]
 
     def _remove(self, memories: list[Memory]) -> int:

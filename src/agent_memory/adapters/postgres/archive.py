@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Composed
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.forgetting import CONDENSED_AWAY, UNHURRIED, alone_in, forget
+from agent_memory.adapters.postgres.forgetting import UNHURRIED, alone_in, forget
 from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
 from agent_memory.adapters.postgres.reinforcing import Reinforcing
 from agent_memory.adapters.postgres.rows import (
@@ -31,8 +31,8 @@ from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Mem
 from agent_memory.domain.semantic.selection import Selection
 
 _HELD = SQL("{valid} AND {selected}")
-# What was condensed is known by what stands for it.
-_KNOWN = SQL("({valid} OR {condensed_away}) AND {selected}")
+# And what is out of sight because it is superseded.
+_KNOWN = SQL("({valid} OR superseded_at IS NOT NULL) AND {selected}")
 
 _COUNT = SQL("SELECT count(*) FROM agent_memory.memories WHERE {scope} AND {known}")
 
@@ -238,8 +238,7 @@ class PostgresMemoryArchive:
 def _selected(which: SQL, selection: Selection, now: datetime) -> tuple[Composed, dict[str, Any]]:
     conditions = Conditions()
     selected = conditions.selected(selection)
-    condition = which.format(valid=valid(), condensed_away=CONDENSED_AWAY, selected=selected)
-    return condition, conditions.parameters | {"now": now}
+    return which.format(valid=valid(), selected=selected), conditions.parameters | {"now": now}
 
 
 def _place(after: Mark | None, limit: int) -> dict[str, Any]:

@@ -24,16 +24,6 @@ hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(u
 _LOCK: LiteralString = "SELECT pg_advisory_xact_lock(" + _NUMBER + ")"
 _LOCK_AT_ONCE: LiteralString = "SELECT pg_try_advisory_xact_lock(" + _NUMBER + ")"
 
-# A source of what was condensed: out of sight, though nobody has said that it holds no more.
-CONDENSED_AWAY = SQL("""
-superseded_by IS NOT NULL AND EXISTS (
-    SELECT FROM agent_memory.memories AS whole
-    WHERE whole.id = memories.superseded_by AND whole.tenant = memories.tenant
-      AND whole.agent_id = memories.agent_id AND whole.user_id = memories.user_id
-      AND (whole.metadata -> 'condensed' -> 'memories') IS NOT NULL
-)
-""")
-
 # How many are gone, and what those were that are part of something condensed, or are it.
 _FORGET = SQL("""
 WITH gone AS (

@@ -176,7 +176,9 @@ async def restore_memories(
 async def forget_selected(
     data: JSONBody[wire.ForgetRequest], application: GivenApplication, request: AnyRequest
 ) -> wire.ForgetAnswer:
-    """Forget all that is selected, of what holds and of what was condensed; with `dry_run` only count them."""
+    """Forget all that is selected, of what holds and of what is superseded, also by what was condensed of it; with
+    `dry_run` only count them.
+    """
     await admit_write(request, application, data.agent_id)
     forgotten = await _keeping(application).forget_selected(
         agent_id=data.agent_id, user_id=data.user_id, selection=wire.to_selection(data), dry_run=data.dry_run
