@@ -18,7 +18,7 @@ from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
-from agent_memory.domain.errors import NotFound
+from agent_memory.domain.errors import Conflict, NotFound
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.retention import Retention
@@ -166,7 +166,9 @@ async def test_bringing_back_removes_nothing_of_another_scope(bench, differs, as
     foreign = replace(foreign, id=MemoryId(uuid4()), scope=replace(bench.scope, **{differs: f"another-{uuid4()}"}))
     await bench.store.add(foreign, embedding)
     await bench.tell(1, superseded_by=foreign.id, superseded_at=NOW)
-    assert await bench.condensing.restore(foreign.id, bench.scope.agent_id, asked, tenant=bench.scope.tenant) == 1
+    assert (
+        await bench.condensing.restore(foreign.id, bench.scope.agent_id, asked, tenant=bench.scope.tenant, now=NOW) == 1
+    )
     assert await bench.store.count(foreign.scope) == 1
 
 
@@ -209,9 +211,9 @@ async def test_what_is_old_and_unimportant_fades_and_can_be_brought_back(bench):
     await bench.condensing.fade(timedelta(days=1), NOW)
     assert [m.importance for m in await bench.condensing.oldest(bench.scope, 10, NOW)] == [pytest.approx(1.1)]
     assert await bench.store.count(bench.scope) == held
-    assert await bench.condensing.restore(plain.id, "another", tenant=bench.scope.tenant) == 0
-    assert await bench.condensing.restore(plain.id, bench.scope.agent_id, tenant=bench.scope.tenant) == 1
-    assert await bench.condensing.restore(plain.id, bench.scope.agent_id, tenant=bench.scope.tenant) == 0
+    assert await bench.condensing.restore(plain.id, "another", tenant=bench.scope.tenant, now=NOW) == 0
+    assert await bench.condensing.restore(plain.id, bench.scope.agent_id, tenant=bench.scope.tenant, now=NOW) == 1
+    assert await bench.condensing.restore(plain.id, bench.scope.agent_id, tenant=bench.scope.tenant, now=NOW) == 0
     await bench.condensing.fade(timedelta(days=1), NOW)
     assert plain.id in {m.id for m in await bench.condensing.oldest(bench.scope, 10, NOW)}
 
@@ -234,9 +236,9 @@ async def test_tenants_share_names_and_ids_and_never_meet(bench):
     theirs = bench.consolidation(threshold=4).within(Reach("another"))
     made = await theirs.condense(**bench.whose)
     assert await bench.condensing.oldest(bench.scope, 9, NOW) == mine
-    assert await bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant) == 0
-    assert await bench.condensing.restore(made.id, bench.scope.agent_id, "somebody", tenant="another") == 0
-    assert await bench.condensing.restore(made.id, bench.scope.agent_id, "user", tenant="another") == 4
+    assert await bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant, now=NOW) == 0
+    assert await bench.condensing.restore(made.id, bench.scope.agent_id, "somebody", tenant="another", now=NOW) == 0
+    assert await bench.condensing.restore(made.id, bench.scope.agent_id, "user", tenant="another", now=NOW) == 4
     assert await bench.store.count(bench.scope) == await bench.store.count(other) == 4
 
 
@@ -286,7 +288,7 @@ async def test_forgetting_what_stands_for_others_leaves_them_to_be_brought_back(
     made = await bench.consolidation().condense(**bench.whose)
     assert await bench.forget(made)
     assert await bench.known() == set()
-    assert await bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant) == 4
+    assert await bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant, now=NOW) == 4
     assert await bench.known() == {memory.content for memory in told}
 
 
@@ -322,6 +324,62 @@ async def test_what_was_condensed_twice_comes_apart_wholly(bench):
     assert [await bench.kept(memory) for memory in (*told[:3], *others)] == [*told[:3], *others]
 
 
+async def test_what_is_superseded_comes_back_when_nothing_stands_for_it(bench):
+    [old] = await bench.tell(1, tags=frozenset({"home"}), importance=0.5)
+    agent = {"agent_id": bench.scope.agent_id}
+    new = await bench.keeping.supersede(old.id, **agent, content="The door has no code.")
+    newer = await bench.keeping.supersede(new.id, **agent, content="The door is gone.")
+    for superseded in (old, new):
+        with pytest.raises(Conflict, match=str(newer.id)):
+            await bench.consolidation().restore(superseded.id, **agent)
+    assert await bench.known() == {newer.content}
+    assert await bench.forget(newer)
+    assert await bench.consolidation().restore(new.id, **agent) == 1
+    assert await bench.known() == {new.content}
+    assert await bench.forget(await bench.kept(new))
+    assert await bench.consolidation().restore(old.id, **agent) == 1
+    assert await bench.kept(old) == old
+    with pytest.raises(NotFound):
+        await bench.consolidation().restore(old.id, **agent)
+
+
+async def test_what_has_expired_stands_for_nothing(bench):
+    [old] = await bench.tell(1)
+    agent = {"agent_id": bench.scope.agent_id}
+    await bench.keeping.supersede(old.id, **agent, content="The door has no code.", expires_at=NOW)
+    with pytest.raises(NotFound):
+        await bench.consolidation().restore(old.id, agent_id="another")
+    assert await bench.consolidation().restore(old.id, **agent) == 1
+    assert await bench.kept(old) == old
+
+
+async def test_what_superseded_another_is_undone_by_bringing_back_what_it_stands_for(bench):
+    [old] = await bench.tell(1)
+    agent = {"agent_id": bench.scope.agent_id}
+    new = await bench.keeping.supersede(old.id, **agent, content="The door has no code.")
+    assert await bench.consolidation().restore(new.id, **agent) == 1
+    assert (await bench.kept(old), await bench.kept(new)) == (old, None)
+
+
+async def test_a_circle_of_what_supersedes_each_other_has_an_end(bench):
+    one, other = MemoryId(uuid4()), MemoryId(uuid4())
+    [embedding] = await bench.embedder.embed(["x"])
+    for id_, by in ((one, other), (other, one)):
+        circle = Memory(id_, bench.scope, "x", START, superseded_by=by, superseded_at=NOW)
+        await bench.store.add(circle, embedding)
+    assert await bench.consolidation().restore(one, agent_id=bench.scope.agent_id) == 1
+    with pytest.raises(Conflict, match=str(one)):
+        await bench.consolidation().restore(other, agent_id=bench.scope.agent_id)
+
+
+async def test_a_source_does_not_come_back_beside_what_was_condensed_of_it(bench):
+    told = await bench.tell(4)
+    made = await bench.consolidation().condense(**bench.whose)
+    with pytest.raises(Conflict, match=str(made.id)):
+        await bench.consolidation().restore(told[0].id, agent_id=bench.scope.agent_id)
+    assert await bench.known() == {made.content}
+
+
 async def test_forgetting_what_held_before_leaves_what_holds_now(bench):
     [old] = await bench.tell(1)
     new = await bench.keeping.supersede(old.id, agent_id=bench.scope.agent_id, content="The door has no code.")
@@ -350,7 +408,7 @@ async def test_many_who_forget_bring_back_and_condense_at_once_leave_nothing_hal
     forgotten = [*told[:3], told[5]]
     await asyncio.gather(
         *(bench.forget(memory) for memory in forgotten),
-        bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant),
+        bench.condensing.restore(made.id, bench.scope.agent_id, tenant=bench.scope.tenant, now=NOW),
         *(bench.consolidation().condense(**bench.whose) for _ in range(3)),
         bench.archive.remove_selected(bench.scope, Selection(until=told[2].created_at), NOW),
     )

@@ -53,8 +53,8 @@ class Bench:
     async def keep(self, *memories: Memory) -> None:
         assert all(await self.archive.add_many([await self.entry(memory) for memory in memories]))
 
-    async def page(self, selection=EVERYTHING, after=None, limit=100):
-        return await self.archive.page(self.scope, selection, NOW, after, limit)
+    async def page(self, selection=EVERYTHING, after=None, limit=100, **options):
+        return await self.archive.page(self.scope, selection, NOW, after, limit, **options)
 
     async def found(self, query: str) -> list[Memory]:
         [embedding] = await self.embedder.embed([query])
@@ -117,6 +117,18 @@ async def test_lists_what_is_selected_and_holds(bench):
     wanted = bench.memory("a", tags=frozenset({"x"}))
     await bench.keep(wanted, bench.memory("b"), bench.memory("c", tags=frozenset({"x"}), expires_at=START))
     assert await bench.page(Selection(tags=frozenset({"x"}))) == [wanted]
+
+
+async def test_lists_what_is_superseded_if_asked(bench):
+    old, faded = bench.memory(tags=frozenset({"home"})), bench.memory(hour=2, superseded_at=START)
+    await bench.keep(old, faded, bench.memory(hour=3, expires_at=START))
+    new = bench.memory(hour=4)
+    await bench.archive.supersede(old.id, *await bench.entry(new))
+    shown = await bench.page(superseded=True)
+    assert [memory.id for memory in shown] == [new.id, faded.id, old.id]
+    assert await bench.page(superseded=True, after=Mark.after(faded)) == [shown[2]]
+    assert await bench.page(Selection(tags=frozenset({"home"})), superseded=True) == [shown[2]]
+    assert await bench.page() == [new]
 
 
 async def test_replaces_and_remembers_what_was(bench):

@@ -144,7 +144,9 @@ class Life:
 
     async def restore(self) -> None:
         old = self.old()
-        await self.both(self.condensing, "restore", old.id, old.scope.agent_id, tenant=old.scope.tenant)
+        options = {"tenant": old.scope.tenant, "now": self.now}
+        await self.both(self.condensing, "standing", old.id, old.scope.agent_id, **options)
+        await self.both(self.condensing, "restore", old.id, old.scope.agent_id, **options)
 
     async def purge(self) -> None:
         # Others live in the same database: what they have expired is not for us to compare.
@@ -175,7 +177,8 @@ class Life:
         for scope in self.scopes:
             await self.both(self.stores, "count", scope)
             await self.both(self.archives, "inventory", scope, self.now)
-            await self.both(self.archives, "page", scope, self.selection(), self.now, None, 100)
+            superseded = self.dice.random() < 0.5
+            await self.both(self.archives, "page", scope, self.selection(), self.now, None, 100, superseded=superseded)
             await self.compare_searches(scope)
         for memory in self.known:
             await self.both(self.archives, "get", memory.id, memory.scope.agent_id, tenant=memory.scope.tenant)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import structlog
 
 from agent_memory.application.tenancy import OfTenant
-from agent_memory.domain.errors import InvalidInput, NotFound
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.condensing import condense, fitting
 from agent_memory.domain.semantic.memory import LONGEST_NAME, Memory, MemoryId, Scope, parse_memory_id
@@ -92,12 +92,15 @@ class Consolidation(OfTenant):
         return await self._store.fade(self._retention.fade_after, self._clock())
 
     async def restore(self, memory_id: MemoryId | str, *, agent_id: str) -> int:
-        """Bring back what a memory stands for, in its place, or a memory that has faded; answers how many."""
+        """Bring back what a memory stands for, in its place, or a memory that has faded or that nothing stands for any
+        more; answers how many. Raises Conflict where something still holds in its place.
+        """
         check_text("agent_id", agent_id, LONGEST_NAME)
         self.reach.agent(agent_id)
-        restored = await self._store.restore(
-            parse_memory_id(memory_id), agent_id, self.reach.user_id, tenant=self.reach.tenant
-        )
-        if not restored:
-            raise NotFound("condensed or faded memory", str(memory_id))
-        return restored
+        which, now = (parse_memory_id(memory_id), agent_id, self.reach.user_id), self._clock()
+        restored = await self._store.restore(*which, tenant=self.reach.tenant, now=now)
+        if restored:
+            return restored
+        if standing := await self._store.standing(*which, tenant=self.reach.tenant, now=now):
+            raise Conflict(f"memory {memory_id} is superseded by {standing}, which holds: forget or restore that first")
+        raise NotFound("condensed, faded or superseded memory", str(memory_id))

@@ -79,13 +79,15 @@ class MemoryKeeping(OfTenant):
         selection: Selection = EVERYTHING,
         cursor: str | None = None,
         limit: int = 50,
+        include_superseded: bool = False,
     ) -> Page:
-        """What holds now, newest first, page by page."""
+        """What holds now, newest first, page by page; what is superseded as well, if asked."""
         check_count("limit", limit, 1, MOST_LISTED)
         after = None if cursor is None else Mark.read(cursor)
         scope = self.scope(agent_id, user_id)
         # One more than asked tells whether anything follows.
-        found = await self._archive.page(scope, selection, self._clock(), after, limit + 1)
+        now = self._clock()
+        found = await self._archive.page(scope, selection, now, after, limit + 1, superseded=include_superseded)
         page = found[:limit]
         return Page(tuple(page), Mark.after(page[-1]).cursor() if len(found) > limit else None)
 

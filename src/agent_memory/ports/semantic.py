@@ -86,9 +86,18 @@ class MemoryArchive(Protocol):
         ...
 
     async def page(
-        self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
+        self,
+        scope: Scope,
+        selection: Selection,
+        now: datetime,
+        after: Mark | None,
+        limit: int,
+        *,
+        superseded: bool = False,
     ) -> list[Memory]:
-        """The next memories that hold now and are selected, newest first, by (moment, id)."""
+        """The next memories that hold now and are selected, newest first, by (moment, id); or also those that are
+        superseded, as `count_selected` counts them.
+        """
         ...
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
@@ -157,12 +166,23 @@ class CondensingStore(Protocol):
         """Mark the lasting episodic memories that have faded as superseded by nothing; answers how many."""
         ...
 
-    async def restore(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> int:
-        """Undo a supersession: what the memory stands for is held again, and the memory itself is gone. One that has
-        faded is held again itself, and important enough not to fade any more.
+    async def restore(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str, now: datetime
+    ) -> int:
+        """Undo a supersession. One that is superseded, and was not condensed of others, is held again itself, if
+        nothing stands for it; one that has faded is then important enough not to fade any more. Of any other, what it
+        stands for is held again, and the memory itself is gone.
 
         Answers how many are held again; 0: there is nothing to undo for this agent (and user, if
         given), nothing changed.
+        """
+        ...
+
+    async def standing(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str, now: datetime
+    ) -> MemoryId | None:
+        """What holds now in the place of a superseded memory: what superseded it, or what superseded that, and so on,
+        in its scope. None: nothing, or there is no such memory.
         """
         ...
 

@@ -108,6 +108,20 @@ async def test_what_is_superseded_is_kept_but_not_found(client, kept):
     assert (await client.post(f"{path}/supersede", params=GUIDE, json={"content": "x"})).status_code == 409
 
 
+async def test_superseding_can_be_undone_when_nothing_holds_in_its_place(client, kept):
+    path = f"/v1/memories/{kept[0]['id']}"
+    new = (await client.post(f"{path}/supersede", params=GUIDE, json={"content": "Ada lives in Rome."})).json()
+    listing = await client.post("/v1/memories/list", json=ADA | {"include_superseded": True, "tags": ["home"]})
+    assert {each["id"]: each["superseded_by"] for each in listing.json()["memories"]}[kept[0]["id"]] == new["id"]
+    refused = await client.post(f"{path}/restore", params=GUIDE)
+    assert (refused.status_code, new["id"] in refused.json()["detail"]) == (409, True)
+    await client.delete(f"/v1/memories/{new['id']}", params=GUIDE)
+    assert (await client.get(path, params=GUIDE)).json()["superseded_by"] == new["id"]
+    assert (await client.post(f"{path}/restore", params=GUIDE)).json() == {"restored": 1}
+    assert (await client.get(path, params=GUIDE)).json() == kept[0]
+    assert len(await listed(client)) == 3
+
+
 async def test_in_a_batch_each_has_a_result_of_its_own(client):
     memories = [{"content": "good"}, {"content": ""}, {"contents": "x"}, {"content": "x", "metadata": {"a": "\0"}}]
     answer = await client.post("/v1/memories/batch", json=ADA | {"memories": memories})

@@ -74,9 +74,17 @@ class InMemoryMemoryArchive:
         return kept.memory if user_id in {None, kept.memory.scope.user_id} else None
 
     async def page(
-        self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
+        self,
+        scope: Scope,
+        selection: Selection,
+        now: datetime,
+        after: Mark | None,
+        limit: int,
+        *,
+        superseded: bool = False,
     ) -> list[Memory]:
-        held = sorted(self._held(scope, selection, now), key=_place, reverse=True)
+        shown = self._known if superseded else self._held
+        held = sorted(shown(scope, selection, now), key=_place, reverse=True)
         return [memory for memory in held if after is None or _place(memory) < (after.moment, after.id)][:limit]
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:

@@ -43,25 +43,47 @@ class InMemoryCondensingStore:
             self._put(replace(memory, superseded_at=now))
         return len(faded)
 
-    async def restore(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> int:
+    async def restore(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str, now: datetime
+    ) -> int:
+        present = self._of(memory_id, agent_id, user_id, tenant)
         sources = [kept for kept in self._kept.values() if kept.memory.superseded_by == memory_id]
         sources = [kept for kept in sources if _is_of(kept.memory.scope, tenant, agent_id, user_id)]
+        if present is not None and present.superseded_at is not None and not (present.is_condensed and sources):
+            return self._bring_back(present, now)
         for kept in sources:
-            self._put(released(kept.memory))
-        present = self._kept.get((tenant, memory_id))
-        if sources:
-            if present is not None and present.memory.scope in {kept.memory.scope for kept in sources}:
-                self._store.drop((tenant, memory_id))
-            return len(sources)
-        if present is None or not _is_of(present.memory.scope, tenant, agent_id, user_id):
-            return 0
-        return self._bring_back(present)
+            self._put(released(kept.memory) if len(sources) > 1 else brought_back(kept.memory))
+        if present is not None and present.scope in {kept.memory.scope for kept in sources}:
+            self._store.drop((tenant, memory_id))
+        return len(sources)
 
-    def _bring_back(self, kept: Kept) -> int:
-        if kept.memory.superseded_at is None or kept.memory.superseded_by is not None:
+    async def standing(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str, now: datetime
+    ) -> MemoryId | None:
+        memory = self._of(memory_id, agent_id, user_id, tenant)
+        return None if memory is None else self._standing(memory, now)
+
+    def _bring_back(self, memory: Memory, now: datetime) -> int:
+        if self._standing(memory, now) is not None:
             return 0
-        self._put(brought_back(kept.memory))
+        self._put(brought_back(memory))
         return 1
+
+    def _standing(self, memory: Memory, now: datetime) -> MemoryId | None:
+        passed = {memory.id}
+        while memory.superseded_by is not None and memory.superseded_by not in passed:
+            kept = self._kept.get((memory.scope.tenant, memory.superseded_by))
+            if kept is None or kept.memory.scope != memory.scope:
+                return None
+            memory = kept.memory
+            passed.add(memory.id)
+            if memory.holds(now):
+                return memory.id
+        return None
+
+    def _of(self, memory_id: MemoryId, agent_id: str, user_id: str | None, tenant: str) -> Memory | None:
+        kept = self._kept.get((tenant, memory_id))
+        return kept.memory if kept is not None and _is_of(kept.memory.scope, tenant, agent_id, user_id) else None
 
     def _lasting(self, now: datetime) -> list[Memory]:
         return [kept.memory for kept in self._kept.values() if is_lasting(kept.memory, now)]

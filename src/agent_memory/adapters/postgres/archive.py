@@ -154,9 +154,16 @@ class PostgresMemoryArchive:
         return memory_of(rows[0]) if rows else None
 
     async def page(
-        self, scope: Scope, selection: Selection, now: datetime, after: Mark | None, limit: int
+        self,
+        scope: Scope,
+        selection: Selection,
+        now: datetime,
+        after: Mark | None,
+        limit: int,
+        *,
+        superseded: bool = False,
     ) -> list[Memory]:
-        held, parameters = _selected(_HELD, selection, now)
+        held, parameters = _selected(_KNOWN if superseded else _HELD, selection, now)
         page = _PAGE.format(columns=_NAMED, scope=SQL(IN_SCOPE_OF), held=held)
         rows = await self._rows(page, parameters | named(scope) | _place(after, limit))
         return [memory_of(row) for row in rows]

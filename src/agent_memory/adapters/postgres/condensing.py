@@ -8,6 +8,7 @@ from typing import LiteralString
 from psycopg import AsyncConnection, Rollback
 from psycopg.sql import SQL, Literal
 
+from agent_memory.adapters.postgres.conditions import CONDENSED as IS_CONDENSED
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import alone_in
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memory_of, named, row_of
@@ -40,16 +41,19 @@ WHERE (id, version) IN (SELECT * FROM unnest(%(sources)s::uuid[], %(versions)s::
 
 _WHOSE: LiteralString = """
 SELECT DISTINCT user_id FROM agent_memory.memories
-WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+WHERE (id = %(id)s OR superseded_by = %(id)s) AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 ORDER BY user_id
 """
 
-# As `retention.released` has it.
+# What was condensed, of which there were others, is as `retention.released` has it.
 _RESTORE = SQL("""
-UPDATE agent_memory.memories
-SET superseded_by = NULL, superseded_at = NULL,
-    metadata = CASE WHEN memory_type = 'episodic' THEN {restored}::jsonb || metadata ELSE metadata END
+UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL,
+    metadata = CASE WHEN memory_type = 'episodic' AND (
+        SELECT count(*) FROM agent_memory.memories AS source
+        WHERE source.superseded_by = %(id)s AND source.tenant = %(tenant)s AND source.agent_id = %(agent_id)s
+          AND (%(user_id)s::text IS NULL OR source.user_id = %(user_id)s)
+    ) > 1 THEN {restored}::jsonb || metadata ELSE metadata END
 WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 RETURNING user_id
@@ -60,11 +64,42 @@ UPDATE agent_memory.memories SET superseded_at = %(now)s
 WHERE {lasting} AND importance <= 1 AND moment < %(now)s - %(after)s * importance::float8
 """).format(lasting=_LASTING)
 
-_BRING_BACK: LiteralString = """
-UPDATE agent_memory.memories SET superseded_at = NULL, importance = greatest(importance, %(importance)s)
+# What is superseded, and was not condensed of others that are there to be brought back.
+_ITSELF = SQL("""
+SELECT FROM agent_memory.memories
 WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
-  AND superseded_at IS NOT NULL AND superseded_by IS NULL
+  AND superseded_at IS NOT NULL AND NOT ({condensed} AND EXISTS (
+      SELECT FROM agent_memory.memories AS source
+      WHERE source.superseded_by = memories.id AND source.tenant = memories.tenant
+        AND source.agent_id = memories.agent_id AND (%(user_id)s::text IS NULL OR source.user_id = %(user_id)s)
+  ))
+FOR UPDATE
+""").format(condensed=IS_CONDENSED)
+
+# From one to what superseded it, until one holds; a circle ends where it closes.
+_STANDING: LiteralString = """
+WITH RECURSIVE chain AS (
+    SELECT NULL::uuid AS id, user_id, superseded_by, false AS holds FROM agent_memory.memories
+    WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+      AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
+    UNION
+    SELECT m.id, m.user_id, m.superseded_by,
+           m.superseded_at IS NULL AND (m.expires_at IS NULL OR m.expires_at > %(now)s)
+    FROM chain JOIN agent_memory.memories AS m
+         ON m.id = chain.superseded_by AND m.tenant = %(tenant)s AND m.agent_id = %(agent_id)s
+            AND m.user_id = chain.user_id
+    WHERE NOT chain.holds AND m.id <> %(id)s
+)
+SELECT id FROM chain WHERE holds
+"""
+
+# As `retention.brought_back` has it.
+_BRING_BACK: LiteralString = """
+UPDATE agent_memory.memories SET superseded_at = NULL, superseded_by = NULL,
+    importance = CASE WHEN superseded_by IS NULL THEN greatest(importance, %(importance)s) ELSE importance END
+WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
+  AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """
 
 _REMOVE: LiteralString = """
@@ -121,20 +156,36 @@ class PostgresCondensingStore:
 
         return await self._database.run(work)
 
-    async def restore(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> int:
+    async def restore(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str, now: datetime
+    ) -> int:
         which = {
             "id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id,
-            "importance": RESTORED_IMPORTANCE,
+            "importance": RESTORED_IMPORTANCE, "now": now,
         }  # fmt: skip
 
         async def work(connection: AsyncConnection) -> int:
             async with connection.transaction():
                 for (user,) in await (await connection.execute(_WHOSE, which)).fetchall():
                     await alone_in(connection, Scope(agent_id, user, tenant))
-                users = [user for (user,) in await (await connection.execute(_RESTORE, which)).fetchall()]
-                if not users:
+                if (await connection.execute(_ITSELF, which)).rowcount > 0:
+                    if (await connection.execute(_STANDING, which)).rowcount > 0:
+                        return 0
                     return (await connection.execute(_BRING_BACK, which)).rowcount
-                await connection.execute(_REMOVE, which | {"users": users})
+                users = [user for (user,) in await (await connection.execute(_RESTORE, which)).fetchall()]
+                if users:
+                    await connection.execute(_REMOVE, which | {"users": users})
                 return len(users)
+
+        return await self._database.run(work)
+
+    async def standing(
+        self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str, now: datetime
+    ) -> MemoryId | None:
+        which = {"id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id, "now": now}
+
+        async def work(connection: AsyncConnection) -> MemoryId | None:
+            row = await (await connection.execute(_STANDING, which)).fetchone()
+            return None if row is None else MemoryId(row[0])
 
         return await self._database.run(work)

@@ -52,7 +52,9 @@ def is_faded(memory: Memory, fade_after: timedelta, now: datetime) -> bool:
 
 
 def brought_back(memory: Memory) -> Memory:
-    """A faded memory that somebody wants again does not fade a second time."""
+    """A faded memory that somebody wants again does not fade a second time; one that was superseded is as it was."""
+    if memory.superseded_by is not None:
+        return replace(memory, superseded_by=None, superseded_at=None)
     return replace(memory, superseded_at=None, importance=max(memory.importance, RESTORED_IMPORTANCE))
 
 

@@ -42,13 +42,16 @@ async def get_memory(
     tags=_TAGS,
 )
 async def list_memories(data: JSONBody[wire.ListRequest], application: GivenApplication) -> wire.PageAnswer:
-    """The memories that hold now and are selected, newest first, page by page."""
+    """The memories that hold now and are selected, newest first, page by page; with `include_superseded` also those
+    that are superseded, by what `superseded_by` names.
+    """
     page = await _keeping(application).list(
         agent_id=data.agent_id,
         user_id=data.user_id,
         selection=wire.to_selection(data),
         cursor=data.cursor,
         limit=data.limit,
+        include_superseded=data.include_superseded,
     )
     return wire.from_page(page)
 
@@ -156,11 +159,13 @@ async def condense_memories(
     return wire.CondenseAnswer(memory=None if made is None else wire.from_memory(made))
 
 
-@post("/v1/memories/{memory_id:str}/restore", status_code=200, responses=problems(404, 429), tags=_TAGS)
+@post("/v1/memories/{memory_id:str}/restore", status_code=200, responses=problems(404, 409, 429), tags=_TAGS)
 async def restore_memories(
     memory_id: FromPath[str], application: GivenApplication, request: AnyRequest, agent_id: AgentName
 ) -> wire.RestoreAnswer:
-    """Bring back what this memory stands for, in its place; or this memory itself, if it has faded."""
+    """Bring back what this memory stands for, in its place; or this memory itself, if it has faded, or what superseded
+    it holds no more. 409: that still holds, and is named.
+    """
     await admit_write(request, application, agent_id)
     return wire.RestoreAnswer(restored=await _consolidation(application).restore(memory_id, agent_id=agent_id))
 

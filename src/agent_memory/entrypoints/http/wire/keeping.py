@@ -87,6 +87,7 @@ class ListRequest(SelectionFields, forbid_unknown_fields=True, kw_only=True):
     user_id: Name
     cursor: str | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    include_superseded: bool = False
 
 
 class WholeMemory(Struct, kw_only=True):
