@@ -14,6 +14,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.domain.errors import StaleVersion
 from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Mark
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
@@ -210,6 +211,33 @@ async def test_supersedes_once_and_within_its_scope(bench):
     tries = [bench.archive.supersede(old.id, *await bench.entry(bench.memory(hour=n))) for n in range(1, 6)]
     assert sorted(await asyncio.gather(*tries)) == [False] * 4 + [True]
     assert await bench.store.count(bench.scope) == 2
+
+
+async def test_supersedes_the_version_that_was_read_by_what_is_new(bench):
+    old, other = bench.memory("old"), bench.memory("other")
+    await bench.keep(old, other)
+    successor = await bench.entry(bench.memory("new"))
+    assert await bench.archive.replace(replace(old, version=2, tags=frozenset({"a"})), None, 1)
+    assert not await bench.archive.supersede(old.id, *successor, 1)
+    assert not await bench.archive.supersede(old.id, *await bench.entry(other), 2)
+    assert {memory.content for memory in await bench.page()} == {"old", "other"}
+    assert await bench.archive.supersede(old.id, *successor, 2)
+
+
+@pytest.mark.parametrize("stands_for_it", [None, MemoryId(uuid4())])
+async def test_of_many_who_revise_and_forget_a_version_one_succeeds(bench, stands_for_it):
+    for _ in range(4):
+        old = bench.memory("old", superseded_by=stands_for_it, superseded_at=stands_for_it and START)
+        await bench.keep(old)
+        done = await asyncio.gather(
+            *(bench.archive.replace(replace(old, version=2), None, 1) for _ in range(2)),
+            *(bench.store.remove(old.id, bench.scope.agent_id, tenant="default", version=1) for _ in range(2)),
+            return_exceptions=True,
+        )
+        present = await bench.archive.get(old.id, bench.scope.agent_id, tenant="default")
+        assert [each for each in done if each is True] == [True]
+        assert (present is None) == (True in done[2:])
+        assert all(isinstance(each, bool | StaleVersion) for each in done)
 
 
 async def test_forgets_what_is_selected(bench):

@@ -12,6 +12,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.domain.errors import StaleVersion
 from agent_memory.domain.semantic.filters import matches, parse_filter
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
@@ -112,6 +113,19 @@ async def test_forgets_one_memory_once(bench):
     assert await bench.store.remove(gone.id, bench.scope.agent_id, bench.scope.user_id, tenant=bench.scope.tenant)
     assert not await bench.store.remove(gone.id, bench.scope.agent_id, bench.scope.user_id, tenant=bench.scope.tenant)
     assert await bench.found("apples") == [kept]
+
+
+@pytest.mark.parametrize("superseded_by", [None, MemoryId(uuid4())])
+async def test_forgets_a_memory_at_the_version_that_is_meant(bench, superseded_by):
+    memory = await bench.add("apples", superseded_by=superseded_by, superseded_at=superseded_by and START)
+    which = memory.id, bench.scope.agent_id
+    for stale in (2, [2, 3], [], 2**70):
+        with pytest.raises(StaleVersion):
+            await bench.store.remove(*which, tenant=bench.scope.tenant, version=stale)
+    assert await bench.store.count(bench.scope) == 1
+    assert not await bench.store.remove(memory.id, "another", tenant=bench.scope.tenant, version=2)
+    assert await bench.store.remove(*which, tenant=bench.scope.tenant, version=[1, 2])
+    assert not await bench.store.remove(*which, tenant=bench.scope.tenant, version=[1, 2])
 
 
 async def test_forgets_nothing_of_another_agent_or_user(bench):

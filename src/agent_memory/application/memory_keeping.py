@@ -9,7 +9,7 @@ from uuid import uuid4
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from agent_memory.domain.semantic.checks import Document, check_count, check_text
-from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt
+from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt, Versions, check_version
 from agent_memory.domain.semantic.memory import (
     LONGEST_NAME,
     Memory,
@@ -26,6 +26,7 @@ from agent_memory.ports.answers import AnswerBook
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 MOST_LISTED = 200
+_TRIES = 5
 
 
 class Fields(TypedDict, total=False):
@@ -92,15 +93,14 @@ class MemoryKeeping(OfTenant):
         return Page(tuple(page), Mark.after(page[-1]).cursor() if len(found) > limit else None)
 
     async def revise(
-        self, memory_id: MemoryId | str, *, agent_id: str, version: int | None = None, **fields: Unpack[Fields]
+        self, memory_id: MemoryId | str, *, agent_id: str, version: Versions | None = None, **fields: Unpack[Fields]
     ) -> Memory:
         """Say some of it anew; what it said before stays in its history. With `version`, only if it is at that.
         What says nothing anew changes nothing, so that an update may be sent twice. Raises StaleVersion where it is not
         at that version, Conflict where another came in between.
         """
         present = await self.get(memory_id, agent_id=agent_id)
-        if version not in {None, present.version}:
-            raise StaleVersion(f"memory {present.id} is at version {present.version}, not {version}")
+        check_version(present.id, present.version, version)
         told = still_condensed(present, said(present, fields))
         if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
             return present
@@ -122,17 +122,34 @@ class MemoryKeeping(OfTenant):
             raise NotFound("memory", str(memory_id))
         return versions
 
-    async def supersede(self, memory_id: MemoryId | str, *, agent_id: str, **fields: Unpack[Fields]) -> Memory:
-        """Remember what holds now in place of what held until now; that stays, marked, and is no longer recalled."""
-        former = await self.get(memory_id, agent_id=agent_id)
+    async def supersede(
+        self,
+        memory_id: MemoryId | str,
+        *,
+        agent_id: str,
+        version: Versions | None = None,
+        **fields: Unpack[Fields],
+    ) -> Memory:
+        """Remember what holds now in place of what held until now; that stays, marked, and is no longer recalled. With
+        `version`, only if it is at that, or else StaleVersion. What is not said is as that has it, also if that is
+        revised meanwhile.
+        """
+        for _ in range(_TRIES):
+            former = await self.get(memory_id, agent_id=agent_id)
+            check_version(former.id, former.version, version)
+            if former.superseded_at is not None:
+                raise Conflict(f"memory {former.id} is superseded already")
+            successor = self._successor(former, fields)
+            [embedding] = await self._embedder.embed([successor.content], tenant=self.reach.tenant)
+            if await self._archive.supersede(former.id, successor, embedding, former.version):
+                return successor
+        raise Conflict(f"memory {memory_id} keeps changing: try again")
+
+    def _successor(self, former: Memory, fields: Fields) -> Memory:
         told = no_more_condensed(said(replace(former, event_time=None), fields))
-        successor = replace(
+        return replace(
             told, id=MemoryId(uuid4()), created_at=self._clock(), version=1, superseded_by=None, superseded_at=None
         )
-        [embedding] = await self._embedder.embed([successor.content], tenant=self.reach.tenant)
-        if not await self._archive.supersede(former.id, successor, embedding):
-            raise Conflict(f"memory {former.id} is superseded already")
-        return successor
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
         """Forget all that is selected, of what holds and of what is superseded; a dry run only counts them."""

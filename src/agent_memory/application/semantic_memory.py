@@ -12,6 +12,7 @@ from uuid import uuid4
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import Document
+from agent_memory.domain.semantic.keeping import Versions
 from agent_memory.domain.semantic.memory import (
     Memory,
     MemoryId,
@@ -155,14 +156,17 @@ class SemanticMemory(OfTenant):
             weighing=self._blend.weighing(question) if weighed else None,
         )
 
-    async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
+    async def forget(
+        self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None, version: Versions | None = None
+    ) -> None:
         """Remove a memory of this agent, and what was condensed of it, whose other sources are back; another agent's,
-        or user's, is as absent as one that never was.
+        or user's, is as absent as one that never was. With `version`, only if it is at that, or else StaleVersion.
         """
         check_who(agent_id, user_id)
         self.reach.agent(agent_id)
         whose = self.reach.user(user_id)
-        if not await self._store.remove(parse_memory_id(memory_id), agent_id, whose, tenant=self.reach.tenant):
+        which = parse_memory_id(memory_id), agent_id, whose
+        if not await self._store.remove(*which, tenant=self.reach.tenant, version=version):
             raise NotFound("memory", str(memory_id))
 
     async def count(self, *, agent_id: str, user_id: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from agent_memory.application.semantic_memory import Asked, Told
 from agent_memory.bootstrap import Application, Parts, bootstrap
+from agent_memory.domain.semantic.keeping import Versions
 from agent_memory.domain.semantic.memory import Memory, MemoryId
 from agent_memory.domain.semantic.recall import Recollection
 from agent_memory.settings import Settings
@@ -53,8 +54,10 @@ class BlockingMemory:
     def recall(self, **asked: Unpack[Asked]) -> list[Recollection]:
         return self._done(self._opened.memory.recall(**asked))
 
-    def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
-        self._done(self._opened.memory.forget(memory_id, agent_id=agent_id, user_id=user_id))
+    def forget(
+        self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None, version: Versions | None = None
+    ) -> None:
+        self._done(self._opened.memory.forget(memory_id, agent_id=agent_id, user_id=user_id, version=version))
 
     def count(self, *, agent_id: str, user_id: str) -> int:
         return self._done(self._opened.memory.count(agent_id=agent_id, user_id=user_id))

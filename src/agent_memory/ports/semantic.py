@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from agent_memory.domain.semantic.duplicates import Likeness, Remembered
-from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
+from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt, Versions
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
 from agent_memory.domain.semantic.selection import Selection
@@ -38,8 +38,17 @@ class MemoryStore(Protocol):
         """
         ...
 
-    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
-        """Forget one memory of this agent (and user, if given). False: there is none, nothing changed.
+    async def remove(
+        self,
+        memory_id: MemoryId,
+        agent_id: str,
+        user_id: str | None = None,
+        *,
+        tenant: str,
+        version: Versions | None = None,
+    ) -> bool:
+        """Forget one memory of this agent (and user, if given). False: there is none, nothing changed. Raises
+        StaleVersion, and nothing changed, where a version is given and it is at another.
 
         What was condensed of it goes with it, and its other sources are superseded as that was: by nothing, as a rule,
         so that they hold again.
@@ -111,10 +120,12 @@ class MemoryArchive(Protocol):
         """All versions, the newest first; none for a memory that this agent does not have."""
         ...
 
-    async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
+    async def supersede(
+        self, memory_id: MemoryId, successor: Memory, embedding: Embedding, expected: int | None = None
+    ) -> bool:
         """Add the successor and mark the other as superseded by it since it begins, or since the other began if that
         is later; it stays, but is no longer found. False: the successor's scope has no such memory, or it is superseded
-        already; nothing changed.
+        already, or not at the `expected` version (any more), or the successor's id is known; nothing changed.
         """
         ...
 

@@ -122,6 +122,20 @@ async def test_superseding_can_be_undone_when_nothing_holds_in_its_place(client,
     assert len(await listed(client)) == 3
 
 
+@pytest.mark.parametrize("stale", ['"1"', 'W/"2"', '"1", "3"', '"x"'])
+async def test_what_has_changed_is_neither_forgotten_nor_superseded(client, kept, stale):
+    path = f"/v1/memories/{kept[0]['id']}"
+    await client.patch(path, params=GUIDE, json={"tags": ["mine"]}, headers={"If-Match": "*"})
+    held = {"params": GUIDE, "headers": {"If-Match": stale}}
+    answers = [await client.delete(path, **held), await client.post(f"{path}/supersede", json={"content": "x"}, **held)]
+    assert [answer.status_code for answer in answers] == [412, 412]
+    assert (await client.get(path, params=GUIDE)).json()["superseded_by"] is None
+    fresh = {"params": GUIDE, "headers": {"If-Match": '"1", "2"'}}
+    assert (await client.post(f"{path}/supersede", json={"content": "x"}, **fresh)).status_code == 201
+    assert (await client.delete(path, **fresh)).status_code == 204
+    assert (await client.delete(path, params=GUIDE, headers={"If-Match": "*"})).status_code == 404
+
+
 async def test_in_a_batch_each_has_a_result_of_its_own(client):
     memories = [{"content": "good"}, {"content": ""}, {"contents": "x"}, {"content": "x", "metadata": {"a": "\0"}}]
     answer = await client.post("/v1/memories/batch", json=ADA | {"memories": memories})

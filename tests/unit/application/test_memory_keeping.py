@@ -7,7 +7,7 @@ from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
-from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.domain.semantic.selection import Selection
 
@@ -18,6 +18,7 @@ class World:
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         store, embedder = InMemoryMemoryStore(), HashingEmbedder()
+        self.store = store
         self.memory = SemanticMemory(store, embedder, clock=self.clock)
         self.keeping = MemoryKeeping(InMemoryMemoryArchive(store), embedder, clock=self.clock)
 
@@ -107,6 +108,44 @@ async def test_what_is_superseded_is_kept_and_not_recalled(world):
     assert (await world.keeping.get(old.id, agent_id="agent")).superseded_by == new.id
     with pytest.raises(Conflict):
         await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Rome")
+
+
+class Slow(HashingEmbedder):
+    """Somebody else is faster."""
+
+    meanwhile = None
+
+    async def embed(self, texts, **options):
+        if self.meanwhile:
+            await self.meanwhile()
+        return await super().embed(texts, **options)
+
+
+async def test_what_is_revised_meanwhile_is_in_what_supersedes_it(world):
+    [old] = await world.tell("She lives in Oslo")
+    slow = Slow()
+    keeping = MemoryKeeping(InMemoryMemoryArchive(world.store), slow, clock=world.clock)
+
+    async def once():
+        slow.meanwhile = None
+        await world.keeping.revise(old.id, agent_id="agent", tags=["home"])
+
+    slow.meanwhile = once
+    new = await keeping.supersede(old.id, agent_id="agent", content="She lives in Lima")
+    assert new.tags == {"home"}
+    slow.meanwhile = lambda: world.keeping.revise(new.id, agent_id="agent", tags=["moved"])
+    with pytest.raises(StaleVersion):
+        await keeping.supersede(new.id, agent_id="agent", content="She lives in Rome", version=1)
+    assert (await world.keeping.get(new.id, agent_id="agent")).superseded_at is None
+
+
+async def test_what_keeps_changing_is_a_conflict(world):
+    [old] = await world.tell("She lives in Oslo")
+    slow, tags = Slow(), iter("abcdefghij")
+    slow.meanwhile = lambda: world.keeping.revise(old.id, agent_id="agent", tags=[next(tags)])
+    keeping = MemoryKeeping(InMemoryMemoryArchive(world.store), slow, clock=world.clock)
+    with pytest.raises(Conflict, match="keeps changing"):
+        await keeping.supersede(old.id, agent_id="agent", content="She lives in Lima")
 
 
 async def test_a_dry_run_forgets_nothing(world):

@@ -109,10 +109,14 @@ class InMemoryMemoryArchive:
         present = await self.get(memory_id, agent_id, tenant=tenant)
         return [] if present is None else [present, *self._former.get((tenant, memory_id), [])]
 
-    async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
+    async def supersede(
+        self, memory_id: MemoryId, successor: Memory, embedding: Embedding, expected: int | None = None
+    ) -> bool:
         place = successor.scope.tenant, memory_id
         present = self._kept.get(place)
         if present is None or present.memory.scope != successor.scope or present.memory.superseded_at is not None:
+            return False
+        if expected not in {None, present.memory.version} or place_of(successor) in self._kept:
             return False
         since = max(successor.begins, present.memory.begins)
         marked = replace(present.memory, superseded_by=successor.id, superseded_at=since)

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 from operator import mul
 
+from agent_memory.domain.semantic.keeping import Versions, check_version
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist
 from agent_memory.domain.semantic.shortlisting import shortlisted
@@ -59,12 +60,21 @@ class InMemoryMemoryStore:
         )
         return shortlisted([row.candidate(position, search) for position, row in enumerate(rows)], search)
 
-    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
+    async def remove(
+        self,
+        memory_id: MemoryId,
+        agent_id: str,
+        user_id: str | None = None,
+        *,
+        tenant: str,
+        version: Versions | None = None,
+    ) -> bool:
         row = self.kept.get((tenant, memory_id))
         if row is None or row.memory.scope.agent_id != agent_id:
             return False
         if user_id not in {None, row.memory.scope.user_id}:
             return False
+        check_version(memory_id, row.memory.version, version)
         self.forget([row.memory])
         return True
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, LiteralString
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Rollback
 from psycopg.sql import SQL, Composed
 
 from agent_memory.adapters.postgres.conditions import Conditions, valid
@@ -64,6 +64,7 @@ _SUPERSEDE = SQL("""
 UPDATE agent_memory.memories SET
     superseded_by = %(successor)s, superseded_at = greatest(%(since)s, least(created_at, moment))
 WHERE id = %(id)s AND {} AND superseded_at IS NULL
+  AND (%(expected)s::integer IS NULL OR version = %(expected)s)
 """).format(SQL(IN_SCOPE_OF))
 
 _AGENTS: LiteralString = """
@@ -176,16 +177,20 @@ class PostgresMemoryArchive:
         rows = await self._rows(_HISTORY.format(columns=_NAMED), parameters)
         return [memory_of(row) for row in rows]
 
-    async def supersede(self, memory_id: MemoryId, successor: Memory, embedding: Embedding) -> bool:
+    async def supersede(
+        self, memory_id: MemoryId, successor: Memory, embedding: Embedding, expected: int | None = None
+    ) -> bool:
         scope, row = successor.scope, row_of(successor, embedding)
-        mark = named(scope) | {"successor": successor.id, "since": successor.begins, "id": memory_id}
+        mark = {"successor": successor.id, "since": successor.begins, "id": memory_id, "expected": expected}
 
         async def work(connection: AsyncConnection) -> bool:
-            async with connection.transaction():
-                marked = (await connection.execute(_SUPERSEDE, mark)).rowcount > 0
-                if marked:
-                    await connection.execute(ADD, row)
-                return marked
+            done = False
+            async with connection.transaction() as transaction:
+                marked = (await connection.execute(_SUPERSEDE, named(scope) | mark)).rowcount > 0
+                done = marked and (await connection.execute(ADD, row)).rowcount > 0
+                if not done:
+                    raise Rollback(transaction)
+            return done
 
         return await self._database.run(work)
 

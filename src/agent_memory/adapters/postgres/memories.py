@@ -16,6 +16,7 @@ from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.sizes import Commonness, Sizes
 from agent_memory.adapters.postgres.weighed_scope import read_weighed
 from agent_memory.adapters.postgres.whole_scope import read_whole
+from agent_memory.domain.semantic.keeping import Versions, check_version
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
 from agent_memory.domain.semantic.selection import EVERYTHING
@@ -30,9 +31,13 @@ _ONE: LiteralString = """
 id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
 AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """
+_MEANT: LiteralString = "(%(versions)s::numeric[] IS NULL OR version = ANY(%(versions)s::numeric[]))"
 # Of what nothing stands for, nothing was condensed.
-_REMOVE = SQL("DELETE FROM agent_memory.memories WHERE {} AND superseded_by IS NULL").format(SQL(_ONE))
-_WHOSE = SQL("SELECT user_id FROM agent_memory.memories WHERE {}").format(SQL(_ONE))
+_REMOVE = SQL("DELETE FROM agent_memory.memories WHERE {} AND {} AND superseded_by IS NULL").format(
+    SQL(_ONE), SQL(_MEANT)
+)
+_MEANT_ONE = SQL("id = %(id)s AND {}").format(SQL(_MEANT))
+_WHOSE = SQL("SELECT user_id, version FROM agent_memory.memories WHERE {}").format(SQL(_ONE))
 
 _COUNT = SQL("SELECT count(*) FROM agent_memory.memories WHERE {}").format(SQL(IN_SCOPE_OF))
 # All, less those that hold no more: both are counted by an index alone.
@@ -94,16 +99,29 @@ class PostgresMemoryStore:
         worth = size <= min(self._whole_up_to, WHOLE_UP_TO) and search.selection == EVERYTHING
         return 2 * WHOLE_UP_TO if worth and (cache.size(scope) or cache.takes(scope, size)) else 0
 
-    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
-        parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id}
+    async def remove(
+        self,
+        memory_id: MemoryId,
+        agent_id: str,
+        user_id: str | None = None,
+        *,
+        tenant: str,
+        version: Versions | None = None,
+    ) -> bool:
+        versions = None if version is None else [version] if isinstance(version, int) else list(version)
+        one = {"id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id, "versions": versions}
 
         async def work(connection: AsyncConnection) -> bool:
-            if (await connection.execute(_REMOVE, parameters)).rowcount > 0:
+            if (await connection.execute(_REMOVE, one)).rowcount > 0:
                 return True
-            row = await (await connection.execute(_WHOSE, parameters)).fetchone()
+            row = await (await connection.execute(_WHOSE, one)).fetchone()
             if row is None:
                 return False
-            return await forget(connection, Scope(agent_id, row[0], tenant), SQL("id = %(id)s"), parameters) > 0
+            user, present = row
+            check_version(memory_id, present, version)
+            if await forget(connection, Scope(agent_id, user, tenant), _MEANT_ONE, one) > 0:
+                return True
+            return await work(connection)  # somebody was faster: what is there now?
 
         return await self._database.run(work)
 

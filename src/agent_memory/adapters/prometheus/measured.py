@@ -8,6 +8,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from agent_memory.domain.semantic.keeping import Versions
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
 from agent_memory.domain.tenants import DEFAULT_TENANT
@@ -66,10 +67,18 @@ class MeasuredMemoryStore:
         with self._errors.labels("recall").count_exceptions():
             return await self._store.shortlist(search)
 
-    async def remove(self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str) -> bool:
+    async def remove(
+        self,
+        memory_id: MemoryId,
+        agent_id: str,
+        user_id: str | None = None,
+        *,
+        tenant: str,
+        version: Versions | None = None,
+    ) -> bool:
         self._operations.labels("forget").inc()
         with self._errors.labels("forget").count_exceptions():
-            return await self._store.remove(memory_id, agent_id, user_id, tenant=tenant)
+            return await self._store.remove(memory_id, agent_id, user_id, tenant=tenant, version=version)
 
     async def count(self, scope: Scope, now: datetime | None = None) -> int:
         self._operations.labels("count").inc()

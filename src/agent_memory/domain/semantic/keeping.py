@@ -1,14 +1,27 @@
-"""Words for looking after memories: a place in a list, what a scope holds, what was erased."""
+"""Words for looking after memories: which version is meant, a place in a list, what a scope holds, what was erased."""
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.errors import InvalidInput, StaleVersion
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType
+
+Versions = int | Collection[int]
+"""One, or any of several."""
+
+
+def check_version(memory_id: MemoryId, present: int, meant: Versions | None) -> None:
+    """Raises StaleVersion where the memory is at none of those that are meant; None: whatever it is at."""
+    if meant is None:
+        return
+    several = [meant] if isinstance(meant, int) else sorted(meant)
+    if present not in several:
+        told = " or ".join(map(str, several)) or "one that was named"
+        raise StaleVersion(f"memory {memory_id} is at version {present}, not {told}")
 
 
 @dataclass(frozen=True, slots=True)

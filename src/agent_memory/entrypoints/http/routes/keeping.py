@@ -4,24 +4,24 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.remembering import Remembering
 from agent_memory.bootstrap import Application
-from agent_memory.domain.errors import InvalidInput, Unavailable
+from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
+from agent_memory.entrypoints.http.preconditions import IfMatch, versions_in
 from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
 from agent_memory.entrypoints.http.whole_names import user_in_path
 from agent_memory.entrypoints.http.wire import keeping as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
 AnyAgentName = Annotated[str | None, QueryParameter(name="agent_id", min_length=1, max_length=128)]
-IfMatch = Annotated[str | None, HeaderParameter(name="If-Match")]
 _TAGS = ["memories"]
 
 
@@ -75,8 +75,8 @@ async def revise_memory(
     """Say some of it anew; the former version goes into its history. With If-Match, only if it is at that version:
     else 412.
     """
+    version = versions_in(if_match)
     await admit_write(request, application, agent_id)
-    version = None if if_match in {None, "*"} else _version(str(if_match))
     revised = await _keeping(application).revise(memory_id, agent_id=agent_id, version=version, **wire.to_fields(data))
     return _tagged(revised)
 
@@ -94,7 +94,7 @@ async def memory_history(
     "/v1/memories/{memory_id:str}/supersede",
     dto=StrictJSON[wire.Change],
     return_dto=None,
-    responses=problems(404, 409, 429),
+    responses=problems(404, 409, 412, 429),
     tags=_TAGS,
 )
 async def supersede_memory(
@@ -103,10 +103,15 @@ async def supersede_memory(
     application: GivenApplication,
     request: AnyRequest,
     agent_id: AgentName,
+    *,
+    if_match: IfMatch = None,
 ) -> Response[wire.WholeMemory]:
-    """Remember what holds now in place of this memory, which stays, marked, and is no longer found by a search."""
+    """Remember what holds now in place of this memory, which stays, marked, and is no longer found by a search. With
+    If-Match, only if it is at that version: else 412.
+    """
+    version, fields = versions_in(if_match), wire.to_fields(data)
     await admit_write(request, application, agent_id)
-    successor = await _keeping(application).supersede(memory_id, agent_id=agent_id, **wire.to_fields(data))
+    successor = await _keeping(application).supersede(memory_id, agent_id=agent_id, version=version, **fields)
     return _tagged(successor, status=201)
 
 
@@ -225,10 +230,3 @@ def _consolidation(application: Application) -> Consolidation:
 
 def _tagged(memory: Memory, status: int = 200) -> Response[wire.WholeMemory]:
     return Response(wire.from_memory(memory), status_code=status, headers={"ETag": f'"{memory.version}"'})
-
-
-def _version(tag: str) -> int:
-    try:
-        return int(tag.strip().strip('"'))
-    except ValueError:
-        raise InvalidInput("If-Match", f"must be the ETag of a memory, is {tag[:40]!r}") from None

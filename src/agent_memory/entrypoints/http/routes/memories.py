@@ -13,6 +13,7 @@ from agent_memory.domain.semantic.duplicates import Remembered
 from agent_memory.entrypoints.http.admission import admit_search, admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
+from agent_memory.entrypoints.http.preconditions import IfMatch, versions_in
 from agent_memory.entrypoints.http.wire import memories as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
@@ -87,19 +88,22 @@ async def search_memories(
     return wire.from_page(data.query, page, explain=data.explain)
 
 
-@delete("/v1/memories/{memory_id:str}", responses=problems(404, 429), tags=["memories"], summary="Forget")
+@delete("/v1/memories/{memory_id:str}", responses=problems(404, 412, 429), tags=["memories"], summary="Forget")
 async def forget(
     memory_id: FromPath[str],
     application: GivenApplication,
     request: AnyRequest,
     agent_id: AgentName,
     user_id: AnyUserName = None,
+    *,
+    if_match: IfMatch = None,
 ) -> None:
-    """Forget one memory of this agent; with `user_id`, only if it is about that user. What was condensed of it goes
-    too, and its other sources are back.
+    """Forget one memory of this agent; with `user_id`, only if it is about that user, and with If-Match, only if it is
+    at that version: else 412. What was condensed of it goes too, and its other sources are back.
     """
+    version = versions_in(if_match)
     await admit_write(request, application, agent_id)
-    await application.memory.forget(memory_id, agent_id=agent_id, user_id=user_id)
+    await application.memory.forget(memory_id, agent_id=agent_id, user_id=user_id, version=version)
 
 
 @get("/v1/memories/count", responses=problems(), tags=["memories"], summary="Count")
