@@ -128,28 +128,29 @@ class MemoryKeeping(OfTenant):
         *,
         agent_id: str,
         version: Versions | None = None,
+        new_id: MemoryId | None = None,
         **fields: Unpack[Fields],
     ) -> Memory:
         """Remember what holds now in place of what held until now; that stays, marked, and is no longer recalled. With
         `version`, only if it is at that, or else StaleVersion. What is not said is as that has it, also if that is
-        revised meanwhile.
+        revised meanwhile. With the id of what is to be new it may be repeated.
         """
         for _ in range(_TRIES):
             former = await self.get(memory_id, agent_id=agent_id)
+            if new_id is not None and former.superseded_by == new_id:
+                return await self.get(new_id, agent_id=agent_id)
             check_version(former.id, former.version, version)
             if former.superseded_at is not None:
                 raise Conflict(f"memory {former.id} is superseded already")
-            successor = self._successor(former, fields)
+            successor = self._successor(former, new_id or MemoryId(uuid4()), fields)
             [embedding] = await self._embedder.embed([successor.content], tenant=self.reach.tenant)
             if await self._archive.supersede(former.id, successor, embedding, former.version):
                 return successor
         raise Conflict(f"memory {memory_id} keeps changing: try again")
 
-    def _successor(self, former: Memory, fields: Fields) -> Memory:
+    def _successor(self, former: Memory, new_id: MemoryId, fields: Fields) -> Memory:
         told = no_more_condensed(said(replace(former, event_time=None), fields))
-        return replace(
-            told, id=MemoryId(uuid4()), created_at=self._clock(), version=1, superseded_by=None, superseded_at=None
-        )
+        return replace(told, id=new_id, created_at=self._clock(), version=1, superseded_by=None, superseded_at=None)
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
         """Forget all that is selected, of what holds and of what is superseded; a dry run only counts them."""

@@ -136,6 +136,17 @@ async def test_what_has_changed_is_neither_forgotten_nor_superseded(client, kept
     assert (await client.delete(path, params=GUIDE, headers={"If-Match": "*"})).status_code == 404
 
 
+async def test_superseding_may_be_sent_again_with_its_key(client, kept):
+    path = f"/v1/memories/{kept[0]['id']}/supersede"
+    sent = {"params": GUIDE, "json": {"content": "Ada lives in Rome."}, "headers": {"Idempotency-Key": "one"}}
+    first, again = await client.post(path, **sent), await client.post(path, **sent)
+    assert (again.status_code, again.json(), again.headers["ETag"]) == (201, first.json(), '"1"')
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert (await client.post(path, **sent | {"json": {"content": "x"}})).status_code == 422
+    assert (await client.post(path, **sent | {"headers": {"Idempotency-Key": "two"}})).status_code == 409
+    assert len(await listed(client)) == 3
+
+
 async def test_in_a_batch_each_has_a_result_of_its_own(client):
     memories = [{"content": "good"}, {"content": ""}, {"contents": "x"}, {"content": "x", "metadata": {"a": "\0"}}]
     answer = await client.post("/v1/memories/batch", json=ADA | {"memories": memories})

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -108,6 +109,16 @@ async def test_what_is_superseded_is_kept_and_not_recalled(world):
     assert (await world.keeping.get(old.id, agent_id="agent")).superseded_by == new.id
     with pytest.raises(Conflict):
         await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Rome")
+
+
+async def test_what_supersedes_by_an_id_of_its_own_does_so_once(world):
+    [old] = await world.tell("She lives in Oslo")
+    given = {"agent_id": "agent", "content": "She lives in Lima", "new_id": uuid4(), "version": 1}
+    new = await world.keeping.supersede(old.id, **given)
+    assert new.id == given["new_id"]
+    assert await world.keeping.supersede(old.id, **given) == new
+    with pytest.raises(Conflict):
+        await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Lima", new_id=uuid4())
 
 
 class Slow(HashingEmbedder):

@@ -11,7 +11,7 @@ from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.remembering import Remembering
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import Unavailable
-from agent_memory.domain.semantic.memory import Memory
+from agent_memory.domain.semantic.memory import Memory, MemoryId
 from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
@@ -94,7 +94,7 @@ async def memory_history(
     "/v1/memories/{memory_id:str}/supersede",
     dto=StrictJSON[wire.Change],
     return_dto=None,
-    responses=problems(404, 409, 412, 429),
+    responses=problems(404, 409, 412, 429) | answers(wire.WholeMemory, {201: "Kept in its place"}),
     tags=_TAGS,
 )
 async def supersede_memory(
@@ -105,14 +105,25 @@ async def supersede_memory(
     agent_id: AgentName,
     *,
     if_match: IfMatch = None,
-) -> Response[wire.WholeMemory]:
+    idempotency_key: IdempotencyKey = None,
+) -> Response[bytes]:
     """Remember what holds now in place of this memory, which stays, marked, and is no longer found by a search. With
     If-Match, only if it is at that version: else 412.
     """
-    version, fields = versions_in(if_match), wire.to_fields(data)
+    del idempotency_key  # told to the API's description; read where it matters
+    version, keeping = versions_in(if_match), _keeping(application)
     await admit_write(request, application, agent_id)
-    successor = await _keeping(application).supersede(memory_id, agent_id=agent_id, version=version, **fields)
-    return _tagged(successor, status=201)
+    former = await keeping.get(memory_id, agent_id=agent_id)
+
+    async def work(given_id: UUID | None) -> tuple[int, wire.WholeMemory]:
+        new_id = None if given_id is None else MemoryId(given_id)
+        fields = wire.to_fields(data)
+        successor = await keeping.supersede(former.id, agent_id=agent_id, version=version, new_id=new_id, **fields)
+        return 201, wire.from_memory(successor)
+
+    answer = await answer_once(request, application, agent_id, former.scope.user_id, work)
+    answer.headers["ETag"] = '"1"'  # as it was when it was new
+    return answer
 
 
 @post(
@@ -228,5 +239,5 @@ def _consolidation(application: Application) -> Consolidation:
     return application.consolidation
 
 
-def _tagged(memory: Memory, status: int = 200) -> Response[wire.WholeMemory]:
-    return Response(wire.from_memory(memory), status_code=status, headers={"ETag": f'"{memory.version}"'})
+def _tagged(memory: Memory) -> Response[wire.WholeMemory]:
+    return Response(wire.from_memory(memory), headers={"ETag": f'"{memory.version}"'})
