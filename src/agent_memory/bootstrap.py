@@ -161,6 +161,7 @@ class Application:
 
 @asynccontextmanager
 async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[Application]:
+    _check_known(parts)
     settings = settings or Settings()
     plan = plan_model(settings, profiles_of(settings), Machine.this())
     if settings.model.enabled and "conversation" not in parts:
@@ -238,6 +239,13 @@ async def opened_keys(settings: Settings) -> AsyncIterator[Keys]:
     async with AsyncExitStack() as stack:
         claim(settings.data_folder)
         yield Keys(PostgresKeyStore(await open_database(stack, settings, {})))
+
+
+def _check_known(parts: Parts) -> None:
+    """Raises TypeError for what is no part: without it a misspelt one would open the real database."""
+    unknown = sorted(parts.keys() - Parts.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"no part is called {', '.join(unknown)}; there are {', '.join(sorted(Parts.__annotations__))}")
 
 
 async def _database(stack: AsyncExitStack, settings: Settings, parts: Parts, runs_on: dict[str, str]) -> Database:

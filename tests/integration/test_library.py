@@ -60,3 +60,11 @@ async def test_what_is_opened_remembers_recalls_and_forgets():
         assert [found.memory for found in await memory.recall(**WHO, query="Oslo")] == [kept]
         await memory.forget(kept.id, agent_id="agent")
         assert await memory.recall(**WHO, query="Oslo") == []
+
+
+async def test_a_part_that_is_none_is_refused_before_anything_is_opened(tmp_path):
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    with pytest.raises(TypeError, match=r"no part is called embeder, memroy_store; there are .*memory_store"):
+        async with bootstrap(settings, memroy_store=InMemoryMemoryStore(), embeder=HashingEmbedder()):
+            pass
+    assert not (tmp_path / "data").exists()

@@ -1,7 +1,7 @@
 """Semantic memory for programs without an event loop: the same verbs, which wait.
 
 with BlockingMemory() as memory:
-memory.remember(agent_id="guide", user_id="ada", content="Ada lives in Lisbon")
+    memory.remember(agent_id="guide", user_id="ada", content="Ada lives in Lisbon")
 """
 
 import asyncio

@@ -211,6 +211,26 @@ def test_without_an_event_loop_the_verbs_block(tmp_path):
         assert asyncio.run(store.aget(BOB, "home")).key == "home"
 
 
+def test_the_blocking_store_takes_what_the_other_takes(tmp_path):
+    settings, shared = Settings(data_dir=str(tmp_path)), parts()
+    given = {"agent_id": "other", "user_id": "who", "fields": ["title"], "ttl": {"default_ttl": 5}}
+    with AgentMemoryStore.blocking(settings, **given, **shared) as store:
+        store.put(ADA, "home", {"title": "tea", "text": "boat"})
+    [(memory, _)] = asyncio.run(shared["memory_archive"].entries(Scope("other", "who"), None, 9))
+    assert (memory.content, memory.expires_at - memory.created_at) == (
+        "tea",
+        pytest.approx(timedelta(minutes=5), abs=timedelta(seconds=5)),
+    )
+
+
+def test_the_blocking_store_refuses_what_nobody_takes(tmp_path):
+    with (
+        pytest.raises(TypeError, match="no part is called index"),
+        AgentMemoryStore.blocking(Settings(data_dir=str(tmp_path)), index={"fields": ["text"]}, **parts()),
+    ):
+        pass
+
+
 async def test_blocking_its_own_loop_is_refused(store):
     with pytest.raises(RuntimeError, match="await"):
         store.get(ADA, "home")

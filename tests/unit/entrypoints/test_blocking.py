@@ -40,3 +40,8 @@ def test_it_works_while_it_is_open():
         assert memory.count(**WHO) == 0
     with pytest.raises(RuntimeError):
         memory.count(**WHO)
+
+
+def test_a_part_that_is_none_is_refused():
+    with pytest.raises(TypeError, match="memroy_store"), BlockingMemory(memroy_store=InMemoryMemoryStore()):
+        pass

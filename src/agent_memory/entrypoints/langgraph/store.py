@@ -76,9 +76,18 @@ class AgentMemoryStore(BaseStore):
 
     @classmethod
     @contextmanager
-    def blocking(cls, settings: Settings | None = None, **parts: Unpack[Parts]) -> Iterator["AgentMemoryStore"]:
+    def blocking(
+        cls,
+        settings: Settings | None = None,
+        *,
+        agent_id: str = "langgraph",
+        user_id: str = "store",
+        fields: Sequence[str] = ("$",),
+        ttl: TTLConfig | None = None,
+        **parts: Unpack[Parts],
+    ) -> Iterator["AgentMemoryStore"]:
         with BlockingMemory(settings, **parts) as memory:
-            yield cls(memory.application, loop=memory.loop)
+            yield cls(memory.application, agent_id=agent_id, user_id=user_id, fields=fields, ttl=ttl, loop=memory.loop)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         if _running() is self._loop:
