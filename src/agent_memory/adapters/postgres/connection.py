@@ -4,15 +4,16 @@ Works the same for the embedded server and for any other PostgreSQL 15 or later 
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TypeVar
 
 import psycopg
 import structlog
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from tenacity import (
@@ -20,7 +21,7 @@ from tenacity import (
     RetryCallState,
     retry_if_exception_type,
     retry_if_not_exception_type,
-    stop_after_delay,
+    stop_before_delay,
     wait_exponential,
 )
 
@@ -31,12 +32,15 @@ Result = TypeVar("Result")
 
 _log = structlog.get_logger(__name__)
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-# Operational errors that the next attempt would meet as well.
-_LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded)
+# What the next attempt would meet as well; and who waited for a connection has no time left for another.
+_LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, PoolTimeout)
 # libpq gives a refused connection no code, only words: these no patience will cure.
 _REFUSALS = ("does not exist", "authentication failed", "pg_hba.conf")
 _PATIENCE_AT_START = 30.0  # seconds: the server may be starting beside us
 _PATIENCE = 10.0  # seconds that a request waits for a database that is restarting
+_COME_BACK = 2.0  # seconds: within them a database that is back is in use again
+_RECONNECTING = 2.0  # seconds of attempts that come further and further apart, before they begin anew
+_CONNECTING = 5  # seconds that one attempt may take, unless the address says otherwise
 
 
 class Database:
@@ -47,24 +51,25 @@ class Database:
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """Do the work on a connection; do it again if the connection is lost: it must bear repeating."""
+        deadline = time.monotonic() + _PATIENCE
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(_PASSING) & retry_if_not_exception_type(_LASTING),
             wait=wait_exponential(multiplier=0.05, max=1),
-            stop=stop_after_delay(_PATIENCE),
+            stop=stop_before_delay(_PATIENCE),
             before_sleep=self._heal,
             reraise=True,
         )
         try:
             async for attempt in attempts:
                 with attempt:
-                    async with self._pool.connection() as connection:
+                    async with self._pool.connection(deadline - time.monotonic()) as connection:
                         return await work(connection)
         except psycopg.errors.QueryCanceled as error:
             raise Unavailable(f"the database took longer than DB_COMMAND_TIMEOUT: {_first_line(error)}") from error
         except psycopg.errors.ProgramLimitExceeded as error:
             raise Unavailable(f"the database cannot do that: {_first_line(error)}") from error
         except _PASSING as error:
-            raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
+            raise _away(error, _COME_BACK) from error
         raise AssertionError("tenacity either returns or raises")
 
     def pop_stats(self) -> Mapping[str, int]:
@@ -78,45 +83,86 @@ class Database:
         await self._pool.check()
 
 
+class _Outage:
+    """Says once that the database is away, and once that it is back; and goes on trying."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    async def goes_on(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
+        """Left to itself the pool tries ever more seldom, and at last no more until somebody asks."""
+        if self._since is None:
+            self._since = time.monotonic()
+            _log.warning("the database is away")
+        stats = pool.get_stats()
+        if stats["pool_size"] < pool.min_size or stats["requests_waiting"]:
+            await pool.check()  # which also adds a connection, if it may
+
+    def ends(self) -> None:
+        if self._since is not None:
+            _log.warning("the database is back", seconds=round(time.monotonic() - self._since, 1))
+            self._since = None
+
+
 @asynccontextmanager
 async def opened(
     conninfo: str, min_size: int = 5, max_size: int = 20, command_timeout: float = 10.0
 ) -> AsyncIterator[Database]:
     """A migrated database for as long as the context lasts. No statement may take longer than the timeout."""
     await _prepare(conninfo)
+    outage = _Outage()
+
+    async def configure(connection: AsyncConnection) -> None:
+        await _configure(command_timeout, connection)
+        outage.ends()
+
     pool = AsyncConnectionPool(
         conninfo,
         min_size=min_size,
         max_size=max_size,
-        timeout=_PATIENCE,
         open=False,
-        configure=partial(_configure, command_timeout),
-        kwargs={"autocommit": True, "application_name": "agent_memory"},
+        configure=configure,
+        reconnect_timeout=_RECONNECTING,
+        reconnect_failed=outage.goes_on,
+        kwargs={
+            "autocommit": True,
+            "application_name": "agent_memory",
+            "connect_timeout": conninfo_to_dict(conninfo).get("connect_timeout", _CONNECTING),
+        },
     )
     async with pool:
         yield Database(pool)
 
 
 async def _prepare(conninfo: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_AT_START
     attempts = AsyncRetrying(
         retry=retry_if_exception_type(psycopg.OperationalError),
         wait=wait_exponential(multiplier=0.1, max=2),
-        stop=stop_after_delay(_PATIENCE_AT_START),
+        stop=stop_before_delay(_PATIENCE_AT_START),
+        before_sleep=_tell_of_waiting,
         reraise=True,
     )
     try:
         async for attempt in attempts:
             with attempt:
-                await _connect_and_migrate(conninfo)
+                await _connect_and_migrate(conninfo, deadline)
     except psycopg.ProgrammingError as error:
         raise Misconfigured(f"DATABASE_URL cannot be used: {_first_line(error)}") from error
     except psycopg.OperationalError as error:
-        raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
+        raise _away(error) from error
 
 
-async def _connect_and_migrate(conninfo: str) -> None:
+def _tell_of_waiting(state: RetryCallState) -> None:
+    if state.attempt_number == 1:
+        error = state.outcome.exception() if state.outcome else None
+        _log.warning("waiting for the database", seconds=_PATIENCE_AT_START, error=_first_line(error))
+
+
+async def _connect_and_migrate(conninfo: str, deadline: float) -> None:
+    seconds = max(2, round(min(deadline - time.monotonic(), 10)))  # to libpq, 0 is for ever
     try:
-        connection = await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=10)
+        connection = await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=seconds)
     except psycopg.OperationalError as error:
         if any(refusal in str(error) for refusal in _REFUSALS):
             raise Misconfigured(f"the database refuses us: {_first_line(error)}") from error
@@ -148,6 +194,10 @@ async def _configure(command_timeout: float, connection: AsyncConnection) -> Non
 def document(text: str | bytes) -> object:
     # Most memories carry no metadata, and a search brings many.
     return {} if text in (b"{}", "{}") else json.loads(text)
+
+
+def _away(error: BaseException, retry_after: float | None = None) -> Unavailable:
+    return Unavailable(f"the database does not answer: {_first_line(error)}", retry_after)
 
 
 def _first_line(error: BaseException | None) -> str:

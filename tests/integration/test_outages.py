@@ -1,0 +1,90 @@
+"""The database is away for longer than a restart takes, and comes back."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.domain.errors import Unavailable
+
+pytestmark = pytest.mark.integration
+NOBODY = "postgresql://nobody@127.0.0.1:{port}/nothing"
+
+
+async def ask(database):
+    await database.run(lambda c: c.execute("SELECT 1"))
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = embedded.server_in(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def nobody():
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        yield NOBODY.format(port=taken.getsockname()[1])
+
+
+async def test_soon_after_the_database_is_back_it_is_used_again(server, monkeypatch):
+    """Until then the attempts to reach it come no further apart, asked or not, and requests wait no longer than set."""
+    monkeypatch.setattr(connection, "_PATIENCE", 1.0)
+    conninfo = await asyncio.to_thread(server.start)
+    async with connection.opened(conninfo, 3, 6) as database:
+        await asyncio.gather(*(ask(database) for _ in range(6)))
+        with capture_logs() as told:
+            await asyncio.to_thread(server.stop)
+            began = time.monotonic()
+            while time.monotonic() - began < 8:
+                asked = time.monotonic()
+                with pytest.raises(Unavailable) as caught:
+                    await ask(database)
+                assert time.monotonic() - asked < 1.6
+                assert caught.value.retry_after == 2
+            await asyncio.to_thread(server.start)
+            back = time.monotonic()
+            monkeypatch.setattr(connection, "_PATIENCE", 30.0)
+            await ask(database)
+            assert time.monotonic() - back < 3
+            async with asyncio.timeout(5):
+                while database.pop_stats()["pool_available"] < 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+    events = [line["event"] for line in told if "connection lost" not in line["event"]]
+    assert events == ["the database is away", "the database is back"]
+
+
+async def test_a_start_without_a_database_says_that_it_waits_and_gives_up_in_time(nobody, monkeypatch):
+    monkeypatch.setattr(connection, "_PATIENCE_AT_START", 1.0)
+    began = time.monotonic()
+    with capture_logs() as told, pytest.raises(Unavailable, match="does not answer"):
+        async with connection.opened(nobody, 1, 1):
+            pass
+    assert time.monotonic() - began < 2
+    [line] = told
+    assert line["event"] == "waiting for the database"
+    assert "refused" in line["error"]
+
+
+async def test_a_database_that_never_says_a_word_is_given_up_as_well(monkeypatch):
+    """It lets us in, and then keeps still."""
+    monkeypatch.setattr(connection, "_PATIENCE_AT_START", 2.0)
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            async with connection.opened(NOBODY.format(port=mute.getsockname()[1]), 1, 1):
+                pass
+        assert time.monotonic() - began < 5
+
+
+async def test_how_long_a_connection_may_take_is_the_operators_to_say(conninfo):
+    async with connection.opened(f"{conninfo} connect_timeout=77", 1, 1) as database:
+        told = await database.run(lambda c: asyncio.sleep(0, c.info.get_parameters()))
+    assert told["connect_timeout"] == "77"
