@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agent_memory.application.slots import Slots
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Forbidden, InvalidInput
-from agent_memory.domain.semantic.jsonl import LONGEST_LINE, entry_of, line_of
+from agent_memory.domain.semantic.jsonl import LONGEST_LINE, bare, entry_of, line_of
 from agent_memory.domain.semantic.keeping import Mark
 from agent_memory.domain.semantic.memory import Embedding, Memory
 from agent_memory.ports.semantic import Embedder, MemoryArchive
@@ -49,7 +49,7 @@ class Transfer(OfTenant):
 
     async def load(self, lines: AsyncIterable[str]) -> Arrival:
         """Keep every line that can be kept, in commits of many; may be repeated, for known ids stay as they are."""
-        return await self.load_pieces([line] if line.strip() else [] async for line in lines)
+        return await self.load_pieces(_told(line) async for line in lines)
 
     async def load_pieces(self, pieces: AsyncIterable[Iterable[str]]) -> Arrival:
         """The same of another kind of file, each piece of which is none, one or many of our lines, or raises
@@ -104,15 +104,21 @@ class Transfer(OfTenant):
         )
 
 
+def _told(line: str) -> Iterator[str]:
+    if bare(line):
+        yield line
+
+
 async def lines_in(chunks: AsyncIterable[bytes], longest: int = LONGEST_LINE) -> AsyncIterator[str]:
     """The lines, without their ends, of bytes that come as they come. Of a line of more than `longest` characters only
-    the beginning is held, as much as shows that it is too long.
+    the beginning is held, as much as shows that it is too long. Bytes that are no UTF-8 are lone surrogates in them,
+    by which whoever reads the line refuses it.
     """
     line, most = bytearray(), 4 * longest + 1  # bytes that are more characters than that, whatever they are
     async for chunk in chunks:
         rest, *following = chunk.split(b"\n")
         line += rest[: most - len(line)]
         for beginning in following:
-            yield line.decode(errors="replace")
+            yield line.decode(errors="surrogateescape")
             line = bytearray(beginning[:most])
-    yield line.decode(errors="replace")
+    yield line.decode(errors="surrogateescape")

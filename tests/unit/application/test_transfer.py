@@ -156,3 +156,24 @@ async def test_a_line_without_end_is_refused_by_its_number_and_never_held(letter
     arrival = await into.load(stream(lines))
     assert (arrival.kept, arrival.known) == (1, 1)
     assert arrival.refused == [(2, "line: must have at most 1000000 characters")]
+
+
+async def test_a_line_that_is_no_utf8_is_refused_and_no_text_is_changed():
+    _, out = await filled(2)
+    good, other = await exported(out)
+    broken = json.dumps(json.loads(other) | {"content": "caf?"}).encode().replace(b"caf?", b"caf\xe9")
+    target, into = place()
+    arrival = await into.load(lines_in(stream([broken + b"\n", good.encode()])))
+    assert (arrival.kept, [number for number, _ in arrival.refused]) == (1, [1])
+    assert "line: is not valid UTF-8 at character" in arrival.refused[0][1]
+    [(memory, _)] = await target.entries(SCOPE, None, 9)
+    assert memory.content == json.loads(good)["content"]
+
+
+async def test_the_mark_that_begins_some_files_costs_no_line():
+    _, out = await filled(2)
+    line, _ = await exported(out)
+    for sent in (line, ""):
+        _, into = place()
+        arrival = await into.load(lines_in(stream([b"\xef\xbb\xbf", sent.encode(), b"\n"])))
+        assert (arrival.kept, arrival.refused) == (1 if sent else 0, [])

@@ -7,19 +7,25 @@ line is looked at here; what a memory may hold is for who reads the line.
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.jsonl import bare, check_utf8
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Scope
 
 LONGEST_ENTITY = 4_000_000  # characters of a line of the MCP file, which has all that is observed of one entity
+_KEPT_OF_MEM0 = ("run_id", "app_id", "actor_id", "role", "updated_at")  # what a memory has no field for
 
 
-def entries_of_mem0(document: str) -> list[Any]:
+def entries_of_mem0(document: bytes) -> list[Any]:
     """The entries of an export, whatever they are. Raises InvalidInput where there is no list of them."""
-    read = _json(document, "document")
+    try:
+        text = document.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput("document", f"is not valid UTF-8 at byte {error.start + 1}") from None
+    read = _json(text, "document")
     entries = read.get("results", read.get("memories")) if isinstance(read, dict) else read
     if not isinstance(entries, list):
         raise InvalidInput("document", "is no export of mem0: it has no list of results")
@@ -27,27 +33,30 @@ def entries_of_mem0(document: str) -> list[Any]:
 
 
 def lines_of_mem0(entry: Any, scope: Scope, now: datetime) -> Iterator[str]:
-    """An entry as a line; who it is about comes from the entry, or from the given scope. Raises InvalidInput."""
+    """An entry as a line; who it is about comes from the entry, or from the given scope. What has expired stays so: no
+    search finds it. Raises InvalidInput.
+    """
     if not isinstance(entry, dict):
         raise InvalidInput("entry", "is not a JSON object")
     if entry.get("memory") is None:
         raise InvalidInput("memory", "is missing")
     who = {"agent_id": entry.get("agent_id") or scope.agent_id, "user_id": entry.get("user_id") or scope.user_id}
-    fields = {"metadata": entry.get("metadata") or {}, "tags": entry.get("categories") or []}
-    created_at = _moment(entry.get("created_at"), now)
+    fields = {"metadata": _metadata_of_mem0(entry), "tags": entry.get("categories") or [], "expires_at": _end(entry)}
+    created_at = _moment(entry, "created_at") or now
     yield _line(entry.get("id"), {name: str(of) for name, of in who.items()}, entry["memory"], created_at, fields)
 
 
 def lines_of_mcp(line: str, scope: Scope, now: datetime) -> Iterator[str]:
     """A line of the file: each observation of an entity, and each relation, is a memory: what is so, since nobody says
-    when it was. Raises InvalidInput.
+    when it was. An entity of which nothing is observed is a memory of its name and type. Raises InvalidInput.
     """
-    if not line.strip():
-        return
     if len(line) > LONGEST_ENTITY:
         raise InvalidInput("line", f"must have at most {LONGEST_ENTITY} characters")
+    check_utf8(line)
+    if not bare(line):
+        return
     who = {"agent_id": scope.agent_id, "user_id": scope.user_id}
-    for text, metadata in _told(_json(line, "line")):
+    for text, metadata in _told(_json(bare(line), "line")):
         yield _line(None, who, text, now, {"memory_type": "semantic", "metadata": metadata})
 
 
@@ -61,6 +70,9 @@ def _told(entry: Any) -> Iterator[tuple[object, dict[str, Any]]]:
             # What is no text stays what it is, and is refused by itself.
             told_of = f"{name}: {observation}" if isinstance(observation, str) else observation
             yield told_of, {"entity": name, "entity_type": entry.get("entityType", "")}
+        if not observations:
+            kind = entry.get("entityType") or ""
+            yield f"{name}: {kind}" if kind else name, {"entity": name, "entity_type": kind}
     elif kind == "relation":
         told = {"from": _text(entry, "from"), "relation": _text(entry, "relationType"), "to": _text(entry, "to")}
         yield f"{told['from']} {told['relation']} {told['to']}", told
@@ -94,13 +106,31 @@ def _id(name: object, who: dict[str, str], content: object) -> UUID:
         return uuid5(NAMESPACE_URL, f"urn:agent-memory:{told}")
 
 
-def _moment(text: object, now: datetime) -> datetime:
+def _metadata_of_mem0(entry: dict[str, Any]) -> object:
+    """Its own, and what is told beside it, where that has no such name. What is no object is refused by its reader."""
+    metadata = entry.get("metadata") or {}
+    beside = {name: entry[name] for name in _KEPT_OF_MEM0 if entry.get(name) is not None}
+    return beside | metadata if isinstance(metadata, dict) else metadata
+
+
+def _end(entry: dict[str, Any]) -> str | None:
+    """The last moment of the day that is named: to mem0 it is the last day on which the memory holds, in UTC."""
+    moment = _moment(entry, "expiration_date")
+    if moment is None:
+        return None
+    if len(str(entry["expiration_date"])) == len(date.min.isoformat()):
+        moment = moment.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    return moment.isoformat()
+
+
+def _moment(entry: dict[str, Any], name: str) -> datetime | None:
+    text = entry.get(name)
     if text is None:
-        return now
+        return None
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
-        raise InvalidInput("created_at", f"is no moment in ISO 8601: {str(text)[:40]!r}") from None
+        raise InvalidInput(name, f"is no moment in ISO 8601: {str(text)[:40]!r}") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -57,8 +57,9 @@ def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
     """
     if len(line) > LONGEST_LINE:
         raise InvalidInput("line", f"must have at most {LONGEST_LINE} characters")
+    check_utf8(line)
     try:
-        fields = json.loads(line)
+        fields = json.loads(bare(line))
     except (ValueError, RecursionError):
         raise InvalidInput("line", "is not JSON") from None
     if not isinstance(fields, dict):
@@ -69,6 +70,19 @@ def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
         raise InvalidInput(str(missing.args[0]), "is missing") from None
     except (TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise InvalidInput("line", f"has a field of the wrong kind: {error}") from None
+
+
+def bare(line: str) -> str:
+    """Without blanks, and without the mark with which some editors begin a file."""
+    return line.removeprefix("\ufeff").strip()
+
+
+def check_utf8(line: str) -> None:
+    """Raises InvalidInput for bytes that are none: whoever decoded them has left lone surrogates in their place."""
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput("line", f"is not valid UTF-8 at character {error.start + 1}") from None
 
 
 def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:

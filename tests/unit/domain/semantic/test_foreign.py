@@ -27,7 +27,7 @@ MCP = """
 
 
 def mem0(document):
-    return [line for entry in entries_of_mem0(document) for line in lines_of_mem0(entry, SCOPE, NOW)]
+    return [line for entry in entries_of_mem0(document.encode()) for line in lines_of_mem0(entry, SCOPE, NOW)]
 
 
 def mcp(document):
@@ -57,6 +57,50 @@ def test_mem0_may_be_a_plain_list():
     assert len(memories(mem0(json.dumps(MEM0["results"])))) == 2
 
 
+@pytest.mark.parametrize(
+    ("told", "end"),
+    [
+        ("2025-08-31", "2025-08-31T23:59:59.999999+00:00"),
+        ("9999-12-31", "9999-12-31T23:59:59.999999+00:00"),
+        ("2025-08-31T10:00:00", "2025-08-31T10:00:00+00:00"),
+        ("2025-08-31T10:00:00-07:00", "2025-08-31T10:00:00-07:00"),
+    ],
+)
+def test_mem0_keeps_until_when_a_memory_holds(told, end):
+    """A day is the last one on which it does, in UTC."""
+    [memory] = memories(mem0(json.dumps([{"memory": "x", "expiration_date": told}])))
+    assert memory.expires_at.isoformat() == end
+    [memory] = memories(mem0(json.dumps([{"memory": "x", "expiration_date": None}])))
+    assert memory.expires_at is None
+
+
+def test_mem0_keeps_what_has_no_field_of_ours_beside_the_metadata():
+    told = {"run_id": "r1", "updated_at": "2025-07-02", "actor_id": "a", "role": "user", "app_id": None, "hash": "h"}
+    [memory] = memories(mem0(json.dumps([{"memory": "x", **told, "metadata": {"source": "chat", "role": "guide"}}])))
+    assert memory.metadata == {
+        "run_id": "r1", "updated_at": "2025-07-02", "actor_id": "a", "role": "guide", "source": "chat",
+    }  # fmt: skip
+
+
+def test_mem0_that_is_no_utf8_is_refused():
+    with pytest.raises(InvalidInput, match="document: is not valid UTF-8 at byte 14"):
+        entries_of_mem0(b'[{"memory": "\xe9t\xe9"}]')
+
+
+def test_the_mark_that_begins_some_files_is_no_part_of_them():
+    [memory] = memories(mem0("\ufeff" + json.dumps([{"memory": "x"}])))
+    assert memory.content == "x"
+    assert memories(mcp("\ufeff" + MCP.strip())) == memories(mcp(MCP))
+    assert mcp("\ufeff") == []
+
+
+@pytest.mark.parametrize(("kind", "content"), [("person", "Ada: person"), ("", "Ada"), (None, "Ada")])
+def test_an_entity_of_which_nothing_is_observed_is_its_name_and_type(kind, content):
+    entity = {"type": "entity", "name": "Ada", "entityType": kind, "observations": []}
+    [memory] = memories(mcp(json.dumps(entity)))
+    assert (memory.content, memory.metadata) == (content, {"entity": "Ada", "entity_type": kind or ""})
+
+
 def test_the_mcp_server_tells_what_is_so():
     told = memories(mcp(MCP))
     assert [memory.content for memory in told] == ["Ada: lives in Oslo", "Ada: plays the cello", "Ada knows Bob"]
@@ -72,7 +116,7 @@ def test_coming_in_twice_gives_the_same_ids():
 @pytest.mark.parametrize("wrong", ["", "{}", "5", "nonsense", '{"results": {}}', "[" * 100_000])
 def test_what_is_no_export_of_mem0_is_refused(wrong):
     with pytest.raises(InvalidInput, match="document"):
-        entries_of_mem0(wrong)
+        entries_of_mem0(wrong.encode())
 
 
 @pytest.mark.parametrize(
@@ -85,6 +129,7 @@ def test_what_is_no_export_of_mem0_is_refused(wrong):
         ({"memory": "\ud800"}, "content: has a lone surrogate"), ({"memory": "a\0"}, "NUL"),
         ({"memory": "x", "created_at": "yesterday"}, "created_at: is no moment in ISO 8601: 'yesterday'"),
         ({"memory": "x", "created_at": 5}, "created_at"), ({"memory": "x", "created_at": "9999-99-99"}, "created_at"),
+        ({"memory": "x", "expiration_date": "soon"}, "expiration_date: is no moment in ISO 8601: 'soon'"),
         ({"memory": "x", "user_id": "u" * 129}, "user_id"), ({"memory": "x", "agent_id": "\ud800"}, "agent_id"),
         ({"memory": "x", "metadata": [5]}, "metadata"), ({"memory": "x", "metadata": {"a": math.nan}}, "metadata"),
         ({"memory": "x", "categories": "food"}, "tags"), ({"memory": "x", "categories": [5]}, "tags"),
@@ -108,6 +153,7 @@ def test_an_entry_of_mem0_that_is_no_memory_says_what_is_wrong(wrong, says):
         (f'{{"type": "entity", "name": "Ada", "observations": ["{"x" * 8000}"]}}', "content: must have 1 to 8000"),
         (f'{{"type": "entity", "name": "{"x" * 8001}", "observations": []}}', "name: must have at most 8000"),
         ('{"type": "relation", "from": "Ada", "to": "Bob"}', "relationType: must be a text"),
+        ('{"type": "entity", "name": "\udce9", "observations": []}', "line: is not valid UTF-8 at character 29"),
         (f'{{"type": "{"x" * 4_000_000}"}}', "line: must have at most 4000000"),
     ],
 )  # fmt: skip

@@ -46,7 +46,8 @@ async def import_memories(
 
     `source` may also be an export of mem0, as large as other bodies, or the file of the MCP reference server: the
     scope then is for what names none. Of these too, what is no memory is named by its entry or line, and the others
-    are kept. Two of a tenant at a time, and four in all: beyond that, 429.
+    are kept; what had expired in mem0 has expired here too, and is not found. Two of a tenant at a time, and four in
+    all: beyond that, 429.
     """
     transfer, most = _transfer(application), application.settings.server.max_body_bytes
     scope = None if source == "lines" else transfer.scope(agent_id, user_id)
@@ -84,5 +85,5 @@ async def _of_mcp(lines: AsyncIterator[str], scope: Scope) -> AsyncGenerator[Ite
 
 async def _of_mem0(document: bytes, scope: Scope) -> AsyncGenerator[Iterable[str], None]:
     now = datetime.now(UTC)
-    for entry in await asyncio.to_thread(entries_of_mem0, document.decode(errors="replace")):
+    for entry in await asyncio.to_thread(entries_of_mem0, document):
         yield lines_of_mem0(entry, scope, now)
