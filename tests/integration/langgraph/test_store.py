@@ -38,7 +38,9 @@ def parts():
 async def store(request, tmp_path):
     given = parts() if request.param == "in_memory" else {"embedder": HashingEmbedder(), "conversation": None}
     async with bootstrap(Settings(data_dir=str(tmp_path)), **given) as application:
-        yield AgentMemoryStore(application)
+        store = AgentMemoryStore(application)
+        store.application = application
+        yield store
 
 
 async def test_an_item_comes_back_as_it_was_put(store):
@@ -155,6 +157,64 @@ def store_scope(store):
 async def test_many_who_put_one_item_leave_one(store):
     await asyncio.gather(*(store.aput(ADA, "home", {"text": str(number)}) for number in range(8)))
     assert len(await store.asearch(ADA)) == 1
+
+
+async def test_many_who_put_one_item_again_and_again_all_succeed(store):
+    """Of one store the last that was put stays; of two, which may be in two processes, one of theirs."""
+    await asyncio.gather(*(store.aput(ADA, "home", {"n": number}) for number in range(160)))
+    assert (await store.aget(ADA, "home")).value == {"n": 159}
+    other = AgentMemoryStore(store.application)
+    values = [{"n": number} for number in range(80)]
+    await asyncio.gather(*(each.aput(ADA, "home", value) for each in (store, other) for value in values))
+    assert (await store.aget(ADA, "home")).value == {"n": 79}
+
+
+async def test_an_item_may_be_deleted_while_it_is_put(store):
+    for _ in range(20):
+        await asyncio.gather(store.aput(ADA, "home", {"n": 1}), store.adelete(ADA, "home"))
+    await store.aput(ADA, "home", {"n": 2})
+    assert (await store.aget(ADA, "home")).value == {"n": 2}
+
+
+async def test_a_batch_puts_new_and_known_items_and_reads_their_texts_together(store, monkeypatch):
+    await store.aput(ADA, "1", {"text": "known"})
+    await store.aput(ADA, "gone", {"text": "gone"})
+    calls, embed = [], HashingEmbedder.embed
+
+    async def counted(self, texts, **options):
+        calls.append(len(texts))
+        return await embed(self, texts, **options)
+
+    monkeypatch.setattr(HashingEmbedder, "embed", counted)
+    puts = [PutOp(ADA, str(number), {"text": f"fact {number}"}) for number in range(300)]
+    await store.abatch([*puts, PutOp(ADA, "gone", None)])
+    assert calls[0] == 300
+    assert len(calls) <= 2
+    found = await store.asearch(ADA, limit=400)
+    assert {item.key: item.value["text"] for item in found} == {str(n): f"fact {n}" for n in range(300)}
+
+
+async def test_a_search_for_nothing_finds_nothing(store):
+    await store.aput(ADA, "home", {"text": "tea"})
+    own = InMemoryStore()
+    await own.aput(ADA, "home", {"text": "tea"})
+    for each in (store, own):
+        assert await each.asearch(ADA, limit=0) == []
+        assert await each.asearch(ADA, query="tea", limit=0) == []
+        assert await each.alist_namespaces(limit=0) == []
+
+
+@pytest.mark.parametrize("ttl", [1e12, 1e300, float("inf"), float("nan"), "long"])
+async def test_an_end_that_no_calendar_has_is_refused_and_nothing_is_put(store, ttl):
+    with pytest.raises(InvalidInput, match="ttl: must"):
+        await store.abatch([PutOp(ADA, "other", {"text": "y"}), PutOp(ADA, "home", {"text": "x"}, ttl=ttl)])
+    assert await store.asearch(ADA) == []
+
+
+async def test_an_end_that_cannot_be_put_off_stays(store, monkeypatch):
+    await store.aput(ADA, "home", {"text": "x"}, ttl=(datetime(9999, 1, 1) - datetime.now()).days * 1440)
+    monkeypatch.setattr("agent_memory.entrypoints.langgraph.store._now", lambda: datetime(9000, 1, 1, tzinfo=UTC))
+    assert await store.aget(ADA, "home") is not None
 
 
 async def test_a_batch_reads_before_it_writes(store):

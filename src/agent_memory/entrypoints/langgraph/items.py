@@ -10,7 +10,7 @@ from langgraph.store.base import Item, MatchCondition, PutOp, SearchItem, Search
 
 from agent_memory.application.memory_keeping import Fields
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.checks import check_document
+from agent_memory.domain.semantic.checks import check_document, check_number
 from agent_memory.domain.semantic.filters import Compares, Equals, Every, Exists, Filter, Not, Order
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import Selection
@@ -31,14 +31,18 @@ def fields_of(op: PutOp, default_paths: Sequence[str], now: datetime) -> Fields:
         "content": (text or op.key or "-")[:LONGEST_CONTENT],
         "memory_type": "semantic",
         "metadata": _metadata(op, now, searchable=bool(text)),
-        "expires_at": None if op.ttl is None else now + timedelta(minutes=op.ttl),
+        "expires_at": None if op.ttl is None else _end(op.ttl, now),
     }
 
 
-def check_value(op: PutOp) -> None:
-    """Raises InvalidInput for a value that is larger or deeper than the metadata of a memory, which it is kept in."""
+def check_put(op: PutOp, now: datetime) -> None:
+    """Raises InvalidInput for an end that no calendar has, and for a value that is larger or deeper than the metadata
+    of a memory, which it is kept in.
+    """
+    if op.ttl is not None:
+        _end(op.ttl, now)
     try:
-        check_document("value", _metadata(op, datetime.now(UTC), searchable=True))
+        check_document("value", _metadata(op, now, searchable=True))
     except InvalidInput as error:
         told = f"of item {op.key!r:.80} {error.reason}, with its namespace and key: a memory's metadata holds no more"
         raise InvalidInput("value", told) from None
@@ -49,8 +53,20 @@ def renewed_end(memory: Memory, now: datetime) -> datetime | None:
     ttl = memory.metadata.get("ttl")
     if not isinstance(ttl, int | float) or memory.expires_at is None:
         return None
-    life = timedelta(minutes=ttl)
-    return now + life if memory.expires_at - now < 0.9 * life else None
+    if memory.expires_at - now >= 0.9 * timedelta(minutes=ttl):
+        return None
+    try:
+        return _end(ttl, now)
+    except InvalidInput:
+        return None  # by now there is no later end
+
+
+def _end(ttl: float, now: datetime) -> datetime:
+    check_number("ttl", ttl)
+    try:
+        return now + timedelta(minutes=ttl)
+    except OverflowError:
+        raise InvalidInput("ttl", f"must end before the year 10000, is {ttl:g} minutes") from None
 
 
 def item_of(memory: Memory) -> Item:

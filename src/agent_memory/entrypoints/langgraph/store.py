@@ -12,11 +12,14 @@ levels, its namespace and key included), because a search reads hundreds; items 
 """
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TypedDict, Unpack
+from weakref import WeakValueDictionary
 
 from langgraph.store.base import (
     BaseStore,
@@ -32,17 +35,19 @@ from langgraph.store.base import (
 )
 
 from agent_memory.application.memory_keeping import MOST_LISTED, MemoryKeeping
-from agent_memory.application.remembering import NewFields, Remembering
+from agent_memory.application.remembering import MOST_KEPT_AT_ONCE, NewFields, Remembering
 from agent_memory.bootstrap import Application, Parts
 from agent_memory.domain.errors import Conflict, NotFound, Unavailable
-from agent_memory.domain.semantic.memory import MOST_RESULTS, Memory, Scope
+from agent_memory.domain.semantic.duplicates import Remembered
+from agent_memory.domain.semantic.memory import MOST_RESULTS, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.entrypoints.blocking import BlockingMemory
 from agent_memory.entrypoints.langgraph import items
 from agent_memory.settings import Settings
 
 _ITEMS = items.selection_of(SearchOp(()))
-_PATIENCE = 10  # attempts to put an item that others put at the same moment
+_PATIENCE = 10.0  # seconds in which an item can be put that other processes put at the same moment
+_PAUSE = 0.02  # seconds at most before the next attempt
 
 
 class Whose(TypedDict):
@@ -72,6 +77,7 @@ class AgentMemoryStore(BaseStore):
         self._whose: Whose = {"agent_id": agent_id, "user_id": user_id}
         self._fields = fields
         self._loop = loop or asyncio.get_running_loop()
+        self._turns: WeakValueDictionary[MemoryId, asyncio.Lock] = WeakValueDictionary()
         self.ttl_config = ttl
 
     @classmethod
@@ -104,12 +110,22 @@ class AgentMemoryStore(BaseStore):
         for op in ops:
             validate_op_namespace(op)
             if isinstance(op, PutOp):
-                items.check_value(op)
+                items.check_put(op, _now())
         results = [await self._read(op) for op in ops]
-        puts = {(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}
-        for put in puts.values():
+        puts = list({(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}.values())
+        for put in puts if len(puts) == 1 else await self._left(puts):
             await self._put(put)
         return results
+
+    async def _left(self, puts: Sequence[PutOp]) -> list[PutOp]:
+        """Keep the items that are new, in one reading and one commit of hundreds; the others are left to be put."""
+        left = [put for put in puts if put.value is None]
+        told_of = [put for put in puts if put.value is not None]
+        for start in range(0, len(told_of), MOST_KEPT_AT_ONCE):
+            some, now = told_of[start : start + MOST_KEPT_AT_ONCE], _now()
+            told = await self._remembering.remember_many([self._new(put, now) for put in some], **self._whose)
+            left += [p for p, each in zip(some, told, strict=True) if not (isinstance(each, Remembered) and each.added)]
+        return left
 
     async def _read(self, op: Op) -> Result:
         match op:
@@ -136,6 +152,8 @@ class AgentMemoryStore(BaseStore):
         return items.item_of(memory)
 
     async def _search(self, op: SearchOp) -> Result:
+        if op.limit < 1:
+            return []
         found = await self._ranked(op) if op.query else await self._listed(op)
         if op.refresh_ttl:
             for memory, _ in found:
@@ -165,27 +183,35 @@ class AgentMemoryStore(BaseStore):
         return list(islice(found, op.offset, op.offset + op.limit))
 
     async def _put(self, op: PutOp) -> None:
+        """The last of many who put an item at the same moment is the one whose item stays."""
         if op.value is None:
             await self._forget(op)
             return
-        for _ in range(_PATIENCE):
-            try:
-                await self._put_once(op)
-            except Conflict:
-                continue  # somebody else put it at the same moment
-            return
-        raise Unavailable(f"item {op.key!r} changes too fast to be put")
+        deadline = time.monotonic() + _PATIENCE
+        async with self._turns.setdefault(self._id(op.namespace, op.key), asyncio.Lock()):
+            while not await self._is_put(op):
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"item {op.key!r} changes too fast to be put")
+                await asyncio.sleep(random.uniform(0, _PAUSE))  # noqa: S311 - so that two do not meet again
 
-    async def _put_once(self, op: PutOp) -> None:
-        memory_id, fields = self._id(op.namespace, op.key), items.fields_of(op, self._fields, _now())
+    async def _is_put(self, op: PutOp) -> bool:
+        """False: another process put or deleted it at the same moment."""
+        fields = items.fields_of(op, self._fields, _now())
+        memory_id = self._id(op.namespace, op.key)
         try:
-            known = await self._keeping.get(memory_id, **self._whose)
+            await self._keeping.revise(memory_id, agent_id=self._whose["agent_id"], **fields)
+        except Conflict:
+            return False
         except NotFound:
-            told = await self._remembering.remember(NewFields(**fields, id=memory_id), **self._whose)
-            if told.added:
-                return
-            known = told.memory
-        await self._keeping.revise(memory_id, agent_id=self._whose["agent_id"], version=known.version, **fields)
+            return await self._is_new(op)
+        return True
+
+    async def _is_new(self, op: PutOp) -> bool:
+        try:
+            told = await self._remembering.remember(self._new(op, _now()), **self._whose)
+        except Conflict:
+            return False
+        return told.added
 
     async def _forget(self, op: PutOp) -> None:
         try:
@@ -214,8 +240,11 @@ class AgentMemoryStore(BaseStore):
             if cursor is None:
                 return
 
-    def _id(self, namespace: tuple[str, ...], key: str) -> str:
-        return str(items.memory_id(Scope(**self._whose), namespace, key))
+    def _new(self, op: PutOp, now: datetime) -> NewFields:
+        return NewFields(**items.fields_of(op, self._fields, now), id=self._id(op.namespace, op.key))
+
+    def _id(self, namespace: tuple[str, ...], key: str) -> MemoryId:
+        return items.memory_id(Scope(**self._whose), namespace, key)
 
 
 def _parts(application: Application) -> tuple[MemoryKeeping, Remembering]:
