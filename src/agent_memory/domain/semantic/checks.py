@@ -62,7 +62,7 @@ def _check_characters(name: str, text: str) -> None:
 
 def check_document(name: str, document: Document) -> None:
     """Refuse what is no JSON object, or is too deep or too large; not by recursion, so that depth costs nothing."""
-    if not isinstance(document, Mapping):
+    if not isinstance(document, dict):
         raise InvalidInput(name, "must be an object")
     size, depth = 0, 0
     level: list[Json] = [document]
@@ -88,11 +88,12 @@ def _size(name: str, value: Json) -> int:
 
 
 def _inside(name: str, value: Json) -> Sequence[Json]:
-    if isinstance(value, Mapping):
+    # Only these are written as JSON: not bytes, ranges and others that Python takes for sequences and mappings.
+    if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
             raise InvalidInput(name, "must have texts for keys")
         return [*value.keys(), *value.values()]
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, list | tuple):
         return value
     if value is None or isinstance(value, str | int | float):
         return ()

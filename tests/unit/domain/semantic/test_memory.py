@@ -1,6 +1,8 @@
 import math
 import sys
+from collections import deque
 from datetime import UTC, datetime
+from types import MappingProxyType
 from uuid import uuid4
 
 import pytest
@@ -76,3 +78,13 @@ def test_numbers_may_be_as_great_as_floats_are_and_come_back_as_integers():
     assert memory(metadata={"n": sys.float_info.max, "m": greatest, "l": int(1.5e308)}).metadata["m"] == greatest
     with pytest.raises(InvalidInput, match="metadata: has a number that is greater than floats are"):
         memory(metadata={"n": -greatest - 1})
+
+
+@pytest.mark.parametrize("value", [b"x", bytearray(b"x"), range(3), {1}, MappingProxyType({}), NOW, uuid4(), deque()])
+def test_metadata_that_is_no_json_is_refused_by_name(value):
+    for metadata in ({"a": value}, {"a": [{"b": value}]}):
+        with pytest.raises(InvalidInput, match=f"metadata: holds a {type(value).__name__}, which is no JSON"):
+            memory(metadata=metadata)
+    with pytest.raises(InvalidInput, match="metadata: must be an object"):
+        memory(metadata=MappingProxyType({}))
+    assert memory(metadata={"a": (1, [2.5, None], True)}).metadata["a"][1] == [2.5, None]

@@ -18,13 +18,15 @@ from agent_memory.domain.errors import InvalidInput
 from agent_memory.entrypoints.http.wire.diagnosis import wrong_field
 
 T = TypeVar("T")
+_SOME_KEY = "[...]"  # msgspec does not say which
 
 
 def decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        raise invalid(str(error), kind) from None
+        found = wrong_field(body) if _SOME_KEY in str(error) else None
+        raise found or invalid(str(error), kind) from None
     except RecursionError:
         raise wrong_field(body) or ClientException("the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -78,11 +80,11 @@ def invalid(complaint: str, kind: type[object]) -> InvalidInput:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
     for match, told in ((missing, "is required"), (unknown, "unknown field")):
         if match is not None:
-            return InvalidInput(f"{path}.{match[1]}".lstrip("."), told)
+            return InvalidInput(f"{path.partition(_SOME_KEY)[0]}.{match[1]}".lstrip("."), told)
     if reason.startswith("Invalid"):
         allowed = ", ".join(map(str, _allowed(inspect.type_info(kind), re.findall(r"\w+|\[", path))))
         reason += f"; allowed: {allowed}" if allowed else ""
-    return InvalidInput(path or "body", _quiet(reason))
+    return InvalidInput(path.partition(_SOME_KEY)[0] or "body", _quiet(reason))
 
 
 def _allowed(kind: inspect.Type, path: list[str]) -> Iterator[object]:

@@ -49,6 +49,8 @@ def test_a_wrong_value_is_named(body, told):
         ('"memory_type": "vague"', "memory_type: invalid enum value 'vague'; allowed: episodic, procedural, semantic"),
         ('"memory_tpye": "semantic"', "memory_tpye: unknown field"),
         ('"importance": 2.1', "importance: expected float <= 2.0"),
+        ('"metadata": {"b": 1e999}', "metadata.b: must be a number, is inf"),
+        ('"metadata": {"b": {"c": [1, -1e999]}}', "metadata.b.c[1]: must be a number, is -inf"),
     ],
 )
 def test_our_own_routes_know_every_field(inside, told):
