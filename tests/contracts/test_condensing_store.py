@@ -460,3 +460,25 @@ async def test_long_memories_are_condensed_a_few_at_a_time_and_nothing_is_left_o
     made = [each for each in await bench.consolidation().run_once() if each.scope == bench.scope]
     assert [len(each.content) for each in made] == [len("\n".join(m.content for m in told[:2]))]
     assert made[0].metadata["condensed"]["memories"] == 2
+
+
+async def test_what_was_condensed_is_not_corrected_behind_the_summary(bench):
+    told = await bench.tell(8)
+    [made] = [each for each in await bench.consolidation().run_once() if each.scope == bench.scope]
+    agent = bench.scope.agent_id
+    with pytest.raises(Conflict, match=f"restore {made.id} first"):
+        await bench.keeping.revise(told[0].id, agent_id=agent, content="The code of door 0 is 9999.")
+    with pytest.raises(Conflict, match=f"restore {made.id} first"):
+        await bench.keeping.supersede(told[0].id, agent_id=agent, content="The code of door 0 is 9999.")
+    assert (await bench.keeping.revise(told[0].id, agent_id=agent, importance=2)).importance == 2
+    await bench.consolidation().restore(made.id, agent_id=agent)
+    revised = await bench.keeping.revise(told[0].id, agent_id=agent, content="The code of door 0 is 9999.")
+    assert (await bench.kept(revised)).content == "The code of door 0 is 9999."
+
+
+async def test_what_supersedes_a_summary_is_none(bench):
+    await bench.tell(8)
+    [made] = [each for each in await bench.consolidation().run_once() if each.scope == bench.scope]
+    told = await bench.keeping.supersede(made.id, agent_id=bench.scope.agent_id, content="Doors have codes.")
+    assert not told.is_condensed
+    assert "condensed" not in told.tags

@@ -97,7 +97,8 @@ class MemoryKeeping(OfTenant):
     ) -> Memory:
         """Say some of it anew; what it said before stays in its history. With `version`, only if it is at that.
         What says nothing anew changes nothing, so that an update may be sent twice. Raises StaleVersion where it is not
-        at that version, Conflict where another came in between.
+        at that version, Conflict where another came in between, or where what stands for it would still tell what it
+        said before.
         """
         present = await self.get(memory_id, agent_id=agent_id)
         check_version(present.id, present.version, version)
@@ -108,6 +109,7 @@ class MemoryKeeping(OfTenant):
         # The vector is of the content alone; a change of anything else needs none.
         embedding = None
         if revised.content != present.content:
+            await self._check_told(present)
             [embedding] = await self._embedder.embed([revised.content], tenant=self.reach.tenant)
         if not await self._archive.replace(revised, embedding, present.version):
             passed = Conflict if version is None else StaleVersion
@@ -141,12 +143,20 @@ class MemoryKeeping(OfTenant):
                 return await self.get(new_id, agent_id=agent_id)
             check_version(former.id, former.version, version)
             if former.superseded_at is not None:
-                raise Conflict(f"memory {former.id} is superseded already")
+                await self._check_told(former)
+                raise Conflict(f"memory {former.id} is superseded already, by {former.superseded_by or 'nothing'}")
             successor = self._successor(former, new_id or MemoryId(uuid4()), fields)
             [embedding] = await self._embedder.embed([successor.content], tenant=self.reach.tenant)
             if await self._archive.supersede(former.id, successor, embedding, former.version):
                 return successor
         raise Conflict(f"memory {memory_id} keeps changing: try again")
+
+    async def _check_told(self, memory: Memory) -> None:
+        """Not by what was condensed of it."""
+        scope, by = memory.scope, memory.superseded_by
+        told = by and await self._archive.get(by, scope.agent_id, scope.user_id, tenant=scope.tenant)
+        if told and told.is_condensed:
+            raise Conflict(f"memory {memory.id} was condensed into {told.id}: restore {told.id} first")
 
     def _successor(self, former: Memory, new_id: MemoryId, fields: Fields) -> Memory:
         told = no_more_condensed(said(replace(former, event_time=None), fields))

@@ -69,7 +69,8 @@ def no_more_condensed(told: Memory) -> Memory:
     """What somebody tells in place of what was condensed was not condensed."""
     if not told.is_condensed:
         return told
-    return replace(told, metadata={name: value for name, value in told.metadata.items() if name != CONDENSED})
+    metadata = {name: value for name, value in told.metadata.items() if name != CONDENSED}
+    return replace(told, metadata=metadata, tags=told.tags - {CONDENSED})
 
 
 def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now: datetime) -> Memory:
