@@ -95,7 +95,8 @@ async def test_a_line_needs_no_more_than_id_scope_content_and_time():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"id": "x"}, "memory_id"), ({"content": ""}, "content"), ({"content": 5}, "must be a text"),
+        ({"id": "x"}, "id: must be a UUID"), ({"superseded_by": str(uuid4())}, "superseded_at"),
+        ({"content": ""}, "content"), ({"content": 5}, "must be a text"),
         ({"created_at": "yesterday"}, "wrong kind"), ({"created_at": "2026-01-01"}, "time zone"),
         ({"importance": 9}, "importance"), ({"memory_type": "odd"}, "memory_type"), ({"tags": [5]}, "must be a text"),
         ({"metadata": []}, "metadata"), ({"embedding": "!"}, "wrong kind"), ({"embedding": "AAA="}, "wrong kind"),

@@ -89,8 +89,10 @@ def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
     superseded_by = fields.get("superseded_by")
     version = fields.get("version", 1)
     check_count("version", version, 1, LATEST_VERSION)
+    if superseded_by is not None and fields.get("superseded_at") is None:
+        raise InvalidInput("superseded_at", "is missing, with superseded_by there")
     return Memory(
-        id=parse_memory_id(fields["id"]),
+        id=parse_memory_id(fields["id"], "id"),
         scope=Scope(fields["agent_id"], fields["user_id"], tenant),
         content=fields["content"],
         created_at=datetime.fromisoformat(fields["created_at"]),
@@ -101,7 +103,7 @@ def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
         expires_at=_read(fields.get("expires_at")),
         event_time=_read(fields.get("event_time")),
         version=version,
-        superseded_by=None if superseded_by is None else parse_memory_id(superseded_by),
+        superseded_by=None if superseded_by is None else parse_memory_id(superseded_by, "superseded_by"),
         superseded_at=_read(fields.get("superseded_at")),
     )
 
