@@ -482,3 +482,19 @@ async def test_what_supersedes_a_summary_is_none(bench):
     told = await bench.keeping.supersede(made.id, agent_id=bench.scope.agent_id, content="Doors have codes.")
     assert not told.is_condensed
     assert "condensed" not in told.tags
+
+
+async def test_what_is_condensed_while_it_is_revised_is_not_revised(bench):
+    told = await bench.tell(8)
+
+    class Slow(HashingEmbedder):
+        async def embed(self, texts, **whose):
+            await bench.consolidation().run_once()
+            return await super().embed(texts, **whose)
+
+    keeping = MemoryKeeping(bench.archive, Slow(), clock=lambda: NOW)
+    with pytest.raises(Conflict, match="read it again"):
+        await keeping.revise(told[0].id, agent_id=bench.scope.agent_id, content="The code of door 0 is 9999.")
+    kept = await bench.kept(told[0])
+    assert (kept.content, kept.version) == (told[0].content, 1)
+    assert kept.superseded_by is not None

@@ -113,7 +113,7 @@ class MemoryKeeping(OfTenant):
             [embedding] = await self._embedder.embed([revised.content], tenant=self.reach.tenant)
         if not await self._archive.replace(revised, embedding, present.version):
             passed = Conflict if version is None else StaleVersion
-            raise passed(f"memory {present.id} is no longer at version {present.version}")
+            raise passed(f"memory {present.id} is no longer as it was at version {present.version}: read it again")
         return revised
 
     async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:
@@ -137,10 +137,12 @@ class MemoryKeeping(OfTenant):
         `version`, only if it is at that, or else StaleVersion. What is not said is as that has it, also if that is
         revised meanwhile. With the id of what is to be new it may be repeated.
         """
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
             former = await self.get(memory_id, agent_id=agent_id)
             if new_id is not None and former.superseded_by == new_id:
                 return await self.get(new_id, agent_id=agent_id)
+            if tried and new_id and await self._archive.get(new_id, agent_id, None, tenant=self.reach.tenant):
+                raise Conflict(f"id: {new_id} is that of another memory")
             check_version(former.id, former.version, version)
             if former.superseded_at is not None:
                 await self._check_told(former)

@@ -111,8 +111,8 @@ class MemoryArchive(Protocol):
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
         """Put a new version, numbered one more, in the place of version `expected`, which goes into the history;
-        without an embedding the vector stays, and so do id, scope, time and what supersedes it. False: there is no
-        such version (any more), nothing changed.
+        without an embedding the vector stays, and so do id, scope and time. False: there is no such version (any more),
+        or it has been superseded, or brought back, since it was read; nothing changed.
         """
         ...
 

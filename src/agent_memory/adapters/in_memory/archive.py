@@ -93,15 +93,11 @@ class InMemoryMemoryArchive:
         if present is None or present.memory.version != expected:
             return False
         former = present.memory
+        if (former.superseded_at, former.superseded_by) != (memory.superseded_at, memory.superseded_by):
+            return False
         self._former.setdefault(place, []).insert(0, replace(former, superseded_by=None, superseded_at=None))
-        # Whose it is, since when, and who supersedes it, is not the version's to say.
-        marked = replace(
-            memory,
-            scope=former.scope,
-            created_at=former.created_at,
-            superseded_by=former.superseded_by,
-            superseded_at=former.superseded_at,
-        )
+        # Whose it is, and since when, is not the version's to say.
+        marked = replace(memory, scope=former.scope, created_at=former.created_at)
         self._kept[place] = Kept(marked, embedding or present.embedding)
         return True
 

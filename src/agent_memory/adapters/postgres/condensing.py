@@ -13,7 +13,7 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import alone_in
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memory_of, named, row_of
 from agent_memory.domain.semantic.memory import CONDENSED, Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import RESTORED, RESTORED_IMPORTANCE
+from agent_memory.domain.semantic.retention import MOST_MARKED, RESTORED, RESTORED_IMPORTANCE
 
 # As `retention.is_lasting` has it.
 _LASTING = SQL("""
@@ -49,7 +49,7 @@ ORDER BY user_id
 # What was condensed, of which there were others, is as `retention.released` has it.
 _RESTORE = SQL("""
 UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL,
-    metadata = CASE WHEN memory_type = 'episodic' AND (
+    metadata = CASE WHEN memory_type = 'episodic' AND length(metadata::text) <= {most} AND (
         SELECT count(*) FROM agent_memory.memories AS source
         WHERE source.superseded_by = %(id)s AND source.tenant = %(tenant)s AND source.agent_id = %(agent_id)s
           AND (%(user_id)s::text IS NULL OR source.user_id = %(user_id)s)
@@ -57,7 +57,7 @@ UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL,
 WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 RETURNING user_id
-""").format(restored=Literal(json.dumps({CONDENSED: RESTORED})))
+""").format(restored=Literal(json.dumps({CONDENSED: RESTORED})), most=Literal(MOST_MARKED))
 
 _FADE = SQL("""
 UPDATE agent_memory.memories SET superseded_at = %(now)s

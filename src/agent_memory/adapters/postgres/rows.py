@@ -36,11 +36,14 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (id, tenant) DO NOTHING
 """
 
-# The row is locked before its version is read, so of two writers who expect the same version one finds it.
+# The row is locked before its version is read, so of two writers who expect the same version one finds it. What was
+# superseded meanwhile is another than was read, at whatever version.
 REPLACE: LiteralString = """
 WITH present AS (
     SELECT * FROM agent_memory.memories
-    WHERE id = %(id)s AND tenant = %(tenant)s AND version = %(expected)s FOR UPDATE
+    WHERE id = %(id)s AND tenant = %(tenant)s AND version = %(expected)s
+      AND superseded_at IS NOT DISTINCT FROM %(superseded_at)s
+      AND superseded_by IS NOT DISTINCT FROM %(superseded_by)s FOR UPDATE
 ), kept AS (
     INSERT INTO agent_memory.memory_versions
         (memory_id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time)
@@ -74,7 +77,7 @@ def replacing(memory: Memory, embedding: Embedding | None, expected: int) -> dic
     """The parameters of `REPLACE`."""
     return {
         "id": memory.id, "tenant": memory.scope.tenant, "expected": expected, "version": memory.version,
-        "content": memory.content,
+        "superseded_at": memory.superseded_at, "superseded_by": memory.superseded_by, "content": memory.content,
         "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
         "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,
         "event_time": memory.event_time, "words": bag(memory),

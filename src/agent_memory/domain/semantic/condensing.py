@@ -1,6 +1,6 @@
 """Many memories as one text, by choosing among their sentences: nothing is made up, and facts come first.
 
-Sentences that say the same are said once. Of memories so long that not even two of them fit whole, what does not fit is
+Sentences that say the same are said once. Of two memories so long that not even they fit whole, what does not fit is
 left out by what it tells: each memory keeps its best sentence before any keeps a second, and numbers, names and rare
 words tell more than small talk.
 """
@@ -32,12 +32,12 @@ class _Sentence:
 
 
 def fitting(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> Sequence[Memory]:
-    """The oldest of them, as many as can be condensed with no sentence left out; all, where not even two can."""
+    """The oldest of them, as many as can be condensed with no sentence left out; two, where not even these can."""
     ordered, room = _in_time(memories), longest
     for source, text in _distinct(ordered):
         room -= len(text) + 1
         if room < 0:
-            return ordered[:source] if source > 1 else memories
+            return ordered[: max(source, 2)]
     return memories
 
 

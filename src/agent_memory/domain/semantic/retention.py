@@ -1,5 +1,6 @@
 """When memories are due to be condensed or to fade, and what the memory that stands for them is."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from agent_memory.domain.semantic.checks import Document
 from agent_memory.domain.semantic.memory import CONDENSED, MOST_TAGS, Memory, MemoryId, MemoryType
 
 RESTORED_IMPORTANCE = 1.25
+MOST_MARKED = 16_000  # characters of metadata, beside which there is room for that
 _MOST_SHARED = 8000  # characters of metadata that are carried over: so that there is room for what is added
 RESTORED = "restored"
 """What the metadata of a source say, in the place of what it was condensed to, once it was restored."""
@@ -40,11 +42,13 @@ def is_lasting(memory: Memory, now: datetime) -> bool:
 
 
 def released(memory: Memory) -> Memory:
-    """A memory that was condensed and is wanted again by itself is not condensed a second time."""
-    if memory.memory_type is not MemoryType.EPISODIC:
-        return replace(memory, superseded_by=None, superseded_at=None)
-    metadata = {CONDENSED: RESTORED, **memory.metadata}
-    return replace(memory, superseded_by=None, superseded_at=None, metadata=metadata)
+    """A memory that was condensed and is wanted again by itself is not condensed a second time, if there is room to
+    say so.
+    """
+    back = replace(memory, superseded_by=None, superseded_at=None)
+    if memory.memory_type is not MemoryType.EPISODIC or len(json.dumps(memory.metadata)) > MOST_MARKED:
+        return back
+    return replace(back, metadata={CONDENSED: RESTORED, **memory.metadata})
 
 
 def is_faded(memory: Memory, fade_after: timedelta, now: datetime) -> bool:
@@ -59,15 +63,15 @@ def brought_back(memory: Memory) -> Memory:
 
 
 def still_condensed(former: Memory, told: Memory) -> Memory:
-    """Whatever else is said of what was condensed, that it was stays."""
-    if not former.is_condensed:
+    """Whatever else is said of what was condensed, or restored, that it was stays."""
+    if not former.is_condensed and former.metadata.get(CONDENSED) != RESTORED:
         return told
     return replace(told, metadata={**told.metadata, CONDENSED: former.metadata[CONDENSED]})
 
 
 def no_more_condensed(told: Memory) -> Memory:
-    """What somebody tells in place of what was condensed was not condensed."""
-    if not told.is_condensed:
+    """What somebody tells in place of what was condensed, or restored, was not."""
+    if not told.is_condensed and told.metadata.get(CONDENSED) != RESTORED:
         return told
     metadata = {name: value for name, value in told.metadata.items() if name != CONDENSED}
     return replace(told, metadata=metadata, tags=told.tags - {CONDENSED})

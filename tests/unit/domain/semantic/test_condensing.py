@@ -121,10 +121,14 @@ def test_as_many_are_condensed_together_as_fit():
     assert len(chosen) == 8000 // len(told_ones[0].content + "\n")
 
 
-def test_of_texts_that_no_two_fit_all_are_condensed_to_what_tells_most():
-    told_ones = told(*(f"{name} has won. {name * 900}" for name in ("Adaly", "Benno", "Carol")))
-    assert fitting(told_ones) == told_ones
-    assert all(f"{name} has won." in condense(told_ones) for name in ("Adaly", "Benno", "Carol"))
+def test_two_that_do_not_fit_are_condensed_to_what_tells_most_and_no_other_with_them():
+    names = ("Adaly", "Benno", "Carol")
+    laps = {name: " ".join(f"{name} ran lap {n}." for n in range(250)) for name in names}
+    told_ones = told(*(f"{name} has won. {laps[name]}" for name in names), "short")
+    assert fitting(told_ones) == told_ones[:2]
+    told_in_short = condense(told_ones[:2]).splitlines()
+    assert {line.split()[0] for line in told_in_short} == set(names[:2])
+    assert len("\n".join(told_in_short)) > 7900
 
 
 def test_what_all_sources_carry_stays():
@@ -139,5 +143,7 @@ def test_what_was_restored_is_not_due_again():
     [memory] = told("Ann paid Bob.", metadata={"channel": "email"})
     again = released(memory)
     assert again.metadata == {"channel": "email", "condensed": RESTORED}
+    [full] = told("Bo paid Ann.", metadata={"x": "y" * 16_370})
+    assert released(full).metadata == full.metadata
     assert is_lasting(memory, START + timedelta(days=1))
     assert not is_lasting(again, START + timedelta(days=1))

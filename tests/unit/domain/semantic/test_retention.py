@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import no_more_condensed, standing_for, still_condensed
+from agent_memory.domain.semantic.retention import RESTORED, no_more_condensed, standing_for, still_condensed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -35,3 +35,9 @@ def test_a_revision_leaves_what_was_condensed_what_it_is():
 def test_what_is_told_in_place_of_what_was_condensed_is_not():
     assert no_more_condensed(memory({"mine": 1, **condensed().metadata})).metadata == {"mine": 1}
     assert no_more_condensed(memory({"condensed": True})).metadata == {"condensed": True}
+
+
+def test_that_it_was_restored_stays_with_it_and_with_it_alone():
+    restored = memory({"mine": 1, "condensed": RESTORED})
+    assert still_condensed(restored, memory({"mine": 2})).metadata == {"mine": 2, "condensed": RESTORED}
+    assert no_more_condensed(restored).metadata == {"mine": 1}
