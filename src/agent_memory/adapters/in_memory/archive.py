@@ -68,10 +68,7 @@ class InMemoryMemoryArchive:
     async def get(
         self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str
     ) -> Memory | None:
-        kept = self._kept.get((tenant, memory_id))
-        if kept is None or kept.memory.scope.agent_id != agent_id:
-            return None
-        return kept.memory if user_id in {None, kept.memory.scope.user_id} else None
+        return self._store.of(memory_id, agent_id, user_id, tenant=tenant)
 
     async def page(
         self,

@@ -46,7 +46,7 @@ class InMemoryCondensingStore:
     async def restore(
         self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str, now: datetime
     ) -> int:
-        present = self._of(memory_id, agent_id, user_id, tenant)
+        present = self._store.of(memory_id, agent_id, user_id, tenant=tenant)
         sources = [kept for kept in self._kept.values() if kept.memory.superseded_by == memory_id]
         sources = [kept for kept in sources if _is_of(kept.memory.scope, tenant, agent_id, user_id)]
         if present is not None and present.superseded_at is not None and not (present.is_condensed and sources):
@@ -60,7 +60,7 @@ class InMemoryCondensingStore:
     async def standing(
         self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str, now: datetime
     ) -> MemoryId | None:
-        memory = self._of(memory_id, agent_id, user_id, tenant)
+        memory = self._store.of(memory_id, agent_id, user_id, tenant=tenant)
         return None if memory is None else self._standing(memory, now)
 
     def _bring_back(self, memory: Memory, now: datetime) -> int:
@@ -80,10 +80,6 @@ class InMemoryCondensingStore:
             if memory.holds(now):
                 return memory.id
         return None
-
-    def _of(self, memory_id: MemoryId, agent_id: str, user_id: str | None, tenant: str) -> Memory | None:
-        kept = self._kept.get((tenant, memory_id))
-        return kept.memory if kept is not None and _is_of(kept.memory.scope, tenant, agent_id, user_id) else None
 
     def _lasting(self, now: datetime) -> list[Memory]:
         return [kept.memory for kept in self._kept.values() if is_lasting(kept.memory, now)]

@@ -69,14 +69,19 @@ class InMemoryMemoryStore:
         tenant: str,
         version: Versions | None = None,
     ) -> bool:
-        row = self.kept.get((tenant, memory_id))
-        if row is None or row.memory.scope.agent_id != agent_id:
+        memory = self.of(memory_id, agent_id, user_id, tenant=tenant)
+        if memory is None:
             return False
-        if user_id not in {None, row.memory.scope.user_id}:
-            return False
-        check_version(memory_id, row.memory.version, version)
-        self.forget([row.memory])
+        check_version(memory_id, memory.version, version)
+        self.forget([memory])
         return True
+
+    def of(self, memory_id: MemoryId, agent_id: str, user_id: str | None, *, tenant: str) -> Memory | None:
+        """The memory, if it is this agent's (and this user's, if given)."""
+        kept = self.kept.get((tenant, memory_id))
+        if kept is None or kept.memory.scope.agent_id != agent_id:
+            return None
+        return kept.memory if user_id in {None, kept.memory.scope.user_id} else None
 
     def forget(self, memories: Sequence[Memory]) -> None:
         """And what was condensed of them, and of that; its other sources are superseded as it was itself: by nothing,

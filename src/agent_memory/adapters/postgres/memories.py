@@ -16,7 +16,7 @@ from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.sizes import Commonness, Sizes
 from agent_memory.adapters.postgres.weighed_scope import read_weighed
 from agent_memory.adapters.postgres.whole_scope import read_whole
-from agent_memory.domain.semantic.keeping import Versions, check_version
+from agent_memory.domain.semantic.keeping import Versions, check_version, versions_meant
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
 from agent_memory.domain.semantic.selection import EVERYTHING
@@ -108,7 +108,7 @@ class PostgresMemoryStore:
         tenant: str,
         version: Versions | None = None,
     ) -> bool:
-        versions = None if version is None else [version] if isinstance(version, int) else list(version)
+        versions = None if version is None else versions_meant(version)
         one = {"id": memory_id, "tenant": tenant, "agent_id": agent_id, "user_id": user_id, "versions": versions}
 
         async def work(connection: AsyncConnection) -> bool:

@@ -14,11 +14,15 @@ Versions = int | Collection[int]
 """One, or any of several."""
 
 
+def versions_meant(meant: Versions) -> list[int]:
+    return [meant] if isinstance(meant, int) else sorted(meant)
+
+
 def check_version(memory_id: MemoryId, present: int, meant: Versions | None) -> None:
     """Raises StaleVersion where the memory is at none of those that are meant; None: whatever it is at."""
     if meant is None:
         return
-    several = [meant] if isinstance(meant, int) else sorted(meant)
+    several = versions_meant(meant)
     if present not in several:
         told = " or ".join(map(str, several)) or "one that was named"
         raise StaleVersion(f"memory {memory_id} is at version {present}, not {told}")

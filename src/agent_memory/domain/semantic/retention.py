@@ -38,7 +38,7 @@ class Retention:
 def is_lasting(memory: Memory, now: datetime) -> bool:
     """Whether it is an episodic memory that holds, would for ever, and is to be condensed or to fade when it is due."""
     lasting = memory.memory_type is MemoryType.EPISODIC and memory.holds(now) and memory.expires_at is None
-    return lasting and memory.metadata.get(CONDENSED) != RESTORED
+    return lasting and not _was_restored(memory)
 
 
 def released(memory: Memory) -> Memory:
@@ -64,14 +64,14 @@ def brought_back(memory: Memory) -> Memory:
 
 def still_condensed(former: Memory, told: Memory) -> Memory:
     """Whatever else is said of what was condensed, or restored, that it was stays."""
-    if not former.is_condensed and former.metadata.get(CONDENSED) != RESTORED:
+    if not former.is_condensed and not _was_restored(former):
         return told
     return replace(told, metadata={**told.metadata, CONDENSED: former.metadata[CONDENSED]})
 
 
 def no_more_condensed(told: Memory) -> Memory:
     """What somebody tells in place of what was condensed, or restored, was not."""
-    if not told.is_condensed and told.metadata.get(CONDENSED) != RESTORED:
+    if not told.is_condensed and not _was_restored(told):
         return told
     metadata = {name: value for name, value in told.metadata.items() if name != CONDENSED}
     return replace(told, metadata=metadata, tags=told.tags - {CONDENSED})
@@ -95,6 +95,10 @@ def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now:
         tags=frozenset([CONDENSED, *_tags(sources)]),
         metadata={**_shared(sources), CONDENSED: about},
     )
+
+
+def _was_restored(memory: Memory) -> bool:
+    return memory.metadata.get(CONDENSED) == RESTORED
 
 
 def _tags(sources: Sequence[Memory]) -> list[str]:
