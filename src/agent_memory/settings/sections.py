@@ -107,7 +107,7 @@ class MemorySettings(_Section, frozen=True):
     """
 
     embedding_model: Annotated[str, Meta(min_length=1)] | None = None
-    search_cache_mb: Annotated[int, Meta(ge=0, le=1_048_576)] = 48
+    search_cache_mb: Annotated[int, Meta(ge=0, le=1_048_576)] = 64
     recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
     summarization_enabled: bool = False
     summarization_by_model: bool = False

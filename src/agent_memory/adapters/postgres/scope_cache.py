@@ -47,7 +47,7 @@ class ScopeCache:
     keeps nothing.
     """
 
-    def __init__(self, database: Database, budget: int = 48_000_000) -> None:
+    def __init__(self, database: Database, budget: int = 64_000_000) -> None:
         self._database = database
         self._budget = budget
         self._entries: OrderedDict[Scope, _Entry] = OrderedDict()

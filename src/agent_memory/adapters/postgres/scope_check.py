@@ -24,7 +24,7 @@ COLUMNS = SQL(IN_SCOPE.replace("metadata", "metadata::text AS metadata"))
 _CHECK = SQL("""
 SELECT asked.number, held.size, held.known, held.fits, held.ids, held.horizon, life.began, m.*
 FROM unnest(
-    %(tenants)s::text[], %(agents)s::text[], %(users)s::text[], %(horizons)s::bigint[], %(named)s::boolean[],
+    %(tenants)s::text[], %(agents)s::text[], %(users)s::text[], %(horizons)s::text[]::xid[], %(named)s::boolean[],
     %(most)s::integer[], %(most_fresh)s::integer[], %(room)s::bigint[]
 ) WITH ORDINALITY AS asked(tenant, agent_id, user_id, horizon, named, most, most_fresh, room, number)
 CROSS JOIN (
@@ -40,13 +40,14 @@ CROSS JOIN LATERAL (
                    FILTER (WHERE stands AND NOT seen) AS bytes,
                array_agg(place) FILTER (WHERE stands AND NOT seen) AS fresh,
                array_agg(id) FILTER (WHERE stands AND seen AND asked.named) AS ids,
-               -- transactions are numbered with 32 bits, round and round
                pg_snapshot_xmin(pg_current_snapshot())::text::bigint & 4294967295 AS horizon
         FROM (
             SELECT id, content, words, metadata, ctid AS place, superseded_at IS NULL AS stands,
-                   coalesce((asked.horizon - xmin::text::bigint) & 4294967295 BETWEEN 1 AND 2147483648, false) AS seen
+                   -- transactions are numbered with 32 bits, round and round: the older one has the greater age
+                   coalesce(age(xmin) > age(asked.horizon), false) AS seen
             FROM agent_memory.memories
             WHERE tenant = asked.tenant AND agent_id = asked.agent_id AND user_id = asked.user_id
+            ORDER BY moment, id -- as most of them lie in the table, page after page
             LIMIT asked.most + 1
         ) AS each
     ) AS counted
@@ -100,7 +101,7 @@ async def check(connection: AsyncConnection, asked: Sequence[Asked]) -> list[Fou
         "tenants": [each.scope.tenant for each in asked],
         "agents": [each.scope.agent_id for each in asked],
         "users": [each.scope.user_id for each in asked],
-        "horizons": [each.horizon for each in asked],
+        "horizons": [None if each.horizon is None else str(each.horizon) for each in asked],
         "named": [each.named for each in asked],
         "most": [each.most for each in asked],
         "most_fresh": [each.most_fresh for each in asked],
