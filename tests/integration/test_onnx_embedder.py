@@ -75,11 +75,22 @@ def test_a_text_alone_and_in_company_has_the_same_vector(models_dir):
         assert encoder.vectors([text])[0] == pytest.approx(vector, abs=1e-6), text
 
 
-def test_a_damaged_installation_is_made_again(tmp_path):
+@pytest.mark.parametrize("name", ["model.onnx", "weights.bin", "tokenizer.json"])
+def test_a_damaged_installation_is_made_again(tmp_path, name):
     folder = installation.installed(tmp_path)
-    whole = (folder / "model.onnx").read_bytes()
-    (folder / "model.onnx").write_bytes(whole[:-1000])
-    assert (installation.installed(tmp_path) / "model.onnx").read_bytes() == whole
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[:-1000])
+    assert (installation.installed(tmp_path) / name).read_bytes() == whole
+
+
+def test_what_runs_goes_on_while_it_is_made_again(tmp_path):
+    folder = installation.installed(tmp_path)
+    encoder = Encoder(folder)
+    (folder / "manifest.json").unlink()
+    before = encoder.vectors(TEXTS[:1])
+    assert installation.installed(tmp_path) == folder
+    assert encoder.vectors(TEXTS[:1]) == before
+    assert len(encoder.vectors(TEXTS)) == len(TEXTS)  # with words of which nothing was read yet
 
 
 def test_many_may_install_at_once(tmp_path):

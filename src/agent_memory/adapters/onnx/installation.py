@@ -1,4 +1,4 @@
-"""The folder of a model that is ready to run: graph, tokenizer, and the checksums of both.
+"""The folder of a model that is ready to run: graph, weights, tokenizer, and the checksums of all three.
 
 It is made once, by whichever process comes first, aside and renamed; a damaged one is made again.
 """
@@ -20,13 +20,15 @@ from agent_memory.domain.errors import Misconfigured
 
 NAME = "all-MiniLM-L6-v2"
 # Raise it when `graph` builds something else: an installation of another number is made again.
-_BUILD = 2
+_BUILD = 3
+_FILES = ("model.onnx", "weights.bin", "tokenizer.json")
+_LARGE = 100_000  # bytes; matrices have more
 
 _log = structlog.get_logger(__name__)
 
 
 def installed(models_dir: Path) -> Path:
-    """The folder with model.onnx and tokenizer.json; blocks for seconds the first time, or for a download."""
+    """The folder of the model; blocks for seconds the first time, or for a download."""
     models_dir = models_dir.expanduser().absolute()
     folder = models_dir / NAME
     try:
@@ -41,6 +43,8 @@ def installed(models_dir: Path) -> Path:
 
 def _install(models_dir: Path, folder: Path) -> None:
     # The graph's builder is heavy to import, and is needed this once.
+    import onnx
+
     from agent_memory.adapters.onnx.graph import encoder
 
     weights, tokenizer = weights_and_tokenizer(models_dir)
@@ -49,7 +53,10 @@ def _install(models_dir: Path, folder: Path) -> None:
         shutil.rmtree(leftover)
     aside = Path(mkdtemp(prefix=f"{NAME}.", dir=models_dir))
     graph = encoder(safetensors.numpy.load(weights), layers=6, heads=12, epsilon=1e-12)
-    (aside / "model.onnx").write_bytes(graph)
+    # In a file of their own they are mapped, not read: of 47 MB that tell what each word means, a run touches a few.
+    onnx.save_model(
+        graph, aside / "model.onnx", save_as_external_data=True, location="weights.bin", size_threshold=_LARGE
+    )
     (aside / "tokenizer.json").write_bytes(tokenizer)
     (aside / "manifest.json").write_text(json.dumps(_manifest(aside)))
     if folder.exists():
@@ -65,10 +72,12 @@ def _is_sound(folder: Path) -> bool:
 
 
 def _manifest(folder: Path) -> dict[str, object]:
-    files = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("model.onnx", "tokenizer.json")
-    }
-    return {"build": _BUILD, "sha256": files}
+    return {"build": _BUILD, "sha256": {name: _checksum(folder / name) for name in _FILES}}
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
