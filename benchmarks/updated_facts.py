@@ -2,7 +2,8 @@
 
 Every topic is told twice, with other values, weeks or months apart, among talk about everything else: in the same
 words, or in other words, of which the old fact has the nearer to the question half of the time. Each is asked plainly
-and with "now". Won is a question whose new fact stands above the old one. `blind` ranks without regard to age.
+and with "now", where won is a question whose new fact stands above the old one, and with "before", where it is the
+other way round. `blind` ranks without regard to age.
 
     python -m benchmarks.updated_facts [--json]
 """
@@ -64,9 +65,8 @@ async def tell(it: Bench, user: str, ages: tuple[int, int], wording: tuple[int, 
     return asked
 
 
-def above(names: list[str], new: str) -> bool:
-    old = new.replace("new", "old")
-    return new in names and (old not in names or names.index(new) < names.index(old))
+def above(names: list[str], wanted: str, other: str) -> bool:
+    return wanted in names and (other not in names or names.index(wanted) < names.index(other))
 
 
 async def run() -> dict[str, float]:
@@ -77,13 +77,16 @@ async def run() -> dict[str, float]:
         for kind, wordings in WORDINGS.items():
             for ages, wording in product(AGES, wordings):
                 user = f"{ages} {wording}"
-                for question, expected in await tell(it, user, ages, wording):
-                    for cue, policy in product((" now?", "?"), ("default", "blind")):
+                for question, new in await tell(it, user, ages, wording):
+                    old = new.replace("new", "old")
+                    for cue, policy in product((" now?", "?", " before?"), ("default", "blind")):
                         memory = it.memory if policy == "default" else blind
                         query = question.removesuffix("?") + cue
                         hits = await memory.recall(agent_id="locomo", user_id=user, query=query, top_k=50)
                         names = [it.names[hit.memory.id] for hit in hits]
-                        won[f"{kind}, ...{cue} {policy}"].append(above(names, expected))
+                        won[f"{kind}, ...{cue} {policy}"].append(
+                            above(names, old, new) if cue == " before?" else above(names, new, old)
+                        )
     return {name: round(100 * sum(results) / len(results), 1) for name, results in won.items()}
 
 

@@ -1,4 +1,4 @@
-"""What a question asks for beyond its words: the present, a time, somebody in particular. English, by its cue words.
+"""What a question asks for beyond its words: the present, the past, a time, somebody. English, by its cue words.
 
 A cue never keeps a memory out; it tells `scoring` which of two that fit is the likelier answer.
 """
@@ -7,6 +7,12 @@ import re
 from dataclasses import dataclass
 
 _PRESENT = re.compile(r"\b(now|current|currently|nowadays|presently|today|latest|newest|at the moment|these days)\b")
+# What was so once. "Before" alone asks for what something else came after: "before 10 April", "before the match".
+_PAST = re.compile(
+    r"\b(before (?:that|this|then|now|i|you|he|she|it|we|they)\b|previous|previously|used to|former|formerly|earlier|"
+    r"originally|initially|at first|back then|in the past|no longer|(?:'s|my|your|his|her|its|our|their) old)\b|"
+    r"\bbefore\W*$"
+)
 _WHEN = re.compile(r"^\W*(when|what (date|day|month|year|time)|which (date|day|month|year)|how long ago)\b")
 _TIME = re.compile(
     r"\b(yesterday|today|tonight|tomorrow|ago|last|next|since|this (?:week|month|year|morning|weekend)|mondays?|"
@@ -46,6 +52,7 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Cues:
     present: bool
+    past: bool
     when: bool
     named: frozenset[str]
 
@@ -54,6 +61,7 @@ class Cues:
         text = query.casefold()
         return cls(
             present=_PRESENT.search(text) is not None,
+            past=_PAST.search(text) is not None,
             when=_WHEN.search(text) is not None,
             named=frozenset(_WORD.findall(text)),
         )

@@ -66,7 +66,8 @@ class Fusion:
     episode: float = 0.6
     cue: float = 0.3
     nudge: float = 0.05
-    present_nudge: float = 0.3
+    present_nudge: float = 0.5
+    past_nudge: float = 0.5
     half_life: timedelta = HALF_LIFE
 
     def rank(
@@ -103,9 +104,15 @@ class Fusion:
         return self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
 
     def _ages(self, cues: Cues, relevance: list[float], fresh: list[float]) -> list[float]:
-        age, steepness = (self.present_nudge, 2) if cues.present else (self.nudge, 4)
+        age, steepness = self._age(cues)
         best = max(relevance, default=0.0) or 1.0
         return [1 + age * (2 * f - 1) * (r / best) ** steepness for r, f in zip(relevance, fresh, strict=True)]
+
+    def _age(self, cues: Cues) -> tuple[float, int]:
+        """How much age may move, less than nothing if the older is to win, and how steeply that falls."""
+        if cues.past:
+            return -self.past_nudge, 2
+        return (self.present_nudge, 2) if cues.present else (self.nudge, 4)
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

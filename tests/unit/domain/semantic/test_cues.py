@@ -14,6 +14,28 @@ def test_others_do_not(query):
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "Where did she live before?",
+        "Where did she live before she moved?",
+        "her previous job",
+        "What did he use to drive, and what had he used to say?",
+        "Who was Ana's old boss?",
+        "Where did they ORIGINALLY meet",
+    ],
+)
+def test_some_ask_for_the_past(query):
+    assert Cues.of(query).past
+
+
+@pytest.mark.parametrize(
+    "query", ["What is due before 10 April?", "How old is she?", "the old town", "Where did she live?", "beforehand"]
+)
+def test_others_do_not_ask_for_it(query):
+    assert not Cues.of(query).past
+
+
+@pytest.mark.parametrize(
     ("query", "content", "met"),
     [
         ("When did she move?", "She moved last Friday", 1),

@@ -108,6 +108,12 @@ def test_a_query_for_the_present_gives_age_more_to_say():
     assert ranked(Fusion(), old, new, query="Where does she live now?")[0] == [2, 1]
 
 
+def test_a_query_for_the_past_lets_the_older_win():
+    old, new = candidate(1, 0.7, age=5), candidate(2, 0.8, age=0)
+    assert ranked(Fusion(), old, new, query="Where did she live?")[0] == [2, 1]
+    assert ranked(Fusion(), old, new, query="Where did she live before?")[0] == [1, 2]
+
+
 def test_gives_no_more_than_asked():
     question = Question(Scope("a", "u"), "anything")
     shortlist = Shortlist(tuple(candidate(n) for n in range(1, 6)), WORDS)
