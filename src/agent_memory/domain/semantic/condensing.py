@@ -1,8 +1,7 @@
-"""Many memories as one text, by choosing among their sentences: nothing is made up, and facts come first.
+"""Many memories as one text: each as it was told, under its day. Nothing is made up, and what fits is told whole.
 
-Sentences that say the same are said once. Of two memories so long that not even they fit whole, what does not fit is
-left out by what it tells: each memory keeps its best sentence before any keeps a second, and numbers, names and rare
-words tell more than small talk.
+Of two memories so long that not even they fit, sentences are chosen by what they tell: each memory keeps its best one
+before any keeps a second, and numbers, names and rare words tell more than small talk.
 """
 
 import math
@@ -10,10 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory
-from agent_memory.domain.semantic.words import word_counts
+from agent_memory.domain.semantic.words import day_in_words, word_counts
 
 _LONGEST_SENTENCE = 400
 _ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "St", "Prof", "No", "vs", "e.g", "i.e", "approx")
@@ -22,6 +22,9 @@ _SENTENCE_END = re.compile(rf"(?<=[.!?…]){_WHOLE}\s+|(?<=[\u3002\uff01\uff1f])
 _NUMBER = re.compile(r"\d")
 _NAME = re.compile(r"(?<=[\w,;:] )[A-ZÀ-ÖØ-Þ]\w+")
 _FACT_WORTH = 3.0  # rare words that one number or one name is worth
+_DAY_ROOM = len("\n\n30 September 2026:\n")
+
+Piece = tuple[date, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +35,69 @@ class _Sentence:
 
 
 def fitting(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> Sequence[Memory]:
-    """The oldest of them, as many as can be condensed with no sentence left out; two, where not even these can."""
+    """The oldest of them, as many as can be condensed with nothing left out; two, where not even these can."""
     ordered, room = _in_time(memories), longest
-    for source, text in _distinct(ordered):
-        room -= len(text) + 1
+    told = _distinct(ordered)
+    for place, run in zip(told, _runs(list(told.values())), strict=True):
+        room -= len(run)
         if room < 0:
-            return ordered[: max(source, 2)]
+            return ordered[: max(place, 2)]
     return memories
 
 
 def condense(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> str:
-    """The sentences of the memories, in their order of time, as many as fit, each once. Of blank ones, a blank."""
-    sentences = [
-        _Sentence(text, source, frozenset(word_counts(text)) or frozenset([text]))
-        for source, text in _distinct(_in_time(memories))
-    ]
-    chosen = _chosen(sentences, longest)
-    return "\n".join(sentence.text for sentence in sentences if sentence in chosen) or memories[0].content
+    """The memories in their order of time, as many sentences of them as fit. Of blank ones, a blank."""
+    ordered = _in_time(memories)
+    whole = "".join(_runs(list(_distinct(ordered).values())))
+    return (whole if len(whole) <= longest else _in_short(ordered, longest)) or memories[0].content
 
 
 def _in_time(memories: Sequence[Memory]) -> list[Memory]:
     return sorted(memories, key=lambda memory: (memory.moment, memory.id))
 
 
-def _distinct(memories: Sequence[Memory]) -> Iterator[tuple[int, str]]:
-    """Each sentence that is new, and the place of the memory that says it first."""
-    seen: set[str] = set()
+def _distinct(memories: Sequence[Memory]) -> dict[int, Piece]:
+    """What each says, by its place: on one day the same once. What two of them share is not the same where it stands:
+    "Yes." answers the question before it.
+    """
+    said: set[Piece] = set()
+    told: dict[int, Piece] = {}
+    for place, memory in enumerate(memories):
+        day, content = memory.moment.date(), memory.content.strip()
+        same = day, said_in(content)
+        if content and same not in said:
+            said.add(same)
+            told[place] = day, content
+    return told
+
+
+def _runs(pieces: Sequence[Piece]) -> Iterator[str]:
+    """The text, piece by piece: a line for each, the day above if there are several, and room around what has lines of
+    its own.
+    """
+    several = len({day for day, _ in pieces}) > 1
+    last_day, last = None, ""
+    for day, content in pieces:
+        heading = f"{day_in_words(day)}:\n" if several and day != last_day else ""
+        gap = ("\n\n" if heading or "\n" in last or "\n" in content else "\n") if last else ""
+        yield gap + heading + content
+        last_day, last = day, content
+
+
+def _in_short(memories: Sequence[Memory], longest: int) -> str:
+    days = {memory.moment.date() for memory in memories}
+    headings = len(days) * _DAY_ROOM
+    headed = 4 * headings <= longest  # else the days would leave too little room
+    told: dict[str, tuple[int, str]] = {}
     for source, memory in enumerate(memories):
         for text in _sentences(memory.content):
-            told = said_in(text)
-            if told not in seen:
-                seen.add(told)
-                yield source, text
+            told.setdefault(said_in(text), (source, text))
+    sentences = [
+        _Sentence(text, source, frozenset(word_counts(text)) or frozenset([text])) for source, text in told.values()
+    ]
+    chosen = _chosen(sentences, longest - headings if headed else longest)
+    of_days = [memory.moment.date() if headed else min(days) for memory in memories]
+    return "".join(_runs([(of_days[s.source], s.text) for s in sentences if s in chosen]))
 
 
 def _sentences(content: str) -> Iterator[str]:

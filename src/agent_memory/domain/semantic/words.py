@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date
 from functools import lru_cache
 
 from agent_memory.domain.semantic.memory import Memory
@@ -46,6 +47,11 @@ def memory_words(memory: Memory) -> Counter[str]:
     """The words a memory is found by: those of its content, and its day, as in "what happened in May 2023?"."""
     day = memory.moment
     return word_counts(memory.content) + Counter([str(day.day), stem(_MONTHS[day.month - 1]), str(day.year)])
+
+
+def day_in_words(day: date) -> str:
+    """As a memory of that day is found: "1 May 2023"."""
+    return f"{day.day} {_MONTHS[day.month - 1].capitalize()} {day.year}"
 
 
 def _searchable(text: str) -> list[str]:

@@ -1,5 +1,6 @@
 import random
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -15,8 +16,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def told(*contents, **fields):
     return [
-        Memory(MemoryId(uuid4()), Scope("a", "u"), content, START + timedelta(hours=hour), **fields)
-        for hour, content in enumerate(contents)
+        Memory(MemoryId(uuid4()), Scope("a", "u"), content, START + timedelta(minutes=minute), **fields)
+        for minute, content in enumerate(contents)
     ]
 
 
@@ -32,6 +33,50 @@ def test_of_blank_memories_a_blank_one_is_left():
 def test_what_is_said_twice_is_said_once():
     text = condense(told("Ana lives in Oslo.", "It rains.", "ana lives in  Oslo!", "it rains"))
     assert text == "Ana lives in Oslo.\nIt rains."
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        ("Does Bob drink tea? Yes.", "Does Ann drink tea? No.", "Does Cem drink tea? Yes.", "Does Dan drink tea? No."),
+        ("Kitchen:\nwhite", "Bathroom:\nwhite"),
+        ("I like jazz. I moved to Rome.", "Who likes jazz? I like jazz."),
+    ],
+)
+def test_what_answers_a_question_or_stands_in_a_list_stays_there(contents):
+    assert all(content in condense(told(*contents)) for content in contents)
+
+
+def test_lines_of_one_memory_stay_together():
+    code = "def f(x):\n    return x * 2\n\nf(1)"
+    assert condense(told("Before.", code, "After.", "- gym\n- dentist")) == (
+        f"Before.\n\n{code}\n\nAfter.\n\n- gym\n- dentist"
+    )
+
+
+def test_each_is_told_under_its_day():
+    first, *others = told("Yesterday I moved to Ghent.", "It rains.", "it rains", "It rains.")
+    last = [replace(memory, event_time=START + timedelta(days=40)) for memory in others]
+    text = condense([*last, first])
+    assert text == "1 January 2026:\nYesterday I moved to Ghent.\n\n10 February 2026:\nIt rains."
+
+
+def test_the_days_take_their_room():
+    told_ones = [
+        replace(memory, event_time=START + timedelta(days=place))
+        for place, memory in enumerate(told(*(f"{n:03}: {'x' * 150}." for n in range(60))))
+    ]
+    chosen = fitting(told_ones)
+    assert 40 < len(chosen) < 60
+    assert all(memory.content in condense(chosen) for memory in chosen)
+    assert 7800 < len(condense(chosen)) <= 8000
+
+
+def test_of_long_ones_too_the_days_are_told():
+    one, other = told(*(" ".join(f"{who} ran lap {n}." for n in range(500))[:8000] for who in ("Adaly", "Benno")))
+    text = condense([one, replace(other, event_time=START + timedelta(days=1))])
+    assert len(text) <= 8000
+    assert text.index("1 January 2026:") < text.index("Adaly") < text.index("2 January 2026:") < text.index("Benno")
 
 
 @pytest.mark.parametrize(
