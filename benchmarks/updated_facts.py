@@ -44,7 +44,7 @@ Which diet does Ana follow? | Ana follows a {} diet | Ana eats {} | vegetarian |
 """.strip().splitlines()
 TALK = ("The weather was awful today", "Did you see the match last night?", "I am tired, let us talk tomorrow",
         "Ana says hello", "The printer is broken again", "Lunch was good", "We should plan the party")  # fmt: skip
-AGES = ((60, 1), (90, 30), (200, 7), (30, 2))  # days since the old and since the new was told
+AGES = ((60, 1), (90, 30), (200, 7), (30, 2), (400, 300), (900, 700))  # days since the old and since the new was told
 
 
 WORDINGS = {"same words": ((0, 0), (1, 1)), "other words": ((0, 1), (1, 0))}  # of the old and of the new fact
@@ -72,7 +72,7 @@ def above(names: list[str], wanted: str, other: str) -> bool:
 async def run() -> dict[str, float]:
     won: dict[str, list[bool]] = defaultdict(list)
     async with bench() as it:
-        blind = SemanticMemory(it.memory._store, it.embedder, Fusion(nudge=0, present_nudge=0), it.clock)
+        blind = SemanticMemory(it.memory._store, it.embedder, Fusion(nudge=0, present_nudge=0, past_nudge=0), it.clock)
         it.clock.now += timedelta(days=9000)
         for kind, wordings in WORDINGS.items():
             for ages, wording in product(AGES, wordings):

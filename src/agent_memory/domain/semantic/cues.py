@@ -6,11 +6,16 @@ A cue never keeps a memory out; it tells `scoring` which of two that fit is the 
 import re
 from dataclasses import dataclass
 
-_PRESENT = re.compile(r"\b(now|current|currently|nowadays|presently|today|latest|newest|at the moment|these days)\b")
+_PRESENT = re.compile(
+    r"\b(now|current|currently|nowadays|presently|today|latest|newest|at present|at the moment|these days|"
+    r"most recent|most recently|still|any ?more|any longer)\b"
+)
 # What was so once. "Before" alone asks for what something else came after: "before 10 April", "before the match".
 _PAST = re.compile(
-    r"\b(before (?:that|this|then|now|i|you|he|she|it|we|they)\b|previous|previously|used to|former|formerly|earlier|"
-    r"originally|initially|at first|back then|in the past|no longer|(?:'s|my|your|his|her|its|our|their) old)\b|"
+    r"\b(before (?:that|this|then|i|you|he|she|it|we|they)\b|previous|previously|used to|former|formerly|earlier|"
+    r"originally|initially|at first|back then|in the past|"
+    r"old (?:job|boss|address|number|phone|car|bike|home|house|flat|apartment|place|employer|company|school|teacher|"
+    r"doctor|name|password|code|email|laptop|computer|team|role|landlord|plan|version|diet|hobby))\b|"
     r"\bbefore\W*$"
 )
 _WHEN = re.compile(r"^\W*(when|what (date|day|month|year|time)|which (date|day|month|year)|how long ago)\b")

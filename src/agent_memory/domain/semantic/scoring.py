@@ -58,7 +58,8 @@ class Fusion:
     To it come what the neighbours in time have of it, as far as the memory has some of its own, and what the
     best of the episode has: an answer often stands beside the words that one asks with. Age and importance then
     move the sum by at most `nudge` each. Age decides between memories that answer about equally well, and hardly
-    moves the rest; a query that asks for the present gives it more to say.
+    moves the rest: it is counted from the newest of those that have `rival` of the best relevance, so that what was
+    told once is not too old to be true. A query for the present gives age more to say, and one for the past turns it.
     """
 
     meaning: float = 0.5
@@ -66,8 +67,9 @@ class Fusion:
     episode: float = 0.6
     cue: float = 0.3
     nudge: float = 0.05
-    present_nudge: float = 0.5
-    past_nudge: float = 0.5
+    present_nudge: float = 0.4
+    past_nudge: float = 0.4
+    rival: float = 0.7
     half_life: timedelta = HALF_LIFE
 
     def rank(
@@ -85,7 +87,7 @@ class Fusion:
         context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
         relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
         fresh = [recency(c.moment, now, self.half_life) for c in candidates]
-        ages = self._ages(cues, relevance, fresh)
+        ages = self._ages(cues, relevance, [c.moment for c in candidates])
         weights = [1 + self.nudge * (c.importance - 1) for c in candidates]
         totals = [r * age * weight for r, age, weight in zip(relevance, ages, weights, strict=True)]
 
@@ -103,16 +105,21 @@ class Fusion:
     def _context(self, own: float, around: Surroundings) -> float:
         return self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
 
-    def _ages(self, cues: Cues, relevance: list[float], fresh: list[float]) -> list[float]:
+    def _ages(self, cues: Cues, relevance: list[float], moments: Sequence[datetime]) -> list[float]:
+        """A factor for each: what counts is how much older a memory is than the newest that answers about as well."""
         age, steepness = self._age(cues)
         best = max(relevance, default=0.0) or 1.0
+        rivals = [moment for r, moment in zip(relevance, moments, strict=True) if r >= self.rival * best]
+        if not rivals:
+            return [1.0] * len(relevance)
+        fresh = [recency(moment, max(rivals), self.half_life) for moment in moments]
         return [1 + age * (2 * f - 1) * (r / best) ** steepness for r, f in zip(relevance, fresh, strict=True)]
 
     def _age(self, cues: Cues) -> tuple[float, int]:
         """How much age may move, less than nothing if the older is to win, and how steeply that falls."""
-        if cues.past:
-            return -self.past_nudge, 2
-        return (self.present_nudge, 2) if cues.present else (self.nudge, 4)
+        if cues.present:
+            return self.present_nudge, 2
+        return (-self.past_nudge, 2) if cues.past else (self.nudge, 4)
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

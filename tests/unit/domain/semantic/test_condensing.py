@@ -56,7 +56,7 @@ def test_lines_of_one_memory_stay_together():
 
 def test_each_is_told_under_its_day():
     first, *others = told("Yesterday I moved to Ghent.", "It rains.", "it rains", "It rains.")
-    last = [replace(memory, event_time=START + timedelta(days=40)) for memory in others]
+    last = [replace(memory, event_time=memory.moment + timedelta(days=40)) for memory in others]
     text = condense([*last, first])
     assert text == "1 January 2026:\nYesterday I moved to Ghent.\n\n10 February 2026:\nIt rains."
 

@@ -29,7 +29,15 @@ def test_some_ask_for_the_past(query):
 
 
 @pytest.mark.parametrize(
-    "query", ["What is due before 10 April?", "How old is she?", "the old town", "Where did she live?", "beforehand"]
+    "query",
+    [
+        "What is due before 10 April?",
+        "How old is she?",
+        "the old town",
+        "our old dog Rex",
+        "Where did she live?",
+        "beforehand",
+    ],
 )
 def test_others_do_not_ask_for_it(query):
     assert not Cues.of(query).past

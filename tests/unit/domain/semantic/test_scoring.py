@@ -114,6 +114,26 @@ def test_a_query_for_the_past_lets_the_older_win():
     assert ranked(Fusion(), old, new, query="Where did she live before?")[0] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "query", ["Where does she live now, not before?", "Where does she live, now she no longer works?"]
+)
+def test_a_query_for_both_is_for_the_present(query):
+    assert ranked(Fusion(), candidate(1, 0.9, age=5), candidate(2, 0.8, age=0), query=query)[0] == [2, 1]
+
+
+@pytest.mark.parametrize("ages", [(2, 0), (13, 10), (30, 23)])
+def test_age_is_counted_from_the_newest_that_answers_as_well(ages):
+    old, new = (candidate(number, 0.8, age=age) for number, age in enumerate(ages, 1))
+    order, (first, second) = ranked(Fusion(), old, new, query="Where does she live now?")
+    assert order == [2, 1]
+    assert first.total > 1.3 * second.total
+
+
+def test_what_was_told_once_is_not_too_old_to_be_true():
+    old, others = candidate(1, 0.9, age=7), (candidate(n, 0.5, age=0) for n in range(2, 9))
+    assert ranked(Fusion(), old, *others, query="Where does she live now?")[0][0] == 1
+
+
 def test_gives_no_more_than_asked():
     question = Question(Scope("a", "u"), "anything")
     shortlist = Shortlist(tuple(candidate(n) for n in range(1, 6)), WORDS)
