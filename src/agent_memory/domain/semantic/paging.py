@@ -20,6 +20,7 @@ from agent_memory.domain.semantic.memory import MOST_RESULTS, MemoryId
 from agent_memory.domain.semantic.recall import Question, Recollection, shown
 from agent_memory.domain.semantic.scoring import MOST_RANKED
 
+_MUCH_WORSE = 0.5  # of the score of what was passed over
 _MOST_FITTING = 100  # memories that even the smallest budget of tokens is filled from ...
 _TOKENS_PER_MEMORY = 20  # ... and a larger one from as many of these as it has room for
 # Deep enough that the ranking, which sees more signals than any one leg of the search, can change the order.
@@ -139,11 +140,16 @@ def _fits(recollection: Recollection, question: Question) -> bool:
 
 
 def _fitting(ranked: Sequence[Recollection], most: int) -> list[Recollection]:
-    """The best that fit together; what is too long for the room that is left is passed over."""
+    """The best that fit together. What is too long for the room that is left is passed over, but not for the sake of
+    what answers much worse: room that is left is better than room that misleads.
+    """
     fitting: list[Recollection] = []
+    least = 0.0
     for recollection in ranked:
-        cost = tokens_of(recollection.memory.content)
-        if cost <= most:
+        cost, score = tokens_of(recollection.memory.content), recollection.score.total
+        if cost > most:
+            least = max(least, _MUCH_WORSE * score)
+        elif score >= least:
             fitting.append(recollection)
             most -= cost
     return fitting

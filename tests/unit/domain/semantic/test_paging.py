@@ -16,9 +16,10 @@ from agent_memory.domain.semantic.scoring import MOST_RANKED
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def ranking(*contents) -> list[Recollection]:
+def ranking(*contents: str, step: float = 0.01) -> list[Recollection]:
+    """Each worth so much less than the one before."""
     return [
-        Recollection(Memory(MemoryId(uuid4()), Scope("a", "u"), content, NOW), Score(1.0 - place / 100, 0, 0, 0, 0, 1))
+        Recollection(Memory(MemoryId(uuid4()), Scope("a", "u"), content, NOW), Score(1.0 - place * step, 0, 0, 0, 0, 1))
         for place, content in enumerate(contents)
     ]
 
@@ -89,6 +90,12 @@ def test_a_budget_is_filled_with_the_best_that_fit():
     assert page.cursor is None or sum(tokens_of(r.memory.content) for r in page.recollections) <= 25
 
 
+def test_a_budget_is_not_filled_with_what_answers_much_worse():
+    ranked, asked = ranking("x" * 40, "y" * 400, "z" * 40, "not" * 3, step=0.2), question(max_tokens=40)
+    page = page_of(ranked, asked, begun(asked))
+    assert [r.memory.content[0] for r in page.recollections] == ["x", "z"]
+
+
 def test_a_budget_for_nothing_gives_nothing():
     asked = question(max_tokens=1)
     page = page_of(ranking("much too long"), asked, begun(asked))
@@ -133,7 +140,7 @@ def test_tokens_are_rather_over_than_underestimated(text, least):
 
 def test_a_budget_passes_over_what_is_too_long_and_takes_as_many_as_fit():
     long, short = ["long " * 900] * 120, ["tea"] * 300
-    page = page_of(ranking(*long, *short), (asked := question(max_tokens=600)), begun(asked))
+    page = page_of(ranking(*long, *short, step=0.001), (asked := question(max_tokens=600)), begun(asked))
     assert [r.memory.content for r in page.recollections] == short
     assert (most_of(question(max_tokens=50)), most_of(question(max_tokens=100_000)), most_of(question(top_k=7))) == (
         100,
