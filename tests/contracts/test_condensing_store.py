@@ -498,3 +498,27 @@ async def test_what_is_condensed_while_it_is_revised_is_not_revised(bench):
     kept = await bench.kept(told[0])
     assert (kept.content, kept.version) == (told[0].content, 1)
     assert kept.superseded_by is not None
+
+
+async def test_a_worker_that_comes_second_leaves_as_many_as_the_first(bench):
+    """Both hear that there are too many before one of them has condensed any."""
+    told = await bench.tell(8)
+    heard, gone_on = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        def __getattr__(self, name):
+            return getattr(bench.condensing, name)
+
+        async def crowded(self, *which):
+            found = await bench.condensing.crowded(*which)
+            heard.set()
+            await gone_on.wait()
+            return found
+
+    slow = Consolidation(Slow(), bench.embedder, None, Retention(6, 4), clock=lambda: NOW)
+    second = asyncio.create_task(slow.run_once())
+    await heard.wait()
+    assert len(await bench.consolidation().run_once()) == 1
+    gone_on.set()
+    assert await second == []
+    assert sum([(await bench.kept(memory)).superseded_by is None for memory in told]) == 4

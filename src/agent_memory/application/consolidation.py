@@ -53,7 +53,7 @@ class Consolidation(OfTenant):
         made: list[Memory] = []
         for scope in await self._store.crowded(self._retention.threshold, self._clock()):
             try:
-                memory = await self._condense(scope)
+                memory = await self._condense(scope, self._retention.threshold + 1)
             except InvalidInput as error:
                 _log.warning("cannot be condensed", agent=scope.agent_id, tenant=scope.tenant, error=str(error))
             else:
@@ -71,13 +71,14 @@ class Consolidation(OfTenant):
         """Condense the oldest batch of one scope, or as much of it as one memory can tell whole; None: there was too
         little, or another worker was first.
         """
-        return await self._condense(self.scope(agent_id, user_id))
+        return await self._condense(self.scope(agent_id, user_id), self._retention.batch)
 
-    async def _condense(self, scope: Scope) -> Memory | None:
-        sources = await self._store.oldest(scope, self._retention.batch, self._clock())
-        if len(sources) < self._retention.batch:
+    async def _condense(self, scope: Scope, least: int) -> Memory | None:
+        # Another worker may have been here since the scope was said to be crowded; if it comes now, it takes the same.
+        sources = await self._store.oldest(scope, least, self._clock())
+        if len(sources) < least:
             return None
-        sources = list(await asyncio.to_thread(fitting, sources))
+        sources = list(await asyncio.to_thread(fitting, sources[: self._retention.batch]))
         content = await self._condenser.condense(sources)
         now = self._clock()
         memory = standing_for(sources, content, MemoryId(uuid4()), now)
