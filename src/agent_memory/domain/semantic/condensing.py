@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from agent_memory.domain.semantic.facts import said_in
-from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory
+from agent_memory.domain.semantic.memory import LONGEST_CONTENT, MOST_TAGS, Memory
 from agent_memory.domain.semantic.words import day_in_words, word_counts
 
 _LONGEST_SENTENCE = 400
@@ -35,14 +35,11 @@ class _Sentence:
 
 
 def fitting(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> Sequence[Memory]:
-    """The oldest of them, as many as can be condensed with nothing left out; two, where not even these can."""
-    ordered, room = _in_time(memories), longest
-    told = _distinct(ordered)
-    for place, run in zip(told, _runs(list(told.values())), strict=True):
-        room -= len(run)
-        if room < 0:
-            return ordered[: max(place, 2)]
-    return memories
+    """The oldest of them, as many as can be condensed with nothing left out, tags neither; two, where not even these
+    can.
+    """
+    ordered = _in_time(memories)
+    return ordered[: max(min(_told_whole(ordered, longest), _tagged_whole(ordered)), 2)]
 
 
 def condense(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> str:
@@ -82,6 +79,26 @@ def _runs(pieces: Sequence[Piece]) -> Iterator[str]:
         gap = ("\n\n" if heading or "\n" in last or "\n" in content else "\n") if last else ""
         yield gap + heading + content
         last_day, last = day, content
+
+
+def _told_whole(memories: Sequence[Memory], room: int) -> int:
+    """How many of the first there is room for."""
+    told = _distinct(memories)
+    for place, run in zip(told, _runs(list(told.values())), strict=True):
+        room -= len(run)
+        if room < 0:
+            return place
+    return len(memories)
+
+
+def _tagged_whole(memories: Sequence[Memory]) -> int:
+    """How many of the first have no more tags together than one memory may carry, beside its own."""
+    tags: set[str] = set()
+    for place, memory in enumerate(memories):
+        tags |= memory.tags
+        if len(tags) >= MOST_TAGS:
+            return place
+    return len(memories)
 
 
 def _in_short(memories: Sequence[Memory], longest: int) -> str:

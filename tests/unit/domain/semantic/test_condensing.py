@@ -72,6 +72,17 @@ def test_the_days_take_their_room():
     assert 7800 < len(condense(chosen)) <= 8000
 
 
+def test_no_more_are_condensed_than_one_has_tags_for():
+    told_ones = [
+        replace(memory, tags=frozenset({f"a{place}", f"b{place}"})) for place, memory in enumerate(told(*("x" * 50)))
+    ]
+    chosen = fitting(told_ones)
+    summary = standing_for(chosen, condense(chosen), MemoryId(uuid4()), START)
+    assert len(chosen) == 24
+    assert all(memory.tags < summary.tags for memory in chosen)
+    assert len(fitting([replace(memory, tags=frozenset({"one"})) for memory in told_ones])) == 50
+
+
 def test_of_long_ones_too_the_days_are_told():
     one, other = told(*(" ".join(f"{who} ran lap {n}." for n in range(500))[:8000] for who in ("Adaly", "Benno")))
     text = condense([one, replace(other, event_time=START + timedelta(days=1))])
