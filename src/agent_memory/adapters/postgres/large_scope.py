@@ -59,7 +59,7 @@ WITH looked_at AS MATERIALIZED ({looked_at}), near AS (
     FROM counts JOIN frequencies USING (word)
     GROUP BY id, moment
     ORDER BY sum(ln((%(size)s + 1) / (frequency + 0.5::float8)) * count
-                 / (count + 0.9::float8 * (0.75::float8 + 0.02::float8 * length))) DESC
+                 / (count + 0.9::float8 * (0.75::float8 + 0.02::float8 * least(length, 100)))) DESC
     LIMIT %(depth)s
 ), newest AS (
     -- where all that pass were looked at, they are not looked for again: that would be through all of the scope

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from agent_memory.domain.semantic.words import LENGTH_WEIGHT, SATURATION
+from agent_memory.domain.semantic.words import LENGTH_WEIGHT, LONGEST_COUNTED, SATURATION
 
 _ROWS = 8
 
@@ -110,7 +110,8 @@ def unit(vector: Reals) -> Reals:
 def bm25(counts: Counts, lengths: Counts, frequencies: NDArray[np.intp]) -> NDArray[np.float64]:
     """As `domain.semantic.words.bm25`, of all memories at once; `frequencies`: in how many of them each word is."""
     rarity = np.log(1 + (len(lengths) - frequencies + 0.5) / (frequencies + 0.5))
-    damping = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * lengths / (lengths.mean() or 1.0))
+    relative_lengths = np.minimum(lengths, LONGEST_COUNTED) / (lengths.mean() or 1.0)
+    damping = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * relative_lengths)
     scores: NDArray[np.float64] = (rarity[:, None] * counts / (counts + damping)).sum(axis=0)
     return scores
 

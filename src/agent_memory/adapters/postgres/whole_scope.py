@@ -37,7 +37,7 @@ WITH scope AS MATERIALIZED (
     WHERE eligible
     GROUP BY position
     ORDER BY sum(ln((documents + 1) / (frequency + 0.5::float8)) * count
-                 / (count + 0.9::float8 * (0.75::float8 + 0.25::float8 * length / mean_length))) DESC
+                 / (count + 0.9::float8 * (0.75::float8 + 0.25::float8 * least(length, 100) / mean_length))) DESC
     LIMIT %(depth)s
 ), chosen AS (
     (SELECT position FROM scope WHERE eligible ORDER BY {merit} DESC, position DESC LIMIT %(depth)s)

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from agent_memory.domain.semantic.cues import Cues
 from agent_memory.domain.semantic.episodes import Surroundings, surroundings
+from agent_memory.domain.semantic.passages import worth_by_words
 from agent_memory.domain.semantic.recall import Candidate, Factors, Question, Recollection, Score, Shortlist
 from agent_memory.domain.semantic.weighing import HALF_LIFE, Weighing, recency
-from agent_memory.domain.semantic.words import bm25
 
 MOST_RANKED = 1000  # memories that one question is answered with in all, on however many pages
 
@@ -76,7 +76,7 @@ class Fusion:
         self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
     ) -> list[Recollection]:
         candidates = shortlist.candidates
-        words = _scaled([bm25(c.counts, c.length, shortlist.words) for c in candidates])
+        words = _scaled(worth_by_words(candidates, shortlist.words))
         cues = Cues.of(question.query)
         meanings = self._meanings(candidates, words)
         met = [1 + self.cue * cues.met_by(c.said) for c in candidates]

@@ -17,6 +17,8 @@ from agent_memory.domain.semantic.stemming import stem
 # Saturation of repeated words, and how much length is held against a memory (Robertson & Zaragoza 2009).
 SATURATION = 0.9
 LENGTH_WEIGHT = 0.25
+LONGEST_COUNTED = 100
+"""Words: a longer memory counts as one of so many. It tells more, and is not about it any less."""
 
 _WORD = re.compile(r"[^\W_]+")
 # Kana, CJK ideographs, Thai, Lao, Khmer, Myanmar: written without spaces between words.
@@ -57,11 +59,15 @@ def day_in_words(day: date) -> str:
 def _searchable(text: str) -> list[str]:
     found: list[str] = []
     for word in _WORD.findall(text.casefold()):
-        if _UNSPACED.match(word):
+        if is_unspaced(word):
             found.extend(_pairs(word))
         elif word not in STOP_WORDS:
             found.append(stem(word))
     return found
+
+
+def is_unspaced(word: str) -> bool:
+    return _UNSPACED.match(word) is not None
 
 
 def _pairs(run: str) -> list[str]:
@@ -72,14 +78,15 @@ def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> 
     """The relevance of a memory by its words: rare words weigh more, repeats and long memories less."""
     if not counts:
         return 0.0
-    relative_length = length / statistics.mean_length if statistics.mean_length else 1.0
+    relative_length = min(length, LONGEST_COUNTED) / statistics.mean_length if statistics.mean_length else 1.0
     damping = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * relative_length)
     documents, frequencies, relevance = statistics.documents, statistics.frequencies, 0.0
     for word, count in counts.items():
-        relevance += _rarity(frequencies.get(word, 0), documents) * count / (count + damping)
+        relevance += rarity(frequencies.get(word, 0), documents) * count / (count + damping)
     return relevance
 
 
 @lru_cache(maxsize=10_000)
-def _rarity(frequency: int, documents: int) -> float:
+def rarity(frequency: int, documents: int) -> float:
+    """What a word is worth that so many of the memories say."""
     return math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))

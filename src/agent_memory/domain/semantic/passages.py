@@ -1,0 +1,60 @@
+"""What a long memory is worth by its words: what its best passage is.
+
+Many things are told in it, and a question is about one of them: words that stand far apart answer nothing together.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from agent_memory.domain.semantic.recall import Candidate, WordStatistics
+from agent_memory.domain.semantic.stemming import stem
+from agent_memory.domain.semantic.words import LONGEST_COUNTED, bm25, is_unspaced, rarity
+
+_MOST_READ = 40  # memories
+_PASSAGE = 250  # characters: two or three sentences ...
+_PASSAGE_WORDS = 20  # ... with so many words that can be searched for
+
+
+def worth_by_words(candidates: Sequence[Candidate], statistics: WordStatistics) -> list[float]:
+    """Of each, by BM25; `statistics` knows the words of the question."""
+    worth = [bm25(c.counts, c.length, statistics) for c in candidates]
+    long = [i for i, c in enumerate(candidates) if c.length > LONGEST_COUNTED and len(c.counts) > 1]
+    long.sort(key=worth.__getitem__, reverse=True)
+    for i in long[:_MOST_READ]:
+        together = _best_together(candidates[i], statistics)
+        worth[i] = bm25(dict.fromkeys(together, 1), _PASSAGE_WORDS, statistics) if together else worth[i]
+    for i in long[_MOST_READ:]:  # which say less of it, and nobody knows where
+        worth[i] = min(worth[i], *(worth[read] for read in long[:_MOST_READ]))
+    return worth
+
+
+def _best_together(candidate: Candidate, statistics: WordStatistics) -> list[str]:
+    """Which of the words stand in the one passage that has most of them, the rare ones first."""
+    worth = {word: rarity(statistics.frequencies.get(word, 0), statistics.documents) for word in candidate.counts}
+    best: list[str] = []
+    most = 0.0
+    last: dict[str, int] = {}
+    for at, word in _places(candidate.said.content, statistics.frequencies):
+        last[word] = at
+        near = [each for each, place in last.items() if place > at - _PASSAGE]
+        total = sum(worth.get(each, 0.0) for each in near)
+        if total > most:
+            best, most = near, total
+    return best
+
+
+def _places(content: str, words: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Where each of the words is, in whatever form it has there."""
+    known = frozenset(words)
+    for found in _pattern(known).finditer(content.casefold()):
+        word = found[0] if found[0] in known else stem(found[0])
+        if word in known:
+            yield found.start(), word
+
+
+def _pattern(words: frozenset[str]) -> re.Pattern[str]:
+    """Whatever begins as one of the words does; a pair of characters without spaces may stand anywhere."""
+    pairs = {word for word in words if is_unspaced(word)}
+    begun = "|".join(sorted(re.escape(word.rstrip("i") or word) for word in words - pairs))
+    patterns = [rf"\b(?:{begun})[^\W_]*"] if begun else []
+    return re.compile("|".join([*patterns, *sorted(map(re.escape, pairs))]))
