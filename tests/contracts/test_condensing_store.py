@@ -19,7 +19,7 @@ from agent_memory.application.consolidation import Consolidation, ExtractiveCond
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import Conflict, NotFound
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.retention import Retention
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
@@ -307,7 +307,9 @@ async def test_what_somebody_told_in_place_of_what_was_condensed_stays(bench):
 async def test_what_was_condensed_is_known_for_it_whatever_is_said_of_it(bench):
     told = await bench.tell(4)
     made = await bench.consolidation().condense(**bench.whose)
-    await bench.keeping.revise(made.id, agent_id=bench.scope.agent_id, metadata={"mine": 1}, tags=[], importance=2)
+    said = {"metadata": {"mine": 1}, "tags": [], "importance": 2}
+    revised = await bench.keeping.revise(made.id, agent_id=bench.scope.agent_id, **said)
+    assert (revised.metadata, revised.tags, revised.is_summary) == ({"mine": 1}, set(), True)
     assert await bench.forget(told[0])
     assert await bench.kept(made) is None
 
@@ -444,7 +446,52 @@ async def test_what_was_restored_is_neither_condensed_nor_fades_again(bench):
     await bench.condensing.fade(timedelta(days=1), NOW)
     held = [memory for memory in told if (await bench.kept(memory)).superseded_at is None]
     assert held == told[:4]
-    assert [(await bench.kept(memory)).metadata for memory in held] == [{"condensed": "restored"}] * 4
+    assert {(await bench.kept(memory)).condensing for memory in held} == {Condensing.RESTORED}
+
+
+async def test_what_was_restored_is_what_it_was(bench):
+    about = {"importance": 0.7, "tags": frozenset({"door"}), "metadata": {"condensed": {"memories": 3}, "n": 1}}
+    told = await bench.tell(4, **about)
+    made = await bench.consolidation().condense(**bench.whose)
+    await bench.consolidation().restore(made.id, agent_id=bench.scope.agent_id)
+    back = [replace(await bench.kept(memory), condensing=None) for memory in told]
+    assert back == told
+
+
+async def test_what_was_restored_stays_so_whatever_is_said_of_it_and_what_supersedes_it_is_not(bench):
+    told = await bench.tell(4)
+    agent = {"agent_id": bench.scope.agent_id}
+    made = await bench.consolidation().condense(**bench.whose)
+    await bench.consolidation().restore(made.id, **agent)
+    await bench.keeping.revise(told[0].id, **agent, metadata={"mine": 1}, content="The code of door 0 is 9999.")
+    assert (await bench.kept(told[0])).condensing is Condensing.RESTORED
+    new, old = await bench.keeping.history(told[0].id, **agent)
+    assert (new.metadata, old) == ({"mine": 1}, told[0])
+    assert (await bench.keeping.supersede(told[0].id, **agent, content="It has none.")).condensing is None
+
+
+async def test_a_stale_writer_does_not_unsay_that_it_was_restored(bench):
+    [told, *_] = await bench.tell(4)
+    made = await bench.consolidation().condense(**bench.whose)
+    await bench.consolidation().restore(made.id, agent_id=bench.scope.agent_id)
+    assert await bench.archive.replace(replace(told, importance=2.0, version=2), None, 1)
+    assert (await bench.kept(told)).condensing is Condensing.RESTORED
+
+
+@pytest.mark.parametrize("own", [{"memories": 3}, {"memories": 3, "from": "x", "until": "y"}, "restored", "summary"])
+async def test_what_somebody_calls_condensed_is_a_memory_like_any_other(bench, own):
+    told = await bench.tell(4, metadata={"condensed": own}, tags=frozenset({"condensed"}), event_time=START)
+    [embedding] = await bench.embedder.embed(["fact"])
+    search = Search(bench.scope, embedding, frozenset(), 50, NOW, as_of=START)
+    assert len((await bench.store.shortlist(search)).candidates) == 4
+    assert await bench.condensing.oldest(bench.scope, 9, NOW) == sorted(told, key=lambda memory: memory.id)
+    agent = {"agent_id": bench.scope.agent_id}
+    assert (await bench.keeping.revise(told[0].id, **agent, metadata={}, tags=[])).metadata == {}
+    await bench.keeping.supersede(told[0].id, **agent, content="It has none.")
+    with pytest.raises(Conflict, match="is superseded already"):
+        await bench.keeping.supersede(told[0].id, **agent, content="It has two.")
+    successor = await bench.keeping.supersede(told[1].id, **agent, content="It has three.")
+    assert (successor.metadata, successor.tags) == ({"condensed": own}, {"condensed"})
 
 
 async def test_long_memories_are_condensed_a_few_at_a_time_and_nothing_is_left_out(bench):
@@ -480,8 +527,20 @@ async def test_what_supersedes_a_summary_is_none(bench):
     await bench.tell(8)
     [made] = [each for each in await bench.consolidation().run_once() if each.scope == bench.scope]
     told = await bench.keeping.supersede(made.id, agent_id=bench.scope.agent_id, content="Doors have codes.")
-    assert not told.is_condensed
-    assert "condensed" not in told.tags
+    assert not told.is_summary
+    assert (told.tags, told.metadata) == (set(), {})
+    labels = {"tags": ["condensed"], "metadata": {"condensed": 1}}
+    again = await bench.keeping.supersede(told.id, agent_id=bench.scope.agent_id, content="They have none.", **labels)
+    assert (again.is_summary, again.tags, again.metadata) == (False, {"condensed"}, {"condensed": 1})
+
+
+async def test_a_summary_ends_no_sooner_than_it_began(bench):
+    await bench.tell(4)
+    made = await bench.consolidation().condense(**bench.whose)
+    old = Memory(MemoryId(uuid4()), bench.scope, "Doors had codes.", START)
+    [embedding] = await bench.embedder.embed([old.content])
+    assert await bench.archive.supersede(made.id, old, embedding)
+    assert (await bench.kept(made)).superseded_at == made.created_at
 
 
 async def test_what_is_condensed_while_it_is_revised_is_not_revised(bench):

@@ -19,7 +19,7 @@ from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.reembedding import PostgresReembeddingStore
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.domain.semantic.filters import parse_filter
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.domain.semantic.words import word_counts
@@ -136,7 +136,7 @@ class Life:
         if sources:
             made = replace(self.new(), scope=scope, memory_type=self.dice.choice(list(MemoryType)))
             if self.dice.random() < 0.8:  # others may have put it in the place of many
-                made = replace(made, metadata={"condensed": {"memories": len(sources)}}, expires_at=None)
+                made = replace(made, condensing=Condensing.SUMMARY, expires_at=None)
             self.known.append(made)
             if self.dice.random() < 0.2:  # one was revised in between
                 sources = [replace(sources[0], version=sources[0].version + 1), *sources[1:]]

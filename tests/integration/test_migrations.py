@@ -1,4 +1,7 @@
 import asyncio
+import json
+from importlib.resources import files
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -39,6 +42,45 @@ async def test_opening_again_changes_nothing(empty):
         before = versions(empty)
     async with connection.opened(empty, 1, 1):
         assert versions(empty) == before
+
+
+ADD = """
+INSERT INTO agent_memory.memories
+    (id, tenant, agent_id, user_id, content, memory_type, importance, created_at, embedding, embedding_model, words,
+     tags, metadata, superseded_by)
+VALUES (%s, 'default', 'a', %s, 'x', %s, 1, now(), '[1]', 'm', '{}', %s, %s, %s)
+"""
+COUNTED = {"condensed": {"memories": 2, "from": "x", "until": "y"}}
+RESTORED = {"condensed": "restored", "n": 1}
+OF_BEFORE = [  # number, user, type, tags, metadata, superseded by; what condensing knows, and what is left of metadata
+    (1, "u", "semantic", ["condensed"], COUNTED, None, "summary", COUNTED),
+    (2, "u", "episodic", [], COUNTED, None, "summary", COUNTED),  # it stands for another
+    (3, "u", "episodic", [], {}, 2, None, {}),
+    (4, "u", "episodic", ["condensed"], COUNTED, None, None, COUNTED),
+    (5, "u", "semantic", [], COUNTED, None, None, COUNTED),
+    (6, "v", "episodic", [], {}, 5, None, {}),  # another's
+    (7, "u", "semantic", ["condensed"], {"condensed": {"memories": 2}}, None, None, {"condensed": {"memories": 2}}),
+    (8, "u", "episodic", [], RESTORED, None, "restored", {"n": 1}),
+    (9, "u", "semantic", [], RESTORED, None, None, RESTORED),
+    (10, "u", "semantic", ["condensed"], {"condensed": [*COUNTED["condensed"]]}, None, None, None),
+]
+
+
+async def test_what_the_metadata_told_of_condensing_becomes_a_column(empty):
+    async with connection.opened(empty, 1, 1):
+        pass
+    migrations = files("agent_memory.adapters.postgres.migrations")
+    with psycopg.connect(empty) as database:
+        database.execute("ALTER TABLE agent_memory.memories DROP COLUMN condensing")
+        for number, user, kind, tags, metadata, by, *_ in OF_BEFORE:
+            successor = by and UUID(int=by)
+            database.execute(ADD, [UUID(int=number), user, kind, tags, json.dumps(metadata), successor])
+        table = "SELECT pg_relation_filenode('agent_memory.memories')"
+        [place] = database.execute(table).fetchone()
+        database.execute(migrations.joinpath("0015_condensing.sql").read_text())
+        assert database.execute(table).fetchone() == (place,)  # the table is not written anew
+        rows = database.execute("SELECT condensing, metadata FROM agent_memory.memories ORDER BY id").fetchall()
+    assert rows == [(known, metadata if left is None else left) for *_, metadata, _, known, left in OF_BEFORE]
 
 
 async def test_an_absent_database_is_misconfigured(conninfo):

@@ -25,7 +25,7 @@ from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.scope_check import Asked, check
 from agent_memory.adapters.prometheus.search_cache import SearchCacheMetrics
 from agent_memory.domain.errors import Unavailable
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.memory import Condensing, Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
@@ -151,7 +151,7 @@ class Others:
     async def condense(self):
         sources = await self.condensing.oldest(self.scope, 3, NOW)
         if sources:
-            made = replace(self.new(), metadata={"condensed": {"memories": 3}}, expires_at=None)
+            made = replace(self.new(), condensing=Condensing.SUMMARY, expires_at=None)
             await self.condensing.stand_for(sources, *await entry(made), NOW)
 
     async def renew(self):
@@ -501,7 +501,7 @@ async def test_what_is_superseded_counts_as_what_must_be_looked_at(database, sco
     """Of ten thousand condensed and ten that hold, a check would read ten thousand at every search."""
     store = PostgresMemoryStore(database, whole_up_to=40, small_up_to=20)
     memories = await fill(database, scope, 50)
-    made = memory_in(scope, "all of it", 100, metadata={"condensed": {"memories": 45}})
+    made = memory_in(scope, "all of it", 100, condensing=Condensing.SUMMARY)
     assert await PostgresCondensingStore(database).stand_for(memories[:45], *await entry(made), NOW)
     for _ in range(3):
         assert len(await contents(store, scope, depth=50)) == 6

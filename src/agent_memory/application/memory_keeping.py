@@ -20,7 +20,7 @@ from agent_memory.domain.semantic.memory import (
     parse_memory_type,
     parse_tags,
 )
-from agent_memory.domain.semantic.retention import no_more_condensed, still_condensed
+from agent_memory.domain.semantic.retention import no_more_condensed
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.ports.answers import AnswerBook
 from agent_memory.ports.semantic import Embedder, MemoryArchive
@@ -102,7 +102,7 @@ class MemoryKeeping(OfTenant):
         """
         present = await self.get(memory_id, agent_id=agent_id)
         check_version(present.id, present.version, version)
-        told = still_condensed(present, said(present, fields))
+        told = said(present, fields)
         if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
             return present
         revised = replace(told, version=present.version + 1)
@@ -157,11 +157,11 @@ class MemoryKeeping(OfTenant):
         """Not by what was condensed of it."""
         scope, by = memory.scope, memory.superseded_by
         told = by and await self._archive.get(by, scope.agent_id, scope.user_id, tenant=scope.tenant)
-        if told and told.is_condensed:
+        if told and told.is_summary:
             raise Conflict(f"memory {memory.id} was condensed into {told.id}: restore {told.id} first")
 
     def _successor(self, former: Memory, new_id: MemoryId, fields: Fields) -> Memory:
-        told = no_more_condensed(said(replace(former, event_time=None), fields))
+        told = said(no_more_condensed(replace(former, event_time=None)), fields)
         return replace(told, id=new_id, created_at=self._clock(), version=1, superseded_by=None, superseded_at=None)
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:

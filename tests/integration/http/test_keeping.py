@@ -341,13 +341,20 @@ async def test_what_is_forgotten_is_in_no_condensed_memory(client):
 
 
 async def test_condensed_memories_come_back(client, application):
-    memories = [{"content": f"The code of door {number} is {number * 77}."} for number in range(60)]
+    memories = [
+        {"content": f"The code of door {number} is {number * 77}.", "metadata": {"n": number}} for number in range(60)
+    ]
     await client.post("/v1/memories/batch", json=ADA | {"memories": memories})
+    before = (await client.post("/v1/memories/list", json=ADA | {"limit": 100})).json()
     made = (await client.post("/v1/memories/condense", json=ADA)).json()["memory"]
     assert made["metadata"]["condensed"]["memories"] == 50
+    own = {"condensed": "by me"}
+    told = await client.patch(f"/v1/memories/{made['id']}", params=GUIDE, json={"metadata": own, "tags": []})
+    assert (told.json()["metadata"], told.json()["tags"]) == (own, [])
     path = f"/v1/memories/{made['id']}/restore"
     assert (await client.post(path, params={"agent_id": "another"})).status_code == 404
     assert (await client.post(path, params=GUIDE)).json() == {"restored": 50}
+    assert (await client.post("/v1/memories/list", json=ADA | {"limit": 100})).json() == before
     assert (await client.post(path, params=GUIDE)).status_code == 404
     few = {"agent_id": "guide", "user_id": "bob"}
     assert (await client.post("/v1/memories/condense", json=few)).json() == {"memory": None}

@@ -10,7 +10,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.remembering import Remembering
 from agent_memory.domain.errors import Conflict, InvalidInput
 from agent_memory.domain.semantic.duplicates import Likeness, tells_nothing_new
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
 
 WHO = {"agent_id": "agent", "user_id": "user"}
 SCOPE = Scope(**WHO)
@@ -136,11 +136,14 @@ async def test_what_cannot_be_kept_leaves_the_others_their_results(world, monkey
     assert (one.added, two.field, three.added) == (True, "content", True)
 
 
-async def test_what_was_condensed_stays_so_when_it_is_told_again(world):
-    condensed = {"condensed": {"memories": 3}}
-    await world.tell("Ada lives in Lisbon", metadata=condensed)
-    again = await world.tell("Ada lives in Lisbon", "reinforce", metadata={"condensed": "no", "page": 1})
-    assert again.memory.metadata == condensed | {"page": 1}
+async def test_a_summary_stays_one_when_it_is_told_again(world):
+    told = await world.tell("Ada lives in Lisbon")
+    place = told.memory.scope.tenant, told.memory.id
+    kept = world.store.kept[place]
+    world.store.kept[place] = replace(kept, memory=replace(told.memory, condensing=Condensing.SUMMARY))
+    again = await world.tell("Ada lives in Lisbon", "reinforce", metadata={"condensed": "no"})
+    assert again.memory.is_summary
+    assert again.memory.metadata == {"condensed": "no"}
 
 
 async def test_metadata_of_both_is_kept(world):

@@ -14,7 +14,7 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.transfer import Transfer, lines_in
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.jsonl import LONGEST_LINE
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
 
 SCOPE = Scope("agent", "user")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,6 +48,7 @@ async def filled(number=3):
         for n in range(number)
     ]  # fmt: skip
     memories[0] = replace(memories[0], superseded_by=memories[1].id, superseded_at=START, version=4)
+    memories[1] = replace(memories[1], condensing=Condensing.SUMMARY)
     embeddings = await HashingEmbedder().embed([memory.content for memory in memories])
     await archive.add_many(list(zip(memories, embeddings, strict=True)))
     return archive, transfer
@@ -59,6 +60,46 @@ async def test_what_goes_out_comes_in_unchanged():
     arrival = await into.load(stream(await exported(out)))
     assert (arrival.kept, arrival.known, arrival.refused) == (450, 0, [])
     assert await target.entries(SCOPE, None, 1000) == await source.entries(SCOPE, None, 1000)
+
+
+COUNTED = {"memories": 2, "from": "2026-01-01T00:00:00+00:00", "until": "2026-01-02T00:00:00+00:00"}
+SEMANTIC = {"memory_type": "semantic"}
+
+
+async def told_by(change):
+    """What becomes of a line of before there was the field, with this change."""
+    _, out = await filled(2)
+    line, _ = await exported(out)
+    fields = json.loads(line) | {"tags": ["condensed"]} | change
+    target, into = place()
+    if "condensing" not in change:
+        del fields["condensing"]
+    await into.load(stream([json.dumps(fields)]))
+    [(memory, _)] = await target.entries(SCOPE, None, 2)
+    return memory
+
+
+@pytest.mark.parametrize(
+    ("change", "condensing", "left"),
+    [
+        (SEMANTIC | {"metadata": {"condensed": COUNTED}}, Condensing.SUMMARY, {"condensed": COUNTED}),
+        ({"memory_type": "episodic", "metadata": {"condensed": "restored", "n": 1}}, Condensing.RESTORED, {"n": 1}),
+        (SEMANTIC | {"metadata": {"condensed": "restored"}}, None, {"condensed": "restored"}),
+        (SEMANTIC | {"metadata": {"condensed": {"memories": 3}}}, None, {"condensed": {"memories": 3}}),
+        (SEMANTIC | {"metadata": {"condensed": COUNTED}, "tags": []}, None, {"condensed": COUNTED}),
+        ({"memory_type": "episodic", "metadata": {"condensed": COUNTED}}, None, {"condensed": COUNTED}),
+    ],
+)
+async def test_exports_of_before_tell_by_the_metadata_what_condensing_knows(change, condensing, left):
+    memory = await told_by(change)
+    assert (memory.condensing, memory.metadata) == (condensing, left)
+
+
+@pytest.mark.parametrize("own", ["restored", COUNTED])
+@pytest.mark.parametrize("kind", ["episodic", "semantic"])
+async def test_exports_of_now_do_not(own, kind):
+    memory = await told_by({"memory_type": kind, "metadata": {"condensed": own}, "condensing": None})
+    assert (memory.condensing, memory.metadata) == (None, {"condensed": own})
 
 
 async def test_coming_in_twice_changes_nothing():
@@ -99,6 +140,7 @@ async def test_a_line_needs_no_more_than_id_scope_content_and_time():
         ({"content": ""}, "content"), ({"content": 5}, "must be a text"),
         ({"created_at": "yesterday"}, "wrong kind"), ({"created_at": "2026-01-01"}, "time zone"),
         ({"importance": 9}, "importance"), ({"memory_type": "odd"}, "memory_type"), ({"tags": [5]}, "must be a text"),
+        ({"condensing": "odd"}, "condensing"), ({"condensing": ["summary"]}, "condensing"),
         ({"metadata": []}, "metadata"), ({"embedding": "!"}, "wrong kind"), ({"embedding": "AAA="}, "wrong kind"),
         ({"importance": "1"}, "must be a number"), ({"importance": True}, "must be a number"),
         ({"tags": "ab"}, "is one text"), ({"version": 1.5}, "version: must be a whole number"),

@@ -92,9 +92,10 @@ class InMemoryMemoryArchive:
         former = present.memory
         if (former.superseded_at, former.superseded_by) != (memory.superseded_at, memory.superseded_by):
             return False
-        self._former.setdefault(place, []).insert(0, replace(former, superseded_by=None, superseded_at=None))
-        # Whose it is, and since when, is not the version's to say.
-        marked = replace(memory, scope=former.scope, created_at=former.created_at)
+        left = replace(former, superseded_by=None, superseded_at=None, condensing=None)
+        self._former.setdefault(place, []).insert(0, left)
+        # Whose it is, since when, and what condensing knows of it, is not the version's to say.
+        marked = replace(memory, scope=former.scope, created_at=former.created_at, condensing=former.condensing)
         self._kept[place] = Kept(marked, embedding or present.embedding)
         return True
 

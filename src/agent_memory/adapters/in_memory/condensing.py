@@ -49,7 +49,7 @@ class InMemoryCondensingStore:
         present = self._store.of(memory_id, agent_id, user_id, tenant=tenant)
         sources = [kept for kept in self._kept.values() if kept.memory.superseded_by == memory_id]
         sources = [kept for kept in sources if _is_of(kept.memory.scope, tenant, agent_id, user_id)]
-        if present is not None and present.superseded_at is not None and not (present.is_condensed and sources):
+        if present is not None and present.superseded_at is not None and not (present.is_summary and sources):
             return self._bring_back(present, now)
         for kept in sources:
             self._put(released(kept.memory) if len(sources) > 1 else brought_back(kept.memory))

@@ -98,7 +98,7 @@ class InMemoryMemoryStore:
     def _dissolved(self, scope: Scope, name: MemoryId, gone: dict[Place, Memory]) -> Memory | None:
         place = scope.tenant, name
         memory = self.kept[place].memory if place in self.kept else gone.pop(place, None)
-        if memory is None or memory.scope != scope or not memory.is_condensed:
+        if memory is None or memory.scope != scope or not memory.is_summary:
             return None
         if place in self.kept:
             self.drop(place)

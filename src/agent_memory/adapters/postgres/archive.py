@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection, Rollback
 from psycopg.sql import SQL, Composed
 
-from agent_memory.adapters.postgres.conditions import Conditions, valid
+from agent_memory.adapters.postgres.conditions import BEGINS, Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import UNHURRIED, alone_in, forget
 from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
@@ -50,7 +50,7 @@ ORDER BY moment DESC, id DESC LIMIT %(limit)s
 
 _HISTORY = SQL("""
 SELECT m.id, m.agent_id, m.user_id, m.tenant, v.content, m.created_at, v.memory_type, v.importance, v.tags, v.metadata,
-       v.expires_at, v.version, NULL::uuid, NULL::timestamptz, v.event_time
+       v.expires_at, v.version, NULL::uuid, NULL::timestamptz, v.event_time, NULL::text
 FROM agent_memory.memory_versions AS v JOIN agent_memory.memories AS m
      ON m.id = v.memory_id AND m.tenant = v.tenant
 WHERE m.id = %(id)s AND m.tenant = %(tenant)s AND m.agent_id = %(agent_id)s
@@ -62,10 +62,10 @@ ORDER BY version DESC
 
 _SUPERSEDE = SQL("""
 UPDATE agent_memory.memories SET
-    superseded_by = %(successor)s, superseded_at = greatest(%(since)s, least(created_at, moment))
+    superseded_by = %(successor)s, superseded_at = greatest(%(since)s, {})
 WHERE id = %(id)s AND {} AND superseded_at IS NULL
   AND (%(expected)s::integer IS NULL OR version = %(expected)s)
-""").format(SQL(IN_SCOPE_OF))
+""").format(BEGINS, SQL(IN_SCOPE_OF))
 
 _AGENTS: LiteralString = """
 SELECT DISTINCT agent_id FROM agent_memory.memories

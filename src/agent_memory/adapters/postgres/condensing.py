@@ -1,25 +1,24 @@
 """A `CondensingStore` in PostgreSQL: sources are superseded by what stands for them, in one transaction."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import LiteralString
 
 from psycopg import AsyncConnection, Rollback
-from psycopg.sql import SQL, Literal
+from psycopg.sql import SQL
 
-from agent_memory.adapters.postgres.conditions import CONDENSED as IS_CONDENSED
+from agent_memory.adapters.postgres.conditions import SUMMARY
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import alone_in
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memory_of, named, row_of
-from agent_memory.domain.semantic.memory import CONDENSED, Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import MOST_MARKED, RESTORED, RESTORED_IMPORTANCE
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.retention import RESTORED_IMPORTANCE
 
 # As `retention.is_lasting` has it.
 _LASTING = SQL("""
 memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
-AND (metadata ->> {condensed}) IS DISTINCT FROM {restored}
-""").format(condensed=Literal(CONDENSED), restored=Literal(RESTORED))
+AND condensing IS DISTINCT FROM 'restored'
+""")
 
 _CROWDED = SQL("""
 SELECT agent_id, user_id, tenant FROM agent_memory.memories
@@ -47,17 +46,17 @@ ORDER BY user_id
 """
 
 # What was condensed, of which there were others, is as `retention.released` has it.
-_RESTORE = SQL("""
+_RESTORE: LiteralString = """
 UPDATE agent_memory.memories SET superseded_by = NULL, superseded_at = NULL,
-    metadata = CASE WHEN memory_type = 'episodic' AND length(metadata::text) <= {most} AND (
+    condensing = CASE WHEN condensing IS NULL AND memory_type = 'episodic' AND (
         SELECT count(*) FROM agent_memory.memories AS source
         WHERE source.superseded_by = %(id)s AND source.tenant = %(tenant)s AND source.agent_id = %(agent_id)s
           AND (%(user_id)s::text IS NULL OR source.user_id = %(user_id)s)
-    ) > 1 THEN {restored}::jsonb || metadata ELSE metadata END
+    ) > 1 THEN 'restored' ELSE condensing END
 WHERE superseded_by = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 RETURNING user_id
-""").format(restored=Literal(json.dumps({CONDENSED: RESTORED})), most=Literal(MOST_MARKED))
+"""
 
 _FADE = SQL("""
 UPDATE agent_memory.memories SET superseded_at = %(now)s
@@ -69,13 +68,13 @@ _ITSELF = SQL("""
 SELECT FROM agent_memory.memories
 WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
-  AND superseded_at IS NOT NULL AND NOT ({condensed} AND EXISTS (
+  AND superseded_at IS NOT NULL AND NOT ({summary} AND EXISTS (
       SELECT FROM agent_memory.memories AS source
       WHERE source.superseded_by = memories.id AND source.tenant = memories.tenant
         AND source.agent_id = memories.agent_id AND (%(user_id)s::text IS NULL OR source.user_id = %(user_id)s)
   ))
 FOR UPDATE
-""").format(condensed=IS_CONDENSED)
+""").format(summary=SUMMARY)
 
 # From one to what superseded it, until one holds; a circle ends where it closes.
 _STANDING: LiteralString = """

@@ -17,12 +17,14 @@ _SIGNS = {
 
 
 _HOLDS = SQL("superseded_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)")
-# As `Memory.is_condensed` has it.
-CONDENSED = SQL("(metadata -> 'condensed' -> 'memories') IS NOT NULL")
+# As `Memory.is_summary` has it.
+SUMMARY = SQL("(condensing IS NOT DISTINCT FROM 'summary')")
+# As `Memory.begins` has it.
+BEGINS = SQL("CASE WHEN {summary} THEN created_at ELSE least(created_at, moment) END").format(summary=SUMMARY)
 _HELD = SQL("""
-(created_at <= %(now)s OR (moment <= %(now)s AND NOT {condensed}))
+(created_at <= %(now)s OR (moment <= %(now)s AND NOT {summary}))
 AND (superseded_at IS NULL OR superseded_at > %(now)s) AND (expires_at IS NULL OR expires_at > %(now)s)
-""").format(condensed=CONDENSED)
+""").format(summary=SUMMARY)
 
 
 def valid(as_of: datetime | None = None) -> Composable:

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composable
 
-from agent_memory.adapters.postgres.conditions import CONDENSED
+from agent_memory.adapters.postgres.conditions import SUMMARY
 from agent_memory.adapters.postgres.rows import IN_SCOPE_OF, named
 from agent_memory.domain.semantic.memory import MemoryId, Scope
 
@@ -28,20 +28,20 @@ _LOCK_AT_ONCE: LiteralString = "SELECT pg_try_advisory_xact_lock(" + _NUMBER + "
 _FORGET = SQL("""
 WITH gone AS (
     DELETE FROM agent_memory.memories WHERE {scope} AND {which}
-    RETURNING id, superseded_by, superseded_at, {condensed} AS condensed
+    RETURNING id, superseded_by, superseded_at, {summary} AS summary
 )
-SELECT number, id, superseded_by, superseded_at, condensed
-FROM (SELECT count(*) AS number FROM gone) AS total LEFT JOIN gone ON superseded_by IS NOT NULL OR condensed
+SELECT number, id, superseded_by, superseded_at, summary
+FROM (SELECT count(*) AS number FROM gone) AS total LEFT JOIN gone ON superseded_by IS NOT NULL OR summary
 """)
 
 _DISSOLVE = SQL("""
-DELETE FROM agent_memory.memories WHERE id = ANY(%(ids)s) AND {scope} AND {condensed}
-RETURNING 1 AS number, id, superseded_by, superseded_at, true AS condensed
-""").format(scope=SQL(IN_SCOPE_OF), condensed=CONDENSED)
+DELETE FROM agent_memory.memories WHERE id = ANY(%(ids)s) AND {scope} AND {summary}
+RETURNING 1 AS number, id, superseded_by, superseded_at, true AS summary
+""").format(scope=SQL(IN_SCOPE_OF), summary=SUMMARY)
 
 _RELEASE = SQL("""
 UPDATE agent_memory.memories SET superseded_by = %(by)s, superseded_at = %(at)s
-WHERE superseded_by = %(condensed)s AND {scope}
+WHERE superseded_by = %(summary)s AND {scope}
 """).format(scope=SQL(IN_SCOPE_OF))
 
 
@@ -50,7 +50,7 @@ class _Gone(NamedTuple):
     id: MemoryId | None
     superseded_by: MemoryId | None
     superseded_at: datetime | None
-    condensed: bool | None
+    summary: bool | None
 
 
 async def alone_in(connection: AsyncConnection, scope: Scope) -> None:
@@ -66,7 +66,7 @@ async def alone_at_once(connection: AsyncConnection, scope: Scope) -> bool:
 
 async def forget(connection: AsyncConnection, scope: Scope, which: Composable, parameters: Mapping[str, object]) -> int:
     """Remove those of the scope, in one transaction; answers how many these were."""
-    query = _FORGET.format(scope=SQL(IN_SCOPE_OF), which=which, condensed=CONDENSED)
+    query = _FORGET.format(scope=SQL(IN_SCOPE_OF), which=which, summary=SUMMARY)
     async with connection.transaction(), connection.cursor(row_factory=class_row(_Gone)) as cursor:
         await connection.execute(UNHURRIED)
         await alone_in(connection, scope)
@@ -80,14 +80,14 @@ async def _dissolve(connection: AsyncConnection, scope: Scope, gone: Iterable[_G
     """What was condensed of those that are gone, and what was condensed of that. Its other sources are superseded as it
     was itself: by nothing, as a rule, so that they hold again.
     """
-    condensed = {each.id: each for each in gone if each.condensed}
+    summaries = {each.id: each for each in gone if each.summary}
     sought = {each.superseded_by for each in gone if each.superseded_by is not None}
     while sought:
         async with connection.cursor(row_factory=class_row(_Gone)) as cursor:
             await cursor.execute(_DISSOLVE, named(scope) | {"ids": list(sought)})
             dissolved = await cursor.fetchall()
-            dissolved += [condensed.pop(id_) for id_ in sought if id_ in condensed]
+            dissolved += [summaries.pop(id_) for id_ in sought if id_ in summaries]
             for each in dissolved:
-                marks = {"condensed": each.id, "by": each.superseded_by, "at": each.superseded_at}
+                marks = {"summary": each.id, "by": each.superseded_by, "at": each.superseded_at}
                 await cursor.execute(_RELEASE, named(scope) | marks)
         sought = {each.superseded_by for each in dissolved if each.superseded_by is not None}

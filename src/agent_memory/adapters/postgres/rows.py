@@ -11,28 +11,30 @@ import numpy as np
 from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Condensing, Embedding, Memory, MemoryType, Scope
 from agent_memory.domain.semantic.words import memory_words
 
 _OWN: LiteralString = (
     "content, created_at, memory_type, importance, tags, metadata, expires_at, version, superseded_by, superseded_at, "
-    "event_time"
+    "event_time, condensing"
 )
 COLUMNS: LiteralString = "id, agent_id, user_id, tenant, " + _OWN
-WIDTH = 15
+WIDTH = 16
 IN_SCOPE: LiteralString = "id, " + _OWN  # where one scope is asked, its names need not travel with every row
-IN_SCOPE_WIDTH = 12
+IN_SCOPE_WIDTH = 13
+_EVENT_TIME = 11  # its place in `IN_SCOPE`
 
 IN_SCOPE_OF: LiteralString = "tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = %(user_id)s"
 
 _TYPES = {each.value: each for each in MemoryType}
+_CONDENSING = {None: None} | {each.value: each for each in Condensing}
 _NO_TAGS: frozenset[str] = frozenset()
 
 ADD: LiteralString = """
 INSERT INTO agent_memory.memories
     (id, agent_id, user_id, tenant, content, created_at, memory_type, importance, tags, metadata, expires_at,
-     version, superseded_by, superseded_at, event_time, embedding, embedding_model, words)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+     version, superseded_by, superseded_at, event_time, condensing, embedding, embedding_model, words)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (id, tenant) DO NOTHING
 """
 
@@ -69,7 +71,7 @@ def row_of(memory: Memory, embedding: Embedding) -> list[object]:
         memory.id, memory.scope.agent_id, memory.scope.user_id, memory.scope.tenant, memory.content, memory.created_at,
         memory.memory_type.value, memory.importance, sorted(memory.tags), Jsonb(memory.metadata),
         memory.expires_at, memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
-        half(embedding), embedding.model, bag(memory),
+        memory.condensing and memory.condensing.value, half(embedding), embedding.model, bag(memory),
     ]  # fmt: skip
 
 
@@ -93,14 +95,15 @@ def memory_of(row: tuple[Any, ...]) -> Memory:
 
 def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
     """Of a row that begins with `IN_SCOPE`."""
-    id_, content, created_at, memory_type, importance, tags, *rest = row[:IN_SCOPE_WIDTH]
+    id_, content, created_at, memory_type, importance, tags, *rest, condensing = row[:IN_SCOPE_WIDTH]
     labels = frozenset(tags) if tags else _NO_TAGS
-    return Memory.stored(id_, scope, content, created_at, _TYPES[memory_type], real(importance), labels, *rest)
+    kind, known = _TYPES[memory_type], _CONDENSING[condensing]
+    return Memory.stored(id_, scope, content, created_at, kind, real(importance), labels, *rest, known)
 
 
 def moment_in(row: tuple[Any, ...]) -> datetime:
     """When it happened, of a row that begins with `IN_SCOPE`."""
-    moment: datetime = row[IN_SCOPE_WIDTH - 1] or row[2]
+    moment: datetime = row[_EVENT_TIME] or row[2]
     return moment
 
 

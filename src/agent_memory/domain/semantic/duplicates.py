@@ -7,7 +7,6 @@ from enum import StrEnum
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory
-from agent_memory.domain.semantic.retention import still_condensed
 
 NEAR = 0.9  # cosine from which a memory is reported as a near-duplicate
 NEARLY = 0.9999  # the most that two different texts may have
@@ -80,7 +79,7 @@ def reinforced(known: Memory, again: Memory) -> Memory:
     newer word counts, and no end before either's. Raises InvalidInput where that is more than a memory may carry.
     """
     ends = (known.expires_at, again.expires_at)
-    both = replace(
+    return replace(
         known,
         importance=min(max(known.importance, again.importance) + _REINFORCEMENT, GREATEST_IMPORTANCE),
         tags=known.tags | again.tags,
@@ -88,4 +87,3 @@ def reinforced(known: Memory, again: Memory) -> Memory:
         expires_at=None if None in ends else max(end for end in ends if end is not None),
         version=known.version + 1,
     )
-    return still_condensed(known, both)

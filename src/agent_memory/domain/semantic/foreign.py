@@ -93,7 +93,7 @@ def _text(entry: dict[str, Any], name: str) -> str:
 def _line(name: object, who: dict[str, str], content: object, created_at: datetime, fields: dict[str, Any]) -> str:
     try:
         head = {"id": str(_id(name, who, content)), "content": content, "created_at": created_at.isoformat()}
-        return json.dumps(head | who | fields)
+        return json.dumps(head | who | fields | {"condensing": None})
     except RecursionError:
         raise InvalidInput("entry", "is nested too deeply") from None
 

@@ -13,13 +13,17 @@ from typing import Any
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.checks import check_count
 from agent_memory.domain.semantic.memory import (
+    Condensing,
     Embedding,
     Memory,
+    MemoryType,
     Scope,
+    parse_condensing,
     parse_memory_id,
     parse_memory_type,
     parse_tags,
 )
+from agent_memory.domain.semantic.retention import LABEL
 
 LATEST_VERSION = 2**31 - 1  # as far as the column of a database reaches
 LONGEST_LINE = 1_000_000  # characters: several times what content, metadata and vector take at most
@@ -44,6 +48,7 @@ def line_of(memory: Memory, embedding: Embedding) -> str:
             "version": memory.version,
             "superseded_by": None if memory.superseded_by is None else str(memory.superseded_by),
             "superseded_at": _written(memory.superseded_at),
+            "condensing": memory.condensing,
             "embedding_model": embedding.model,
             "embedding": base64.b64encode(_little_endian(embedding.vector)).decode(),
         },
@@ -65,7 +70,7 @@ def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
     if not isinstance(fields, dict):
         raise InvalidInput("line", "is not a JSON object")
     try:
-        return _memory(fields, tenant), _embedding(fields)
+        return _memory(_marked(fields), tenant), _embedding(fields)
     except KeyError as missing:
         raise InvalidInput(str(missing.args[0]), "is missing") from None
     except (TypeError, ValueError, AttributeError, binascii.Error) as error:
@@ -85,8 +90,23 @@ def check_utf8(line: str) -> None:
         raise InvalidInput("line", f"is not valid UTF-8 at character {error.start + 1}") from None
 
 
+def _marked(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With what condensing knows of it, which exports of before tell by the metadata alone."""
+    metadata = fields.get("metadata")
+    if "condensing" in fields or not isinstance(metadata, dict):
+        return fields
+    told, kind = metadata.get(LABEL), fields.get("memory_type", MemoryType.EPISODIC)
+    if told == Condensing.RESTORED and kind == MemoryType.EPISODIC:
+        own = {name: value for name, value in metadata.items() if name != LABEL}
+        return {**fields, "condensing": Condensing.RESTORED, "metadata": own}
+    counted = isinstance(told, dict) and told.keys() >= {"memories", "from", "until"}
+    if counted and kind == MemoryType.SEMANTIC and LABEL in fields.get("tags", ()):
+        return {**fields, "condensing": Condensing.SUMMARY}
+    return fields
+
+
 def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
-    superseded_by = fields.get("superseded_by")
+    superseded_by, condensing = fields.get("superseded_by"), fields.get("condensing")
     version = fields.get("version", 1)
     check_count("version", version, 1, LATEST_VERSION)
     if superseded_by is not None and fields.get("superseded_at") is None:
@@ -105,6 +125,7 @@ def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
         version=version,
         superseded_by=None if superseded_by is None else parse_memory_id(superseded_by, "superseded_by"),
         superseded_at=_read(fields.get("superseded_at")),
+        condensing=None if condensing is None else parse_condensing(condensing),
     )
 
 

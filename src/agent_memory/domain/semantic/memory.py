@@ -4,7 +4,7 @@ It knows nothing of how memories are found: that is `scoring` and `words`.
 """
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +24,6 @@ MOST_RESULTS = 50
 GREATEST_IMPORTANCE = 2.0
 MOST_TAGS = 50
 LONGEST_TAG = 64
-CONDENSED = "condensed"
 
 
 class MemoryType(StrEnum):
@@ -33,6 +32,15 @@ class MemoryType(StrEnum):
     EPISODIC = "episodic"
     SEMANTIC = "semantic"
     PROCEDURAL = "procedural"
+
+
+class Condensing(StrEnum):
+    """What condensing knows of a memory, whatever is said of it. Summary: it stands for others, and goes when one of
+    them is forgotten. Restored: it was brought back from under a summary, and is not condensed again.
+    """
+
+    SUMMARY = "summary"
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class Memory:
     superseded_by: MemoryId | None = None
     superseded_at: datetime | None = None
     event_time: datetime | None = None
+    condensing: Condensing | None = None
 
     def __post_init__(self) -> None:
         check_text("content", self.content, LONGEST_CONTENT)
@@ -87,17 +96,15 @@ class Memory:
         return self.event_time or self.created_at
 
     @property
-    def is_condensed(self) -> bool:
-        """Whether it was condensed of others, as its metadata says: it goes when one of them is forgotten."""
-        about = self.metadata.get(CONDENSED)
-        return isinstance(about, Mapping) and "memories" in about
+    def is_summary(self) -> bool:
+        return self.condensing is Condensing.SUMMARY
 
     @property
     def begins(self) -> datetime:
-        """Since when it is valid: when it happened, or when it was kept, if that was before. What was condensed is
-        valid since it was; until then its sources were.
+        """Since when it is valid: when it happened, or when it was kept, if that was before. A summary is valid since
+        it was made; until then its sources were.
         """
-        return self.created_at if self.is_condensed else min(self.created_at, self.moment)
+        return self.created_at if self.is_summary else min(self.created_at, self.moment)
 
     @classmethod
     def stored(cls, *values: object) -> "Memory":
@@ -167,6 +174,14 @@ def parse_memory_type(name: str) -> MemoryType:
     except ValueError:
         known = ", ".join(MemoryType)
         raise InvalidInput("memory_type", f"must be one of {known}, is {str(name)[:40]!r}") from None
+
+
+def parse_condensing(name: str) -> Condensing:
+    try:
+        return Condensing(name)
+    except ValueError:
+        known = ", ".join(Condensing)
+        raise InvalidInput("condensing", f"must be one of {known}, is {str(name)[:40]!r}") from None
 
 
 def parse_memory_id(name: MemoryId | str, field: str = "memory_id") -> MemoryId:

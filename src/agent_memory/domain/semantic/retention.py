@@ -1,6 +1,5 @@
 """When memories are due to be condensed or to fade, and what the memory that stands for them is."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +8,12 @@ from statistics import fmean
 
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.semantic.checks import Document
-from agent_memory.domain.semantic.memory import CONDENSED, MOST_TAGS, Memory, MemoryId, MemoryType
+from agent_memory.domain.semantic.memory import MOST_TAGS, Condensing, Memory, MemoryId, MemoryType
 
 RESTORED_IMPORTANCE = 1.25
-MOST_MARKED = 16_000  # characters of metadata, beside which there is room for that
 _MOST_SHARED = 8000  # characters of metadata that are carried over: so that there is room for what is added
-RESTORED = "restored"
-"""What the metadata of a source say, in the place of what it was condensed to, once it was restored."""
+LABEL = "condensed"
+"""The tag and the metadata by which people know a summary; nothing is decided by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +36,15 @@ class Retention:
 def is_lasting(memory: Memory, now: datetime) -> bool:
     """Whether it is an episodic memory that holds, would for ever, and is to be condensed or to fade when it is due."""
     lasting = memory.memory_type is MemoryType.EPISODIC and memory.holds(now) and memory.expires_at is None
-    return lasting and not _was_restored(memory)
+    return lasting and memory.condensing is not Condensing.RESTORED
 
 
 def released(memory: Memory) -> Memory:
-    """A memory that was condensed and is wanted again by itself is not condensed a second time, if there is room to
-    say so.
+    """A memory that was condensed and is wanted again by itself is not condensed a second time; in all else it is as
+    it was. Summaries stay summaries.
     """
-    back = replace(memory, superseded_by=None, superseded_at=None)
-    if memory.memory_type is not MemoryType.EPISODIC or len(json.dumps(memory.metadata)) > MOST_MARKED:
-        return back
-    return replace(back, metadata={CONDENSED: RESTORED, **memory.metadata})
+    restored = Condensing.RESTORED if memory.memory_type is MemoryType.EPISODIC else None
+    return replace(memory, superseded_by=None, superseded_at=None, condensing=memory.condensing or restored)
 
 
 def is_faded(memory: Memory, fade_after: timedelta, now: datetime) -> bool:
@@ -62,19 +58,12 @@ def brought_back(memory: Memory) -> Memory:
     return replace(memory, superseded_at=None, importance=max(memory.importance, RESTORED_IMPORTANCE))
 
 
-def still_condensed(former: Memory, told: Memory) -> Memory:
-    """Whatever else is said of what was condensed, or restored, that it was stays."""
-    if not former.is_condensed and not _was_restored(former):
-        return told
-    return replace(told, metadata={**told.metadata, CONDENSED: former.metadata[CONDENSED]})
-
-
-def no_more_condensed(told: Memory) -> Memory:
-    """What somebody tells in place of what was condensed, or restored, was not."""
-    if not told.is_condensed and not _was_restored(told):
-        return told
-    metadata = {name: value for name, value in told.metadata.items() if name != CONDENSED}
-    return replace(told, metadata=metadata, tags=told.tags - {CONDENSED})
+def no_more_condensed(memory: Memory) -> Memory:
+    """As somebody tells anew what was condensed, or restored: it was not, and has no label that would say so."""
+    if not memory.is_summary:
+        return replace(memory, condensing=None)
+    metadata = {name: value for name, value in memory.metadata.items() if name != LABEL}
+    return replace(memory, condensing=None, metadata=metadata, tags=memory.tags - {LABEL})
 
 
 def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now: datetime) -> Memory:
@@ -92,13 +81,10 @@ def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now:
         event_time=newest,
         memory_type=MemoryType.SEMANTIC,
         importance=fmean(source.importance for source in sources),
-        tags=frozenset([CONDENSED, *_tags(sources)]),
-        metadata={**_shared(sources), CONDENSED: about},
+        tags=frozenset([LABEL, *_tags(sources)]),
+        metadata={**_shared(sources), LABEL: about},
+        condensing=Condensing.SUMMARY,
     )
-
-
-def _was_restored(memory: Memory) -> bool:
-    return memory.metadata.get(CONDENSED) == RESTORED
 
 
 def _tags(sources: Sequence[Memory]) -> list[str]:

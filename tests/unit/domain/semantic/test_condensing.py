@@ -8,8 +8,8 @@ import pytest
 
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.semantic.condensing import condense, fitting
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
-from agent_memory.domain.semantic.retention import RESTORED, Retention, is_lasting, released, standing_for
+from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.retention import Retention, is_lasting, released, standing_for
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -143,11 +143,12 @@ def test_the_worst_that_fits_takes_less_than_a_second():
 
 
 def test_what_stands_for_memories_is_as_old_and_important_as_they_are():
-    sources = told("a", "b", importance=0.5)
+    sources = [replace(each, importance=weight) for each, weight in zip(told(*"abc"), (0.5, 0.5, 0.5), strict=True)]
     memory = standing_for(sources, "a b", MemoryId(uuid4()), START + timedelta(days=9))
     assert (memory.moment, memory.created_at) == (sources[-1].created_at, START + timedelta(days=9))
     assert (memory.importance, memory.memory_type) == (0.5, MemoryType.SEMANTIC)
-    assert memory.metadata["condensed"]["memories"] == 2
+    assert memory.metadata["condensed"]["memories"] == 3
+    assert memory.is_summary
 
 
 @pytest.mark.parametrize(("threshold", "batch"), [(100, 101), (100, 1), (1, 1)])
@@ -197,9 +198,7 @@ def test_what_all_sources_carry_stays():
 
 def test_what_was_restored_is_not_due_again():
     [memory] = told("Ann paid Bob.", metadata={"channel": "email"})
-    again = released(memory)
-    assert again.metadata == {"channel": "email", "condensed": RESTORED}
-    [full] = told("Bo paid Ann.", metadata={"x": "y" * 16_370})
-    assert released(full).metadata == full.metadata
+    again = released(replace(memory, superseded_by=MemoryId(uuid4()), superseded_at=START))
+    assert again == replace(memory, condensing=Condensing.RESTORED)
     assert is_lasting(memory, START + timedelta(days=1))
     assert not is_lasting(again, START + timedelta(days=1))

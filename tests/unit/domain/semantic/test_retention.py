@@ -3,41 +3,43 @@ from uuid import uuid4
 
 import pytest
 
-from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import RESTORED, no_more_condensed, standing_for, still_condensed
+from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.retention import no_more_condensed, released, standing_for
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def memory(metadata=None) -> Memory:
-    return Memory(MemoryId(uuid4()), Scope("a", "u"), "x", NOW, metadata=metadata or {})
+def memory(metadata=None, **fields) -> Memory:
+    return Memory(MemoryId(uuid4()), Scope("a", "u"), "x", NOW, metadata=metadata or {}, **fields)
 
 
-def condensed() -> Memory:
+def summary() -> Memory:
     return standing_for([memory(), memory()], "x x", MemoryId(uuid4()), NOW + timedelta(days=1))
 
 
-def test_what_stands_for_many_is_condensed():
-    assert condensed().is_condensed
+def test_what_stands_for_many_is_a_summary_and_labelled_for_people():
+    assert summary().is_summary
+    assert "condensed" in summary().tags
+    assert summary().metadata["condensed"] == {"memories": 2, "from": NOW.isoformat(), "until": NOW.isoformat()}
 
 
-@pytest.mark.parametrize("metadata", [{}, {"condensed": True}, {"condensed": "memories"}, {"condensed": ["memories"]}])
-def test_what_only_uses_the_word_is_not_condensed(metadata):
-    assert not memory(metadata).is_condensed
+@pytest.mark.parametrize("about", [True, "memories", {"memories": 3}, {"memories": 3, "from": "x", "until": "y"}])
+def test_what_only_uses_the_word_is_no_summary(about):
+    assert not memory({"condensed": about}, tags=frozenset({"condensed"})).is_summary
 
 
-def test_a_revision_leaves_what_was_condensed_what_it_is():
-    former = condensed()
-    assert still_condensed(former, memory({"mine": 1})).metadata == {"mine": 1, **former.metadata}
-    assert still_condensed(memory(), memory({"mine": 1})).metadata == {"mine": 1}
+def test_what_is_told_in_place_of_a_summary_is_none_and_not_labelled_so():
+    told = no_more_condensed(summary())
+    assert (told.condensing, told.tags, told.metadata) == (None, frozenset(), {})
 
 
-def test_what_is_told_in_place_of_what_was_condensed_is_not():
-    assert no_more_condensed(memory({"mine": 1, **condensed().metadata})).metadata == {"mine": 1}
-    assert no_more_condensed(memory({"condensed": True})).metadata == {"condensed": True}
+def test_what_is_told_in_place_of_what_was_restored_was_not():
+    restored = memory({"condensed": 1}, tags=frozenset({"condensed"}), condensing=Condensing.RESTORED)
+    told = no_more_condensed(restored)
+    assert (told.condensing, told.tags, told.metadata) == (None, {"condensed"}, {"condensed": 1})
 
 
-def test_that_it_was_restored_stays_with_it_and_with_it_alone():
-    restored = memory({"mine": 1, "condensed": RESTORED})
-    assert still_condensed(restored, memory({"mine": 2})).metadata == {"mine": 2, "condensed": RESTORED}
-    assert no_more_condensed(restored).metadata == {"mine": 1}
+def test_only_what_could_be_condensed_again_is_marked_as_restored():
+    assert released(memory()).condensing is Condensing.RESTORED
+    assert released(memory(memory_type=MemoryType.SEMANTIC)).condensing is None
+    assert released(memory(condensing=Condensing.SUMMARY)).is_summary
