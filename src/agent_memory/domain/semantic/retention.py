@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from statistics import fmean
 
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.semantic.checks import Document
@@ -67,8 +66,8 @@ def no_more_condensed(memory: Memory) -> Memory:
 
 
 def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now: datetime) -> Memory:
-    """A semantic memory as old as the newest of its sources, as important as they are on the whole, with their tags and
-    such metadata as all of them carry.
+    """A semantic memory as old as the newest of its sources, as important as the most important of them, with their
+    tags and such metadata as all of them carry.
     """
     newest = max(source.moment for source in sources)
     oldest = min(source.moment for source in sources)
@@ -80,7 +79,7 @@ def standing_for(sources: Sequence[Memory], content: str, new_id: MemoryId, now:
         created_at=now,
         event_time=newest,
         memory_type=MemoryType.SEMANTIC,
-        importance=fmean(source.importance for source in sources),
+        importance=max(source.importance for source in sources),
         tags=frozenset([LABEL, *_tags(sources)]),
         metadata={**_shared(sources), LABEL: about},
         condensing=Condensing.SUMMARY,

@@ -142,11 +142,11 @@ def test_the_worst_that_fits_takes_less_than_a_second():
     assert 0 < len(text) <= 8000
 
 
-def test_what_stands_for_memories_is_as_old_and_important_as_they_are():
-    sources = [replace(each, importance=weight) for each, weight in zip(told(*"abc"), (0.5, 0.5, 0.5), strict=True)]
+def test_what_stands_for_memories_is_as_old_as_the_newest_and_as_important_as_the_most_important():
+    sources = [replace(each, importance=weight) for each, weight in zip(told(*"abc"), (0.5, 2, 0.5), strict=True)]
     memory = standing_for(sources, "a b", MemoryId(uuid4()), START + timedelta(days=9))
     assert (memory.moment, memory.created_at) == (sources[-1].created_at, START + timedelta(days=9))
-    assert (memory.importance, memory.memory_type) == (0.5, MemoryType.SEMANTIC)
+    assert (memory.importance, memory.memory_type) == (2.0, MemoryType.SEMANTIC)
     assert memory.metadata["condensed"]["memories"] == 3
     assert memory.is_summary
 
