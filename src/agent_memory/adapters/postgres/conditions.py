@@ -8,7 +8,17 @@ from typing import assert_never
 from psycopg.sql import SQL, Composable, Placeholder
 from psycopg.types.json import Jsonb
 
-from agent_memory.domain.semantic.filters import Compares, Equals, Every, Exists, Filter, Not, Order, Some
+from agent_memory.domain.semantic.filters import (
+    Compares,
+    Equals,
+    Every,
+    Exists,
+    Filter,
+    IsObject,
+    Not,
+    Order,
+    Some,
+)
 from agent_memory.domain.semantic.selection import Selection
 
 _SIGNS = {
@@ -62,6 +72,8 @@ class Conditions:
                 return self._comparing(condition)
             case Exists(path):
                 return SQL("{} IS NOT NULL").format(self._found(path))
+            case IsObject(path):
+                return SQL("coalesce(jsonb_typeof({}) = 'object', false)").format(self._found(path))
             case Every(parts):
                 return SQL("({})").format(SQL(" AND ").join([SQL("true"), *map(self._matching, parts)]))
             case Some(parts):

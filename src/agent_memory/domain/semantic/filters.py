@@ -47,6 +47,11 @@ class Exists:
 
 
 @dataclass(frozen=True, slots=True)
+class IsObject:
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Every:
     parts: tuple["Filter", ...]
 
@@ -61,7 +66,7 @@ class Not:
     part: "Filter"
 
 
-Filter = Equals | Compares | Exists | Every | Some | Not
+Filter = Equals | Compares | Exists | IsObject | Every | Some | Not
 
 _ORDERS: Mapping[Order, Callable[[Any, Any], bool]] = {
     Order.LESS: lt, Order.AT_MOST: le, Order.GREATER: gt, Order.AT_LEAST: ge,
@@ -86,6 +91,8 @@ def matches(condition: Filter, document: Document) -> bool:
             return _comparable(found, value) and _ORDERS[order](_exact(found), _exact(value))
         case Exists(path):
             return _found(document, path) is not _ABSENT
+        case IsObject(path):
+            return isinstance(_found(document, path), Mapping)
         case Every(parts):
             return all(matches(part, document) for part in parts)
         case Some(parts):

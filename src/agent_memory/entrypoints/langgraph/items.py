@@ -10,12 +10,11 @@ from langgraph.store.base import Item, MatchCondition, PutOp, SearchItem, Search
 
 from agent_memory.application.memory_keeping import Fields
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.checks import check_document, check_number
-from agent_memory.domain.semantic.filters import Compares, Equals, Every, Exists, Filter, Not, Order
+from agent_memory.domain.semantic.checks import Document, check_document, check_number
+from agent_memory.domain.semantic.filters import Equals, Every, Exists, Filter
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import Selection
-
-_ORDERS = {"$lt": Order.LESS, "$lte": Order.AT_MOST, "$gt": Order.GREATER, "$gte": Order.AT_LEAST}
+from agent_memory.entrypoints.langgraph import filters
 
 
 def memory_id(scope: Scope, namespace: tuple[str, ...], key: str) -> MemoryId:
@@ -41,11 +40,16 @@ def check_put(op: PutOp, now: datetime) -> None:
     """
     if op.ttl is not None:
         _end(op.ttl, now)
+    check_document("namespace and key", {"": [*op.namespace, op.key]})
+    _check_value(op, dict(op.value or {}), "")
+    _check_value(op, _metadata(op, now, searchable=True), ", its namespace and key included")
+
+
+def _check_value(op: PutOp, document: Document, addition: str) -> None:
     try:
-        check_document("value", _metadata(op, now, searchable=True))
+        check_document("value", document)
     except InvalidInput as error:
-        told = f"of item {op.key!r:.80} {error.reason}, with its namespace and key: a memory's metadata holds no more"
-        raise InvalidInput("value", told) from None
+        raise InvalidInput("value", f"of item {op.key!r:.80} {error.reason}{addition}") from None
 
 
 def renewed_end(memory: Memory, now: datetime) -> datetime | None:
@@ -84,7 +88,7 @@ def namespace_of(memory: Memory) -> tuple[str, ...]:
 
 def selection_of(op: SearchOp) -> Selection:
     under: list[Filter] = [Equals(("namespace", str(place)), label) for place, label in enumerate(op.namespace_prefix)]
-    meant = [_condition(("value", key), value) for key, value in (op.filter or {}).items()]
+    meant = filters.meant(("value",), op.filter or {})
     searched: list[Filter] = [Equals(("searchable",), value=True)] if op.query else []
     return Selection(metadata=Every((Exists(("namespace",)), *under, *meant, *searched)))
 
@@ -124,24 +128,6 @@ def _indexed_text(op: PutOp, default_paths: Sequence[str]) -> str:
     paths = default_paths if op.index is None else op.index
     tokenized = (path if path == "$" else tokenize_path(path) for path in paths)
     return "\n".join(text for path in tokenized for text in get_text_at_path(op.value, path))
-
-
-def _condition(path: tuple[str, ...], value: Any) -> Filter:
-    if not isinstance(value, Mapping):
-        return Equals(path, value)
-    if any(name.startswith("$") for name in value):
-        return Every(tuple(_operated(path, name, operand) for name, operand in value.items()))
-    return Every(tuple(_condition((*path, name), inner) for name, inner in value.items()))
-
-
-def _operated(path: tuple[str, ...], name: str, operand: Any) -> Filter:
-    if name == "$eq":
-        return Equals(path, operand)
-    if name == "$ne":
-        return Not(Equals(path, operand))
-    if name in _ORDERS and isinstance(operand, str | int | float):
-        return Compares(path, _ORDERS[name], operand)
-    raise InvalidInput("filter", f"{name!r} is no operator, or not with this value")
 
 
 def _matches(namespace: tuple[str, ...], condition: MatchCondition) -> bool:

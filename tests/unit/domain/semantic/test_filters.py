@@ -1,7 +1,7 @@
 import pytest
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.filters import matches, parse_filter
+from agent_memory.domain.semantic.filters import IsObject, matches, parse_filter
 
 ANA = {"name": "Ana", "age": 31, "home": {"city": "Oslo"}, "vip": True, "left": None, "pets": ["cat"]}
 
@@ -18,6 +18,11 @@ ANA = {"name": "Ana", "age": 31, "home": {"city": "Oslo"}, "vip": True, "left": 
 )  # fmt: skip
 def test_matches(condition):
     assert matches(parse_filter(condition), ANA)
+
+
+@pytest.mark.parametrize(("name", "is_object"), [("home", True), ("pets", False), ("left", False), ("nickname", False)])
+def test_tells_an_object_from_anything_else(name, is_object):
+    assert matches(IsObject((name,)), ANA) is is_object
 
 
 @pytest.mark.parametrize(
