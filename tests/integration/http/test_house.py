@@ -161,6 +161,15 @@ async def test_the_document_shows_bodies_that_are_taken(client, path):
     assert answer.status_code in {200, 201}, answer.text
 
 
+async def test_the_document_knows_the_headers_of_answers(client):
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert "Location" in paths["/v1/memories"]["post"]["responses"]["201"]["headers"]
+    answers = paths["/v1/memories/{memory_id}"]["get"]["responses"]
+    assert ["ETag" in answers[status]["headers"] for status in ("200", "304")] == [True, True]
+    assert "content" not in answers["304"]
+    assert answers["200"]["content"]["application/json"]["schema"]["$ref"].endswith("WholeMemory")
+
+
 @pytest.mark.parametrize("path", [CHAT, "/v1/completions", "/v1/responses", "/v1/messages"])
 async def test_the_document_knows_what_may_be_streamed(client, path):
     answered = (await client.get("/openapi.json")).json()["paths"][path]["post"]["responses"]["200"]["content"]

@@ -9,6 +9,7 @@ import pytest
 
 from agent_memory.domain.tenants import Reach
 from agent_memory.entrypoints.http import receiving
+from agent_memory.entrypoints.http.preconditions import versions_in
 
 ADA = {"agent_id": "guide", "user_id": "ada"}
 GUIDE = {"agent_id": "guide"}
@@ -35,9 +36,44 @@ async def listed(client, **fields):
 
 async def test_a_memory_has_its_version_for_an_etag(client, kept):
     answer = await client.get(f"/v1/memories/{kept[0]['id']}", params=GUIDE)
-    assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"')
+    assert (answer.status_code, versions_in(answer.headers["ETag"])) == (200, {1})
     assert answer.json() == kept[0]
     assert answer.json()["metadata"] == {"city": "Lisbon", "since": 2019}
+
+
+async def test_what_is_known_of_a_memory_is_not_told_again(client, kept):
+    path = f"/v1/memories/{kept[0]['id']}"
+    etag = (await client.get(path, params=GUIDE)).headers["ETag"]
+    for given in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        for method in ("GET", "HEAD"):
+            answer = await client.request(method, path, params=GUIDE, headers={"If-None-Match": given})
+            assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", etag)
+            assert "content-type" not in answer.headers
+    other = await client.get(path, params=GUIDE, headers={"If-None-Match": '"x"'})
+    assert (other.status_code, other.json()) == (200, kept[0])
+    assert (await client.get(path, params=GUIDE, headers={"If-None-Match": "abc"})).status_code == 422
+    absent = await client.get(f"/v1/memories/{uuid4()}", params=GUIDE, headers={"If-None-Match": "*"})
+    assert absent.status_code == 404
+
+
+async def test_whatever_changes_of_a_memory_is_told(client, kept):
+    """Also what makes no new version."""
+    path, seen = f"/v1/memories/{kept[0]['id']}", set()
+
+    async def looks_new():
+        answer = await client.get(path, params=GUIDE, headers={"If-None-Match": ", ".join(seen) or '"x"'})
+        seen.add(answer.headers["ETag"])
+        return answer.status_code == 200
+
+    assert await looks_new()
+    new = await client.post(f"{path}/supersede", params=GUIDE, json={"content": "Ada lives in Rome."})
+    assert await looks_new()
+    await client.delete(f"/v1/memories/{new.json()['id']}", params=GUIDE)
+    await client.post(f"{path}/restore", params=GUIDE)
+    assert not await looks_new()
+    await client.delete(path, params=GUIDE)
+    await client.post("/v1/memories", json=ADA | {"content": "Ada lives in Lima.", "id": kept[0]["id"]})
+    assert await looks_new()
 
 
 @pytest.mark.parametrize(("name", "status"), [(str(uuid4()), 404), ("nonsense", 422)])
@@ -88,7 +124,8 @@ async def test_a_revision_needs_the_version_it_names(client, kept):
     path = f"/v1/memories/{kept[0]['id']}"
     change = {"content": "Ada lives in Rome.", "metadata": {}}
     answer = await client.patch(path, params=GUIDE, json=change, headers={"If-Match": '"1"'})
-    assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
+    assert (answer.status_code, versions_in(answer.headers["ETag"])) == (200, {2})
+    assert (await client.get(path, params=GUIDE)).headers["ETag"] == answer.headers["ETag"]
     assert answer.json()["tags"] == ["home"]
     stale = await client.patch(path, params=GUIDE, json=change, headers={"If-Match": '"1"'})
     assert (stale.status_code, stale.json()["type"]) == (412, "urn:agent-memory:problem:stale-version")
@@ -140,7 +177,10 @@ async def test_superseding_may_be_sent_again_with_its_key(client, kept):
     path = f"/v1/memories/{kept[0]['id']}/supersede"
     sent = {"params": GUIDE, "json": {"content": "Ada lives in Rome."}, "headers": {"Idempotency-Key": "one"}}
     first, again = await client.post(path, **sent), await client.post(path, **sent)
-    assert (again.status_code, again.json(), again.headers["ETag"]) == (201, first.json(), '"1"')
+    assert (again.status_code, again.json()) == (201, first.json())
+    new = await client.get(first.headers["Location"])
+    assert (new.json(), new.headers["ETag"]) == (first.json(), first.headers["ETag"])
+    assert all(again.headers[name] == first.headers[name] for name in ("ETag", "Location"))
     assert again.headers["Idempotency-Replayed"] == "true"
     assert (await client.post(path, **sent | {"json": {"content": "x"}})).status_code == 422
     assert (await client.post(path, **sent | {"headers": {"Idempotency-Key": "two"}})).status_code == 409

@@ -1,5 +1,5 @@
-"""The OpenAPI document: what the routes say of themselves, and two things that a route cannot say there: that a stream
-is another type of content, and a body that is taken as it is.
+"""The OpenAPI document: what the routes say of themselves, and three things that a route cannot say there: that a
+stream is another type of content, a body that is taken as it is, and the headers of an answer.
 
 It does not say what streams carry: their dialects' own documents do.
 """
@@ -35,6 +35,18 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
 """Bodies that a fresh server answers, by their POST's path."""
 
 
+_MEMORY = "/v1/memories/{memory_id}"
+HEADERS = (
+    ("/v1/memories", "post", "201", "Location"),
+    (_MEMORY, "get", "200", "ETag"),
+    (_MEMORY, "get", "304", "ETag"),
+    (_MEMORY, "patch", "200", "ETag"),
+    (f"{_MEMORY}/supersede", "post", "201", "ETag"),
+    (f"{_MEMORY}/supersede", "post", "201", "Location"),
+)
+"""Of which answer of which route, each that is always there."""
+
+
 def completed(document: Node) -> Node:
     """The document as Litestar writes it, with all there is to say; the given one is changed."""
     for path, operation in _posts(document):
@@ -43,6 +55,9 @@ def completed(document: Node) -> Node:
             body["example"] = EXAMPLES[path]
         if "stream" in _fields(body, document):
             operation["responses"]["200"]["content"]["text/event-stream"] = _STREAM
+    for path, method, status, header in HEADERS:
+        answer = document["paths"][path][method]["responses"][status]
+        answer.setdefault("headers", {})[header] = {"required": True, "schema": {"type": "string"}}
     return document
 
 

@@ -86,6 +86,9 @@ def answers(shape: type[Struct], told: dict[int, str], media_type: str = "applic
     }
 
 
+NOT_MODIFIED = {304: ResponseSpec(None, description="It is as `If-None-Match` names it", generate_examples=False)}
+
+
 def problems(*also: int) -> dict[int, ResponseSpec]:
     """What any of our own routes may answer, and these."""
     return _problems(400, 401, 403, 413, 421, 422, 500, 503, *also)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import json
 
 from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.memory_keeping import MemoryKeeping
@@ -13,10 +14,10 @@ from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.memory import Memory, MemoryId
 from agent_memory.entrypoints.http.admission import admit_write
-from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
+from agent_memory.entrypoints.http.given import NOT_MODIFIED, AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
-from agent_memory.entrypoints.http.preconditions import IfMatch, versions_in
-from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
+from agent_memory.entrypoints.http.preconditions import IfMatch, IfNoneMatch, etag_of, is_known, versions_in
+from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName, located
 from agent_memory.entrypoints.http.whole_names import user_in_path
 from agent_memory.entrypoints.http.wire import keeping as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
@@ -25,12 +26,26 @@ AnyAgentName = Annotated[str | None, QueryParameter(name="agent_id", min_length=
 _TAGS = ["memories"]
 
 
-@get("/v1/memories/{memory_id:str}", responses=problems(404), tags=_TAGS)
+@get(
+    "/v1/memories/{memory_id:str}",
+    responses=problems(404) | answers(wire.WholeMemory, {200: "It is this"}) | NOT_MODIFIED,
+    tags=_TAGS,
+)
 async def get_memory(
-    memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName, user_id: AnyUserName = None
-) -> Response[wire.WholeMemory]:
-    """One memory with all that it carries, superseded or expired though it may be. The ETag is its version."""
-    return _tagged(await _keeping(application).get(memory_id, agent_id=agent_id, user_id=user_id))
+    memory_id: FromPath[str],
+    application: GivenApplication,
+    agent_id: AgentName,
+    user_id: AnyUserName = None,
+    *,
+    if_none_match: IfNoneMatch = None,
+) -> Response[bytes]:
+    """One memory with all that it carries, superseded or expired though it may be. The ETag begins with its version;
+    with If-None-Match, 304 if nothing of it has changed.
+    """
+    answer = _tagged(await _keeping(application).get(memory_id, agent_id=agent_id, user_id=user_id))
+    if is_known(if_none_match, answer.headers["ETag"]):
+        return Response(b"", status_code=304, headers=answer.headers)
+    return answer
 
 
 @post(
@@ -60,7 +75,7 @@ async def list_memories(data: JSONBody[wire.ListRequest], application: GivenAppl
     "/v1/memories/{memory_id:str}",
     dto=StrictJSON[wire.Change],
     return_dto=None,
-    responses=problems(404, 409, 412, 429),
+    responses=problems(404, 409, 412, 429) | answers(wire.WholeMemory, {200: "It is this now"}),
     tags=_TAGS,
 )
 async def revise_memory(
@@ -71,7 +86,7 @@ async def revise_memory(
     agent_id: AgentName,
     *,
     if_match: IfMatch = None,
-) -> Response[wire.WholeMemory]:
+) -> Response[bytes]:
     """Say some of it anew; the former version goes into its history. With If-Match, only if it is at that version:
     else 412.
     """
@@ -122,8 +137,8 @@ async def supersede_memory(
         return 201, wire.from_memory(successor)
 
     answer = await answer_once(request, application, agent_id, former.scope.user_id, work)
-    answer.headers["ETag"] = '"1"'  # as it was when it was new
-    return answer
+    answer.headers["ETag"] = etag_of(answer.content)  # as it was when it was new
+    return located(answer, agent_id, former.scope.user_id)
 
 
 @post(
@@ -239,5 +254,6 @@ def _consolidation(application: Application) -> Consolidation:
     return application.consolidation
 
 
-def _tagged(memory: Memory) -> Response[wire.WholeMemory]:
-    return Response(wire.from_memory(memory), headers={"ETag": f'"{memory.version}"'})
+def _tagged(memory: Memory) -> Response[bytes]:
+    body = json.encode(wire.from_memory(memory))
+    return Response(body, media_type="application/json", headers={"ETag": etag_of(body)})

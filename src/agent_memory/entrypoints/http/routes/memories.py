@@ -1,10 +1,12 @@
 """Semantic memory over HTTP: remember, search, forget, count."""
 
 from typing import Annotated
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Struct, json
 
 from agent_memory.application.remembering import NewFields
 from agent_memory.bootstrap import Application
@@ -47,7 +49,21 @@ async def remember(
         remembered = await _remembered(application, data, wire.to_new(data, given_id))
         return 201 if remembered.added else 200, wire.from_remembered(remembered)
 
-    return await answer_once(request, application, data.agent_id, data.user_id, work)
+    return located(
+        await answer_once(request, application, data.agent_id, data.user_id, work), data.agent_id, data.user_id
+    )
+
+
+def located(answer: Response[bytes], agent_id: str, user_id: str) -> Response[bytes]:
+    """The answer; one of a new memory says where that is."""
+    if answer.status_code == 201:
+        whose = urlencode({"agent_id": agent_id, "user_id": user_id}, quote_via=quote)
+        answer.headers["Location"] = f"/v1/memories/{json.decode(answer.content, type=_Named).id}?{whose}"
+    return answer
+
+
+class _Named(Struct):
+    id: str
 
 
 async def _remembered(application: Application, data: wire.RememberRequest, fields: NewFields) -> Remembered:
