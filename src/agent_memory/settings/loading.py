@@ -67,6 +67,8 @@ VARIABLES: Mapping[str, str] = {
 """Environment variable -> the key it sets."""
 
 _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
+_SHARED = ("RATE_LIMIT_", "SUMMARIZATION_", "SEARCH_", "RECENCY_", "FADE_")  # another program may have some, too
+_MISSPELT = 0.8  # as alike as a name and the one that was meant are, behind what they have in common
 _SECRET = ("database.url", "cache.encryption_key", "server.admin_key")  # or may hold one: no message repeats them
 
 
@@ -151,9 +153,21 @@ def _choices(key: str) -> str:
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = {*VARIABLES, SETTINGS_FILE}
-    for name in sorted(environ):
-        if name.startswith(_OURS) and name not in known:
+    for name in sorted(environ.keys() - known):
+        if name.startswith(_OURS) or _is_misspelt(name):
             raise Misconfigured(f"unknown setting {name} in the environment{_similar(name, known)}")
+
+
+def _is_misspelt(name: str) -> bool:
+    return any(
+        difflib.get_close_matches(name[len(shared) :], _behind(shared), n=1, cutoff=_MISSPELT)
+        for shared in _SHARED
+        if name.startswith(shared)
+    )
+
+
+def _behind(shared: str) -> list[str]:
+    return [known[len(shared) :] for known in VARIABLES if known.startswith(shared)]
 
 
 def _similar(name: str, known: set[str]) -> str:

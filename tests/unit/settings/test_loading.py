@@ -67,6 +67,8 @@ def test_the_later_source_wins(tmp_path):
         ({"DATABASE_URL": "mysql://user:secret@host"}, "^DATABASE_URL: expected str matching regex"),
         ({"SEMANTIC_SERVER_PROT": "1"}, "unknown setting SEMANTIC_SERVER_PROT .* did you mean SEMANTIC_SERVER_PORT?"),
         ({"AGENT_MEMORY_DATADIR": "x"}, "unknown setting AGENT_MEMORY_DATADIR"),
+        ({"SUMMARIZATION_TRESHOLD": "5"}, "unknown setting SUMMARIZATION_TRESHOLD .* mean SUMMARIZATION_THRESHOLD?"),
+        ({"RATE_LIMIT_WRITE_PER_MINUTE": "5"}, "unknown .* did you mean RATE_LIMIT_WRITES_PER_MINUTE?"),
         ({"AGENT_MEMORY_DATA_DIR": ""}, "AGENT_MEMORY_DATA_DIR: must not be empty"),
         (
             {"AGENT_MEMORY_ENCRYPTION_KEY": ""},
@@ -86,6 +88,30 @@ def test_the_later_source_wins(tmp_path):
 def test_what_is_wrong_is_named(environ, told):
     with pytest.raises(Misconfigured, match=told):
         load_settings(environ)
+
+
+@pytest.mark.parametrize("name", [n for n in VARIABLES if not n.startswith(("DB_", "DATABASE_", "EMBEDDING_"))])
+def test_a_misspelt_name_is_refused(name):
+    for misspelt in (name[:-1], f"{name}S", name[:-3] + name[-2:]):
+        with pytest.raises(Misconfigured, match=f"unknown setting {misspelt} in the environment"):
+            load_settings({misspelt: "5"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SUMMARIZATION_MODEL",
+        "RATE_LIMIT_PER_MINUTE",
+        "RATE_LIMIT_ENABLED",
+        "SEARCH_CACHE_TTL",
+        "RATE_LIMIT_REDIS_URL",
+        "DB_MAX_POOL_SIZ",
+        "EMBEDDING_MODELS",
+        "PATH",
+    ],
+)
+def test_a_name_that_may_be_another_programs_is_left_alone(name):
+    assert load_settings({name: "5"}) == load_settings({})
 
 
 def test_a_key_is_read_and_never_repeated():
