@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.bootstrap import bootstrap
+from agent_memory.domain.errors import Unavailable
 from agent_memory.settings import MemorySettings, Settings
 
 WHO = {"agent_id": "agent", "user_id": "user"}
@@ -23,6 +25,24 @@ async def test_what_is_kept_is_there_the_next_time(tmp_path):
         assert found.memory.tags == {"home"}
         assert (await application.keeping.inventory(**WHO)).memories == 1
         assert len([line async for line in application.transfer.export(**WHO)]) == 1
+
+
+@pytest.mark.integration
+async def test_what_is_closed_says_so_at_once(tmp_path):
+    async with bootstrap(Settings(data_dir=str(tmp_path)), conversation=None) as application:
+        kept = await application.memory.remember(**WHO, content="She lives in Oslo")
+    memory, keeping = application.memory, application.keeping
+    with capture_logs() as told:
+        for asked in (
+            memory.remember(**WHO, content="She lives in Rome"),
+            memory.recall(**WHO, query="Where does she live?"),
+            memory.forget(kept.id, agent_id="agent"),
+            keeping.list(**WHO),
+        ):
+            async with asyncio.timeout(2):
+                with pytest.raises(Unavailable, match="the memory is closed"):
+                    await asked
+    assert told == []
 
 
 @pytest.mark.integration

@@ -15,6 +15,8 @@ AgentMemoryError
 └── Misconfigured      settings, folders or ports that cannot work: found before the server listens
 """
 
+CLOSED = "the memory is closed: it is used after what opened it was left"
+
 
 class AgentMemoryError(Exception):
     """The root: catch this to catch everything that is ours."""

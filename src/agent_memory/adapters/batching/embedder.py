@@ -6,14 +6,16 @@ As many runs go on as there are lanes; texts that arrive meanwhile wait and shar
 import asyncio
 from array import array
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from agent_memory.adapters.batching.waiting import Place, Run, Waiting
-from agent_memory.domain.errors import Unavailable
+from agent_memory.domain.errors import CLOSED, Unavailable
 from agent_memory.domain.semantic.memory import Embedding
 from agent_memory.domain.tenants import DEFAULT_TENANT
+
+Result = TypeVar("Result")
 
 _CACHE_BYTES = 64_000_000
 
@@ -56,7 +58,7 @@ class BatchingEmbedder:
         return [await asyncio.shield(promise) for promise in promises]
 
     async def count(self, texts: Sequence[str]) -> int:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.count, texts)
+        return await self._begun(self._encoder.count, texts)
 
     def _promise(self, place: Place, *, alone: bool) -> asyncio.Future[Embedding]:
         if place in self._promised:
@@ -89,14 +91,25 @@ class BatchingEmbedder:
 
     async def _read(self, run: Run) -> None:
         texts = [text for _, text in run.places]
-        reading = asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.vectors, texts)
+        try:
+            reading = self._begun(self._encoder.vectors, texts)
+        except Unavailable:
+            self._waiting.done(run)
+            self._break_promises(run.places, CLOSED)
+            return
         await asyncio.wait([reading])
         self._waiting.done(run)
         error = reading.exception()
         if error is None:
             self._keep_promises(run.places, reading.result())
         else:
-            self._break_promises(run.places, error)
+            self._break_promises(run.places, f"the embedding model failed: {error}")
+
+    def _begun(self, work: Callable[[Sequence[str]], Result], texts: Sequence[str]) -> asyncio.Future[Result]:
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._threads, work, texts)
+        except RuntimeError:  # no thread takes anything any more
+            raise Unavailable(CLOSED) from None
 
     def _keep_promises(self, batch: list[Place], vectors: list["array[float]"]) -> None:
         for place, vector in zip(batch, vectors, strict=True):
@@ -104,9 +117,9 @@ class BatchingEmbedder:
             self._known.put(place, embedding)
             self._promised.pop(place).set_result(embedding)
 
-    def _break_promises(self, batch: list[Place], error: BaseException) -> None:
+    def _break_promises(self, batch: list[Place], told: str) -> None:
         for place in batch:
-            self._promised.pop(place).set_exception(Unavailable(f"the embedding model failed: {error}"))
+            self._promised.pop(place).set_exception(Unavailable(told))
 
 
 class _Known:

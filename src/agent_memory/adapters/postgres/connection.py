@@ -15,7 +15,7 @@ from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -26,14 +26,14 @@ from tenacity import (
 )
 
 from agent_memory.adapters.postgres.migrations import migrate
-from agent_memory.domain.errors import Misconfigured, Unavailable
+from agent_memory.domain.errors import CLOSED, Misconfigured, Unavailable
 
 Result = TypeVar("Result")
 
 _log = structlog.get_logger(__name__)
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 # What the next attempt would meet as well; and who waited for a connection has no time left for another.
-_LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, PoolTimeout)
+_LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, PoolTimeout, PoolClosed)
 # libpq gives a refused connection no code, only words: these no patience will cure.
 _REFUSALS = ("does not exist", "authentication failed", "pg_hba.conf")
 _PATIENCE_AT_START = 30.0  # seconds: the server may be starting beside us
@@ -68,6 +68,8 @@ class Database:
             raise Unavailable(f"the database took longer than DB_COMMAND_TIMEOUT: {_first_line(error)}") from error
         except psycopg.errors.ProgramLimitExceeded as error:
             raise Unavailable(f"the database cannot do that: {_first_line(error)}") from error
+        except PoolClosed as error:
+            raise Unavailable(CLOSED) from error
         except _PASSING as error:
             raise _away(error, _COME_BACK) from error
         raise AssertionError("tenacity either returns or raises")

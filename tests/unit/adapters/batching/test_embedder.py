@@ -8,6 +8,7 @@ from threading import Event
 import pytest
 
 from agent_memory.adapters.batching.embedder import BatchingEmbedder
+from agent_memory.domain.errors import Unavailable
 
 
 class Counting:
@@ -19,6 +20,9 @@ class Counting:
     def vectors(self, texts):
         self.read += texts
         return [array("f", [1.0]) for _ in texts]
+
+    def count(self, texts):
+        return len(texts)
 
 
 @pytest.fixture
@@ -44,6 +48,18 @@ async def test_no_tenant_can_tell_what_another_has_embedded(embedder, encoder):
     assert encoder.read == ["one"] * 3
     assert vectors[0] == vectors[1] == vectors[2] == await embedder.embed(["one"])
     assert len(encoder.read) == 3
+
+
+async def test_what_is_asked_of_a_closed_one_says_so_again_and_again(encoder):
+    with ThreadPoolExecutor(1) as threads:
+        embedder = BatchingEmbedder("counting", encoder, threads, lanes=1)
+        known = await embedder.embed(["one"])
+    for _ in range(2):
+        async with asyncio.timeout(2):
+            for asked in (embedder.embed(["two", "three"]), embedder.embed(["two"]), embedder.count(["two"])):
+                with pytest.raises(Unavailable, match="the memory is closed"):
+                    await asked
+    assert await embedder.embed(["one"]) == known
 
 
 class AtOnce(Executor):
