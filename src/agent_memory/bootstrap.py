@@ -58,8 +58,9 @@ from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Recollection
 from agent_memory.domain.semantic.scoring import Blend, Fusion
 from agent_memory.domain.tenants import Reach
+from agent_memory.ports.limits import RateLimiter
 from agent_memory.ports.responses import ResponseStore
-from agent_memory.ports.semantic import CondensingStore, Embedder, MemoryArchive, MemoryStore
+from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
 from agent_memory.settings import Machine, ModelPlan, Settings, plan_model, profiles_of
 from agent_memory.wiring.blocks import envelope_of
 from agent_memory.wiring.database import claim, open_database, shared_database
@@ -80,6 +81,8 @@ class Parts(TypedDict, total=False):
     memory_store: MemoryStore
     memory_archive: MemoryArchive
     condensing_store: CondensingStore
+    condenser: Condenser
+    rate_limiter: RateLimiter
     embedder: Embedder
     conversation: Conversation | None
     conninfo: str | None  # of an embedded database that another process runs: `shared_database`
@@ -181,7 +184,8 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         archive = PostgresMemoryArchive(database, scopes) if database else parts.get("memory_archive")
         opened_embedder = parts.get("embedder") or await open_embedder(stack, settings, runs_on)
         embedder = MeasuredEmbedder(opened_embedder, registry)
-        gate = Gate(PostgresRateLimiter(database) if database else InMemoryRateLimiter(), limits(settings))
+        limiter = PostgresRateLimiter(database) if database else InMemoryRateLimiter()
+        gate = Gate(parts.get("rate_limiter", limiter), limits(settings))
         if "conversation" in parts:
             models = _given_model(settings, plan, parts["conversation"])
         elif settings.model.enabled:
@@ -191,7 +195,8 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         agents = Agents(models.ask, TarBundleFormat())
         if models.conversation is not None and "conversation" not in parts:
             await stack.enter_async_context(in_background(Chore("agents", EVERY_MINUTE, agents.expire)))
-        consolidation = consolidation_of(settings, condensing, embedder, models) if condensing else None
+        condenser = parts.get("condenser")
+        consolidation = consolidation_of(settings, condensing, embedder, models, condenser) if condensing else None
         answers = PostgresAnswerBook(database) if database else InMemoryAnswerBook()
         idempotency = Idempotency(answers)
         if database is not None and scopes is not None:

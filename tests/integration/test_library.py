@@ -6,10 +6,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
+from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.application.admission import WRITES
 from agent_memory.bootstrap import bootstrap
-from agent_memory.domain.errors import Unavailable
+from agent_memory.domain.errors import RateLimited, Unavailable
+from agent_memory.domain.limits import Admission
 from agent_memory.settings import MemorySettings, Settings
 
 WHO = {"agent_id": "agent", "user_id": "user"}
@@ -70,6 +73,28 @@ async def test_every_part_may_be_replaced():
     async with bootstrap(Settings(), conversation=None, **parts) as application:
         await application.memory.remember(**WHO, content="She lives in Oslo")
         assert len((await application.keeping.list(**WHO)).memories) == 1
+
+
+async def test_what_condenses_and_who_limits_may_be_replaced():
+    class Counting:
+        async def condense(self, memories):
+            return f"There were {len(memories)}."
+
+    class Refusing:
+        async def admit(self, keys, limit):
+            return [Admission(admitted=False, remaining=0, free_in=30.0) for _ in keys]
+
+    store = InMemoryMemoryStore()
+    parts = {"memory_store": store, "condensing_store": InMemoryCondensingStore(store), "embedder": HashingEmbedder()}
+    async with bootstrap(
+        Settings(), conversation=None, condenser=Counting(), rate_limiter=Refusing(), **parts
+    ) as application:
+        for number in range(50):
+            await application.remember(**WHO, content=f"The code of door {number} is {number * 77}.")
+        condensed = await application.consolidation.condense(**WHO)
+        assert condensed.content == "There were 50."
+        with pytest.raises(RateLimited):
+            await application.gate.admit(WRITES, "anybody")
 
 
 async def test_what_is_opened_remembers_recalls_and_forgets():

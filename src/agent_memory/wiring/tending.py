@@ -48,12 +48,17 @@ def retention(settings: Settings, consolidation: Consolidation | None) -> Iterat
 
 
 def consolidation_of(
-    settings: Settings, store: CondensingStore, embedder: Embedder, models: ModelSlot[ModelPlan]
+    settings: Settings,
+    store: CondensingStore,
+    embedder: Embedder,
+    models: ModelSlot[ModelPlan],
+    condenser: Condenser | None = None,
 ) -> Consolidation:
+    """`condenser` is for another than the settings name."""
     memory = settings.memory
     fade_after = timedelta(days=memory.fade_after_days) if memory.fade_after_days else None
     retention = Retention(memory.summarization_threshold, memory.summarization_batch_size, fade_after)
-    condenser: Condenser = ExtractiveCondenser()
+    ours: Condenser = ExtractiveCondenser()
     if memory.summarization_by_model and models.conversation is not None:
-        condenser = ModelCondenser(models, condenser)
-    return Consolidation(store, embedder, condenser, retention)
+        ours = ModelCondenser(models, ours)
+    return Consolidation(store, embedder, condenser or ours, retention)
