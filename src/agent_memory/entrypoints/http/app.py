@@ -190,6 +190,7 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
             "RateLimit-Policy",
             "ETag",
             "Location",
+            "Idempotency-Replayed",
             "Mcp-Session-Id",
         ],
     )
