@@ -92,6 +92,8 @@ def _session(model: Path, cores: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores
     options.inter_op_num_threads = 1
+    # An arena keeps twice of what the longest run needed, for each session, for ever, and is no faster.
+    options.enable_cpu_mem_arena = False
     # A thread that waits for the next piece of work by spinning takes the core from the database.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
