@@ -1,6 +1,12 @@
-"""What every `RateLimiter` promises."""
+"""What every `RateLimiter` promises.
+
+Nobody waits for a window to pass: what happened is moved into the past, so no pause of the machine changes an answer.
+"""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
@@ -10,17 +16,56 @@ from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.limits import PostgresRateLimiter
 from agent_memory.domain.limits import Limit
+from agent_memory.ports.limits import RateLimiter
 
 MINUTE = timedelta(minutes=1)
 
 
+@dataclass
+class Tried:
+    limiter: RateLimiter
+    let_pass: Callable[[timedelta], Awaitable[None]]
+
+
+def in_memory() -> Tried:
+    passed = 0.0
+
+    async def let_pass(span: timedelta) -> None:
+        nonlocal passed
+        passed += span.total_seconds()
+
+    return Tried(InMemoryRateLimiter(lambda: time.monotonic() + passed), let_pass)
+
+
+def in_postgres(database: connection.Database) -> Tried:
+    earlier = """
+        UPDATE agent_memory.rate_limits
+        SET asked_at = asked_at - %(span)s, passed = ARRAY(SELECT call - %(span)s FROM unnest(passed) AS call)
+    """
+
+    async def let_pass(span: timedelta) -> None:
+        await database.run(lambda held: held.execute(earlier, {"span": span}))
+
+    return Tried(PostgresRateLimiter(database), let_pass)
+
+
 @pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.integration)])
-async def limiter(request):
+async def tried(request):
     if request.param == "in_memory":
-        yield InMemoryRateLimiter()
+        yield in_memory()
     else:
         async with connection.opened(request.getfixturevalue("conninfo"), 4, 8) as database:
-            yield PostgresRateLimiter(database)
+            yield in_postgres(database)
+
+
+@pytest.fixture
+def limiter(tried):
+    return tried.limiter
+
+
+@pytest.fixture
+def let_pass(tried):
+    return tried.let_pass
 
 
 @pytest.fixture
@@ -66,34 +111,34 @@ async def test_several_keys_are_exact_in_whatever_order_they_ask(limiter, key):
     assert sum(all(each.admitted for each in answer) for answer in answers) == 7
 
 
-async def test_the_window_slides(limiter, key):
-    limit = Limit(2, timedelta(seconds=0.6))
+async def test_the_window_slides(limiter, key, let_pass):
+    limit = Limit(2, timedelta(hours=1))
     await admit(limiter, key, limit)
-    await asyncio.sleep(0.4)
+    await let_pass(timedelta(minutes=40))
     assert (await admit(limiter, key, limit)).admitted
     refused = await admit(limiter, key, limit)
     assert not refused.admitted
-    await asyncio.sleep(refused.free_in + 0.01)
+    assert 15 * 60 < refused.free_in <= 20 * 60
+    await let_pass(timedelta(seconds=refused.free_in))
     # Only the first of the two has left the window: a fixed window would have let two pass.
     assert (await admit(limiter, key, limit)).admitted
     assert not (await admit(limiter, key, limit)).admitted
 
 
-async def test_a_refused_call_is_not_counted(limiter, key):
-    limit = Limit(1, timedelta(seconds=0.4))
+async def test_a_refused_call_is_not_counted(limiter, key, let_pass):
+    limit = Limit(1, timedelta(hours=1))
     await admit(limiter, key, limit)
-    for _ in range(20):  # for a second: were refusals counted, the window would never empty
-        if (await admit(limiter, key, limit)).admitted:
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("refused calls were counted")
+    await let_pass(timedelta(minutes=40))
+    assert not (await admit(limiter, key, limit)).admitted
+    await let_pass(timedelta(minutes=20))  # were the refused call counted, it would be the window's until now
+    assert (await admit(limiter, key, limit)).admitted
 
 
-async def test_purging_changes_no_answer(limiter, key):
-    limit = Limit(1, timedelta(seconds=0.3))
+async def test_purging_changes_no_answer(limiter, key, let_pass):
+    limit = Limit(1, timedelta(hours=1))
     await admit(limiter, key, limit)
     await limiter.purge(limit)
     assert not (await admit(limiter, key, limit)).admitted
-    await asyncio.sleep(0.4)
+    await let_pass(timedelta(hours=1))
     assert await limiter.purge(limit) >= 1
     assert (await admit(limiter, key, limit)).admitted

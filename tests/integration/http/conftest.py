@@ -38,6 +38,7 @@ class Scripted:
     script: list[str | float | Exception | Piece] = field(default_factory=lambda: ["Hel", "lo"])
     prompts: list[Prompt] = field(default_factory=list)
     closed: int = 0
+    paused: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     model_id: str = "scripted"
     created: int = 1_700_000_000
@@ -59,6 +60,7 @@ class Scripted:
                 if isinstance(step, Exception):
                     raise step
                 if isinstance(step, float):
+                    self.paused.set()
                     await asyncio.sleep(step)
                 else:
                     yield Delta(step) if isinstance(step, str) else step

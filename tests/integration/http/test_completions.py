@@ -183,10 +183,7 @@ async def test_the_reply_is_closed_when_the_client_leaves(app, conversation, str
     begun = asyncio.Event()
 
     async def receive():
-        if stream:
-            await begun.wait()
-        else:
-            await asyncio.sleep(0.05)
+        await (begun if stream else conversation.paused).wait()
         return {"type": "http.disconnect"}
 
     async def send(message):
@@ -201,14 +198,15 @@ async def test_the_reply_is_closed_when_the_client_leaves(app, conversation, str
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_answer_is_told_when_the_server_ends(app, conversation, stream):
     conversation.script = ["begin", 60.0, "never"]
-    sent = []
+    sent, told = [], asyncio.Event()
 
     async def send(message):
         sent.append(message)
+        told.set()
 
     never = asyncio.Event()
     answering = asyncio.create_task(post_to(app, HELLO | {"stream": stream}, never.wait, send))
-    await asyncio.sleep(0.1)
+    await (told if stream else conversation.paused).wait()
     answering.cancel()
     await answering
     assert sent[0]["status"] == (200 if stream else 503)
