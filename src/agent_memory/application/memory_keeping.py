@@ -1,6 +1,6 @@
 """Looking after memories: get, list, revise, supersede, forget many, erase, count up, expire."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypedDict, Unpack
@@ -189,10 +189,17 @@ class MemoryKeeping(OfTenant):
         return await self._archive.purge(self._clock())
 
 
+def check_sayable(fields: Fields) -> None:
+    """Raises InvalidInput for what a memory has no field for, and for what has no fields at all."""
+    if not isinstance(fields, Mapping):
+        raise InvalidInput("fields", f"must be a mapping of fields, is {type(fields).__name__}")
+    for name in fields.keys() - _SAYABLE:
+        raise InvalidInput(str(name), "unknown field")
+
+
 def said(memory: Memory, fields: Fields) -> Memory:
     """The memory with what is said of it; what is not said stays as it is. Raises InvalidInput for what it has not."""
-    for name in fields.keys() - _SAYABLE:
-        raise InvalidInput(name, "unknown field")
+    check_sayable(fields)
     return replace(
         memory,
         content=fields.get("content", memory.content),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypedDict, Unpack
 from uuid import uuid4
 
-from agent_memory.application.memory_keeping import Fields, said
+from agent_memory.application.memory_keeping import Fields, check_sayable, said
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput
 from agent_memory.domain.semantic.duplicates import (
@@ -166,6 +166,7 @@ def _new_or_not(scope: Scope, now: datetime, fields: NewFields | InvalidInput) -
 
 
 def _new(scope: Scope, now: datetime, fields: NewFields) -> Memory:
+    check_sayable(fields)
     if "content" not in fields:
         raise InvalidInput("content", "is missing")
     memory_id = parse_memory_id(fields["id"], "id") if "id" in fields else MemoryId(uuid4())

@@ -121,6 +121,22 @@ async def test_what_would_carry_too_much_together_is_kept_by_itself(world, known
     assert (again.added, again.memory.id) == (False, two.memory.id)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"content": 5}, "content"), ({}, "content"), ({"contents": "x"}, "contents"), ({"content": "x", 5: 6}, "5"),
+        ({"content": "x", "importance": "high"}, "importance"), ({"content": "x", "tags": 5}, "tags"),
+        ({"content": "x", "id": 5}, "id"), ({"content": "x", "event_time": "2020"}, "event_time"),
+        ("content", "fields"), (["content"], "fields"), (5, "fields"), (None, "fields"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_memory_is_told_in_its_place(world, wrong, field):
+    before, refused, after = await world.tell_many({"content": "before"}, wrong, {"content": "after"})
+    assert (before.added, refused.field, after.added) == (True, field, True)
+    with pytest.raises(InvalidInput, match=f"^{field}: "):
+        await world.remembering.remember(wrong, **WHO)
+
+
 async def test_what_cannot_be_kept_leaves_the_others_their_results(world, monkeypatch):
     reinforce = world.archive.reinforce
 

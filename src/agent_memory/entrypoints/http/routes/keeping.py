@@ -19,6 +19,7 @@ from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_onc
 from agent_memory.entrypoints.http.preconditions import IfMatch, IfNoneMatch, etag_of, is_known, versions_in
 from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName, located
 from agent_memory.entrypoints.http.whole_names import user_in_path
+from agent_memory.entrypoints.http.wire import batches
 from agent_memory.entrypoints.http.wire import keeping as wire
 from agent_memory.entrypoints.http.wire.decoding import StrictJSON
 
@@ -143,32 +144,33 @@ async def supersede_memory(
 
 @post(
     "/v1/memories/batch",
-    dto=StrictJSON[wire.BatchRequest],
+    dto=batches.BatchJSON,
     return_dto=None,
     status_code=200,
-    responses=problems(429) | answers(wire.BatchAnswer, {200: "A result for each"}),
+    responses=problems(429) | answers(batches.BatchAnswer, {200: "A result for each"}),
     tags=_TAGS,
 )
 async def remember_batch(
-    data: JSONBody[wire.BatchRequest],
+    data: JSONBody[batches.Batch],
     application: GivenApplication,
     request: AnyRequest,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Keep up to 500 memories in one commit. Each has a result of its own, in its place: kept, known already, or
-    what is wrong. The whole batch counts as one write.
+    what is wrong, by the field and in the words in which it would be told alone; the others are kept. The whole batch
+    counts as one write.
     """
     del idempotency_key  # told to the API's description; read where it matters
     await admit_write(request, application, data.agent_id)
 
-    async def work(given_id: UUID | None) -> tuple[int, wire.BatchAnswer]:
+    async def work(given_id: UUID | None) -> tuple[int, batches.BatchAnswer]:
         outcomes = await _remembering(application).remember_many(
-            wire.to_batch(data.memories, given_id),
+            batches.to_batch(data.memories, given_id),
             data.on_near_duplicate,
             agent_id=data.agent_id,
             user_id=data.user_id,
         )
-        return 200, wire.BatchAnswer(results=[wire.from_outcome(outcome) for outcome in outcomes])
+        return 200, batches.BatchAnswer(results=[batches.from_outcome(outcome) for outcome in outcomes])
 
     return await answer_once(request, application, data.agent_id, data.user_id, work)
 

@@ -1,30 +1,22 @@
 """Looking after memories on the wire: everything a memory carries, lists, revisions, conditions."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, cast
-from uuid import UUID, uuid5
+from typing import Annotated, Any, cast
 
-from msgspec import UNSET, Meta, Struct, UnsetType, json
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agent_memory.application.memory_keeping import Fields
-from agent_memory.application.remembering import NewFields
-from agent_memory.domain.errors import Conflict, InvalidInput
-from agent_memory.domain.semantic.duplicates import Remembered
 from agent_memory.domain.semantic.filters import parse_filter
 from agent_memory.domain.semantic.keeping import Inventory, Page, Receipt
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType
+from agent_memory.domain.semantic.memory import Memory, MemoryType
 from agent_memory.domain.semantic.selection import Selection
-from agent_memory.entrypoints.http.wire.decoding import decode
 from agent_memory.entrypoints.http.wire.memories import (
     Moment,
     Name,
-    NearDuplicate,
-    OnNear,
     Seconds,
     Tags,
     TypeName,
     ends,
-    near_duplicates,
 )
 
 Content = Annotated[str, Meta(min_length=1, max_length=8000)]
@@ -54,13 +46,6 @@ class NewMemory(Struct, forbid_unknown_fields=True, kw_only=True):
     event_time: Moment | None = None
     expires_at: Moment | None = None
     ttl_seconds: Seconds | UnsetType = UNSET
-
-
-class BatchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
-    agent_id: Name
-    user_id: Name
-    memories: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=500)]
-    on_near_duplicate: OnNear = "keep"
 
 
 class SelectionFields(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -118,20 +103,6 @@ class VersionsAnswer(Struct, kw_only=True):
     versions: list[WholeMemory]
 
 
-class BatchResult(Struct, kw_only=True):
-    """One of the memories sent: kept, known already (by its id, or because it says nothing new), or what is wrong."""
-
-    status: Literal["kept", "known", "refused"]
-    memory: WholeMemory | None = None
-    field: str | None = None
-    detail: str | None = None
-    near_duplicates: list[NearDuplicate] = []
-
-
-class BatchAnswer(Struct, kw_only=True):
-    results: list[BatchResult]
-
-
 class CondenseRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     agent_id: Name
     user_id: Name
@@ -184,20 +155,6 @@ def to_fields(change: Change | NewMemory) -> Fields:
     return cast("Fields", said)
 
 
-def to_batch(memories: list[dict[str, Any]], given_id: UUID | None) -> list[NewFields | InvalidInput]:
-    """Each by itself, so that one that cannot be read does not keep the others out."""
-    read: list[NewFields | InvalidInput] = []
-    for number, each in enumerate(memories):
-        try:
-            fields = cast("NewFields", to_fields(decode(json.encode(each), NewMemory)))
-            if given_id is not None:
-                fields.setdefault("id", MemoryId(uuid5(given_id, str(number))))
-            read.append(fields)
-        except InvalidInput as error:
-            read.append(error)
-    return read
-
-
 def to_selection(fields: SelectionFields) -> Selection:
     return Selection(
         memory_type=None if fields.memory_type is None else MemoryType(fields.memory_type),
@@ -231,17 +188,6 @@ def from_memory(memory: Memory) -> WholeMemory:
 
 def from_page(page: Page) -> PageAnswer:
     return PageAnswer(memories=[from_memory(memory) for memory in page.memories], next_cursor=page.cursor)
-
-
-def from_outcome(outcome: Remembered | InvalidInput | Conflict) -> BatchResult:
-    match outcome:
-        case Remembered(memory, added):
-            status: Literal["kept", "known"] = "kept" if added else "known"
-            return BatchResult(status=status, memory=from_memory(memory), near_duplicates=near_duplicates(outcome))
-        case InvalidInput():
-            return BatchResult(status="refused", field=outcome.field, detail=outcome.reason)
-        case Conflict():
-            return BatchResult(status="refused", field="id", detail=str(outcome))
 
 
 def from_inventory(inventory: Inventory) -> StatsAnswer:
