@@ -23,9 +23,9 @@ MOST_KEPT_AT_ONCE = 500
 
 
 class NewFields(Fields, total=False):
-    """What is said of a new memory. An id that is known already brings back what is kept under it."""
+    """What is said of a new memory. An id that is known already brings back what is kept under it; None is none."""
 
-    id: MemoryId | str
+    id: MemoryId | str | None
 
 
 class Whose(TypedDict):
@@ -169,5 +169,6 @@ def _new(scope: Scope, now: datetime, fields: NewFields) -> Memory:
     check_sayable(fields)
     if "content" not in fields:
         raise InvalidInput("content", "is missing")
-    memory_id = parse_memory_id(fields["id"], "id") if "id" in fields else MemoryId(uuid4())
+    given_id = fields.get("id")
+    memory_id = MemoryId(uuid4()) if given_id is None else parse_memory_id(given_id, "id")
     return replace(said(Memory(memory_id, scope, fields["content"], now), fields), version=1)

@@ -101,6 +101,23 @@ async def test_what_is_wrong_with_the_batch_itself_is_told_of_it(client, body, s
     assert (answer.status_code, told in answer.text) == (status, True), answer.text
 
 
+async def test_null_for_what_need_not_be_said_says_nothing(client):
+    nothing = dict.fromkeys(("id", "event_time", "expires_at", "ttl_seconds"))
+    alone = await client.post("/v1/memories", json=ADA | {"content": "alone"} | nothing)
+    assert alone.status_code == 201, alone.text
+    answer = await sent(client, *(json.dumps({"content": name} | nothing) for name in "ab"))
+    assert [each["status"] for each in answer.json()["results"]] == ["kept"] * 2, answer.text
+
+
+async def test_an_id_of_null_follows_from_the_key_of_the_request_as_none_does(client):
+    body, key = ADA | {"content": "Ada sings", "id": None}, {"Idempotency-Key": "once"}
+    first, again = [await client.post("/v1/memories", json=body, headers=key) for _ in range(2)]
+    assert (first.status_code, again.json()) == (201, first.json())
+    memory, key = json.dumps({"content": "Ada runs", "id": None}), {"Idempotency-Key": "twice"}
+    first, again = [await sent(client, memory, **key) for _ in range(2)]
+    assert (first.json()["results"][0]["status"], again.json()) == ("kept", first.json())
+
+
 async def test_the_document_says_what_a_memory_of_a_batch_is(client):
     document = (await client.get("/openapi.json")).json()
     [taken] = document["paths"]["/v1/memories/batch"]["post"]["requestBody"]["content"].values()
@@ -110,4 +127,4 @@ async def test_the_document_says_what_a_memory_of_a_batch_is(client):
     memory = schemas[batch["properties"]["memories"]["items"]["$ref"].rsplit("/", 1)[-1]]
     assert memory["required"] == ["content"]
     alone = schemas["RememberRequest"]["properties"]
-    assert memory["properties"]["tags"] == alone["tags"]
+    assert memory["properties"] == {name: alone[name] for name in memory["properties"]}

@@ -137,6 +137,12 @@ async def test_what_is_no_memory_is_told_in_its_place(world, wrong, field):
         await world.remembering.remember(wrong, **WHO)
 
 
+async def test_an_id_that_is_none_is_not_given(world):
+    alone = await world.tell("Ada sings", id=None)
+    [told] = await world.tell_many({"content": "Ada runs", "id": None})
+    assert (alone.added, told.added, alone.memory.id != told.memory.id) == (True, True, True)
+
+
 async def test_what_cannot_be_kept_leaves_the_others_their_results(world, monkeypatch):
     reinforce = world.archive.reinforce
 

@@ -38,14 +38,14 @@ class Change(Struct, forbid_unknown_fields=True, kw_only=True):
 
 class NewMemory(Struct, forbid_unknown_fields=True, kw_only=True):
     content: Content
-    id: str | UnsetType = UNSET
+    id: str | None = None
     memory_type: TypeName = "episodic"
     importance: Importance = 1.0
     tags: Tags = []
     metadata: dict[str, Any] = {}
     event_time: Moment | None = None
     expires_at: Moment | None = None
-    ttl_seconds: Seconds | UnsetType = UNSET
+    ttl_seconds: Seconds | None = None
 
 
 class SelectionFields(Struct, forbid_unknown_fields=True, kw_only=True):

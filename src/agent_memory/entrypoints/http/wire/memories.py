@@ -33,7 +33,7 @@ class RememberRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     agent_id: Name
     user_id: Name
     content: Annotated[str, Meta(min_length=1, max_length=8000)]
-    id: str | UnsetType = UNSET
+    id: str | None = None
     on_near_duplicate: OnNear = "keep"
     memory_type: TypeName = "episodic"
     importance: Annotated[float, Meta(ge=0, le=2)] = 1.0
@@ -166,7 +166,7 @@ def to_new(request: RememberRequest, given_id: UUID | None) -> NewFields:
         "event_time": request.event_time,
         "expires_at": ends(request.expires_at, request.ttl_seconds),
     }
-    if request.id is not UNSET:
+    if request.id is not None:
         fields["id"] = request.id
     elif given_id is not None:
         fields["id"] = MemoryId(given_id)
