@@ -77,6 +77,23 @@ async def test_keeps_many_and_tells_which_are_new(bench):
     assert await bench.archive.add_many([]) == []
 
 
+async def test_tells_what_agrees_with_what_is_kept_under_its_id(bench):
+    kept = bench.memory("the r\u00e9d boat", 1, tags=frozenset({"a"}))
+    superseded = bench.memory("the old boat", 2, superseded_at=NOW)
+    await bench.keep(kept, superseded)
+    agent, user, tenant = bench.scope.agent_id, bench.scope.user_id, bench.scope.tenant
+    told = [
+        (kept, True), (superseded, True), (replace(kept, content="the red boat"), False),
+        (replace(kept, tags=frozenset(), importance=2, metadata={"a": 1}, version=9, created_at=START), True),
+        (replace(kept, id=superseded.id), False), (bench.memory("the r\u00e9d boat", 1), False),
+        (replace(kept, scope=Scope(agent, "other", tenant)), False),
+        (replace(kept, scope=Scope("other", user, tenant)), False), (kept, True),
+    ]  # fmt: skip
+    assert await bench.archive.agree([memory for memory, _ in told], tenant=tenant) == [agrees for _, agrees in told]
+    assert await bench.archive.agree([kept], tenant="another") == [False]
+    assert await bench.archive.agree([], tenant=tenant) == []
+
+
 async def test_counts_what_holds_now_as_it_is_listed_and_all_that_is_kept(bench):
     first, second = [await bench.entry(bench.memory(hour=n)) for n in range(2)]
     faded = await bench.entry(bench.memory(superseded_at=NOW))

@@ -19,11 +19,25 @@ Entry = tuple[Memory, Embedding | None]
 
 @dataclass(slots=True)
 class Arrival:
-    """What an import did: lines kept, lines known already, and which were refused and why."""
+    """What an import did: how many memories were kept, were known already, or were not kept since their id is that of
+    another content, agent or user; and by their lines, why the latter and what was no memory were not: of conflicts
+    the first thousand.
+
+    Whatever else differs (importance, tags, metadata, versions, what superseded it) is no conflict: it changes in the
+    life of one memory, by reinforcement and condensing too, and what is kept is the later.
+    """
 
     kept: int = 0
     known: int = 0
+    conflicting: int = 0
+    conflicts: list[tuple[int, str]] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
+
+    def conflict(self, number: int, memory: Memory) -> None:
+        self.conflicting += 1
+        if len(self.conflicts) < _MOST_REFUSALS:
+            told = f"id: {memory.id} is known, with another content, agent or user; what is known stays as it is"
+            self.conflicts.append((number, told))
 
     def refuse(self, number: int, error: InvalidInput | Forbidden) -> None:
         if len(self.refused) >= _MOST_REFUSALS:
@@ -56,13 +70,13 @@ class Transfer(OfTenant):
         InvalidInput; what is refused is told by the number of its piece.
         """
         arrival = Arrival()
-        waiting: list[Entry] = []
+        waiting: list[tuple[int, Entry]] = []
         number = 0
         async for piece in pieces:
             number += 1
             for found in self._found(piece):
                 if isinstance(found, tuple):
-                    waiting.append(found)
+                    waiting.append((number, found))
                 else:
                     arrival.refuse(number, found)
                 if len(waiting) >= _AT_ONCE:
@@ -87,14 +101,24 @@ class Transfer(OfTenant):
             return error
         return memory, embedding
 
-    async def _keep(self, entries: list[Entry], arrival: Arrival) -> None:
+    async def _keep(self, numbered: list[tuple[int, Entry]], arrival: Arrival) -> None:
         """A vector of our own model is taken as it comes; for the others the text is embedded anew."""
+        entries = [entry for _, entry in numbered]
         strangers = [memory.content for memory, embedding in entries if not self._is_ours(embedding)]
         made = iter(await self._embedder.embed(strangers, tenant=self.reach.tenant))
         sound = [(m, e if e is not None and self._is_ours(e) else next(made)) for m, e in entries]
         new = await self._archive.add_many(sound)
         arrival.kept += sum(new)
-        arrival.known += len(new) - sum(new)
+        there = [(number, memory) for (number, (memory, _)), added in zip(numbered, new, strict=True) if not added]
+        if there:
+            await self._compare(there, arrival)
+
+    async def _compare(self, there: list[tuple[int, Memory]], arrival: Arrival) -> None:
+        agree = await self._archive.agree([memory for _, memory in there], tenant=self.reach.tenant)
+        arrival.known += sum(agree)
+        for (number, memory), agrees in zip(there, agree, strict=True):
+            if not agrees:
+                arrival.conflict(number, memory)
 
     def _is_ours(self, embedding: Embedding | None) -> bool:
         return (

@@ -69,6 +69,12 @@ class MemoryArchive(Protocol):
         """Keep many; True for each that is new, False for each whose id was known and is left as it was."""
         ...
 
+    async def agree(self, memories: Sequence[Memory], *, tenant: str) -> list[bool]:
+        """For each, whether what is kept under its id is of its agent and user and has its very content; where nothing
+        is kept, it does not. Whatever else they carry is not compared. Changes nothing.
+        """
+        ...
+
     async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         """Up to `MOST_REPORTED` others of its scope that hold now and are `NEAR` it, the most similar first; of the
         very same content, they have similarity 1, whatever their vector. In a large scope only these.

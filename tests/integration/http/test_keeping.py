@@ -271,6 +271,20 @@ async def test_what_is_exported_can_be_imported(client):
     assert await listed(client) == ["the", "plays", "lives"]
 
 
+@pytest.mark.usefixtures("kept")
+async def test_an_import_tells_what_is_known_with_another_content(client):
+    first, second, third = (await client.get("/v1/memories/export", params=ADA)).text.splitlines()
+    other = json.dumps(json.loads(first) | {"content": "Ada lives in Rome."})
+    told = (await client.post("/v1/memories/import", content=f"{second}\n{other}\n{third}")).json()
+    assert (told["kept"], told["known"], told["conflicting"], told["refused"]) == (0, 2, 1, [])
+    [conflict] = told["conflicts"]
+    assert conflict.startswith(f"line 2: id: {json.loads(first)['id']} is known")
+    assert await listed(client) == ["the", "plays", "lives"]
+    entries = json.dumps([{"memory": "x"}, {"id": json.loads(first)["id"], "memory": "Ada lives in Rome."}])
+    told = (await client.post("/v1/memories/import", params=ADA | {"source": "mem0"}, content=entries)).json()
+    assert (told["kept"], told["conflicting"], told["conflicts"][0].split(":")[0]) == (1, 1, "entry 2")
+
+
 def lines(number, length):
     for place in range(number):
         memory = {"id": str(uuid4()), "content": f"{place} ".ljust(length, "x"), "created_at": "2026-01-01T00:00:00Z"}

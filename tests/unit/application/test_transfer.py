@@ -58,8 +58,45 @@ async def test_what_goes_out_comes_in_unchanged():
     source, out = await filled(450)  # more than one commit of each
     target, into = place()
     arrival = await into.load(stream(await exported(out)))
-    assert (arrival.kept, arrival.known, arrival.refused) == (450, 0, [])
+    assert (arrival.kept, arrival.known, arrival.conflicting, arrival.refused) == (450, 0, 0, [])
     assert await target.entries(SCOPE, None, 1000) == await source.entries(SCOPE, None, 1000)
+
+
+def changed(line, **fields):
+    return json.dumps(json.loads(line) | fields)
+
+
+async def test_an_id_that_is_known_with_another_content_is_told_by_its_line(monkeypatch):
+    source, out = await filled(3)
+    first, second, third = await exported(out)
+    before = await source.entries(SCOPE, None, 9)
+    lines = [changed(first, content="other"), second, "", "nonsense", changed(third, user_id="bob")]
+    arrival = await out.load(stream(lines))
+    assert (arrival.kept, arrival.known, arrival.conflicting) == (0, 1, 2)
+    assert [number for number, _ in arrival.conflicts] == [1, 5]
+    assert json.loads(first)["id"] in arrival.conflicts[0][1]
+    assert [number for number, _ in arrival.refused] == [4]
+    assert await source.entries(SCOPE, None, 9) == before
+    monkeypatch.setattr("agent_memory.application.transfer._MOST_REFUSALS", 1)
+    arrival = await out.load(stream(lines))
+    assert (arrival.conflicting, [number for number, _ in arrival.conflicts]) == (2, [1])
+
+
+async def test_what_else_differs_of_a_known_memory_is_no_conflict():
+    _, out = await filled(2)
+    line, _ = await exported(out)
+    other = {"importance": 2, "tags": [], "metadata": {}, "version": 9, "superseded_at": None, "superseded_by": None}
+    arrival = await out.load(stream([changed(line, **other)]))
+    assert (arrival.known, arrival.conflicting) == (1, 0)
+
+
+async def test_of_two_lines_of_one_id_the_first_is_kept():
+    _, out = await filled(2)
+    line, _ = await exported(out)
+    target, into = place()
+    arrival = await into.load(stream([line, changed(line, content="other"), line]))
+    assert (arrival.kept, arrival.known, [number for number, _ in arrival.conflicts]) == (1, 1, [2])
+    assert len(await target.entries(SCOPE, None, 9)) == 1
 
 
 COUNTED = {"memories": 2, "from": "2026-01-01T00:00:00+00:00", "until": "2026-01-02T00:00:00+00:00"}

@@ -33,6 +33,13 @@ class InMemoryMemoryArchive:
             self._kept.setdefault(place_of(memory), Kept(memory, embedding))
         return new
 
+    async def agree(self, memories: Sequence[Memory], *, tenant: str) -> list[bool]:
+        kept = [self._kept.get((tenant, memory.id)) for memory in memories]
+        return [
+            known is not None and (known.memory.scope, known.memory.content) == (memory.scope, memory.content)
+            for known, memory in zip(kept, memories, strict=True)
+        ]
+
     async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         return self._near(memory, embedding, now)[:MOST_REPORTED]
 

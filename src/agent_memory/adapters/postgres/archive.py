@@ -42,6 +42,14 @@ WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """)
 
+_AGREEING = SQL("""
+SELECT told.place
+FROM unnest(%(ids)s::uuid[], %(agents)s::text[], %(users)s::text[], %(contents)s::text[])
+     WITH ORDINALITY AS told (id, agent_id, user_id, content, place)
+JOIN agent_memory.memories AS m USING (id, agent_id, user_id, content)
+WHERE m.tenant = %(tenant)s
+""")
+
 _PAGE = SQL("""
 SELECT {columns} FROM agent_memory.memories
 WHERE {scope} AND {held} AND (%(moment)s::timestamptz IS NULL OR (moment, id) < (%(moment)s, %(mark)s))
@@ -136,6 +144,17 @@ class PostgresMemoryArchive:
                 return [bool(await results.fetchall()) async for results in cursor.results()]
 
         return await self._database.run(work)
+
+    async def agree(self, memories: Sequence[Memory], *, tenant: str) -> list[bool]:
+        parameters = {
+            "tenant": tenant,
+            "ids": [memory.id for memory in memories],
+            "agents": [memory.scope.agent_id for memory in memories],
+            "users": [memory.scope.user_id for memory in memories],
+            "contents": [memory.content for memory in memories],
+        }
+        agreeing = {place for (place,) in await self._rows(_AGREEING, parameters)}
+        return [place in agreeing for place in range(1, len(memories) + 1)]
 
     async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         return await self._alike.find(memory, embedding, now)

@@ -42,7 +42,8 @@ async def import_memories(
     agent_id: AgentName = "imported",
     user_id: UserName = "imported",
 ) -> wire.ImportAnswer:
-    """Keep the lines of an export, however many; known ids stay as they are, and lines that are no memories are named.
+    """Keep the lines of an export, however many; what is known stays as it is. Named are lines whose id is known with
+    another content, agent or user, and lines that are no memories.
 
     `source` may also be an export of mem0, as large as other bodies, or the file of the MCP reference server: the
     scope then is for what names none. Of these too, what is no memory is named by its entry or line, and the others
@@ -61,8 +62,13 @@ async def import_memories(
             document = [chunk async for chunk in chunks(counted(request.receive, most))]
             arrival = await transfer.load_pieces(_of_mem0(b"".join(document), scope))
     piece = "entry" if source == "mem0" else "line"
-    refused = [f"{piece} {number}: {reason}" for number, reason in arrival.refused]
-    return wire.ImportAnswer(kept=arrival.kept, known=arrival.known, refused=refused)
+    return wire.ImportAnswer(
+        kept=arrival.kept,
+        known=arrival.known,
+        conflicting=arrival.conflicting,
+        conflicts=[f"{piece} {number}: {reason}" for number, reason in arrival.conflicts],
+        refused=[f"{piece} {number}: {reason}" for number, reason in arrival.refused],
+    )
 
 
 def _transfer(application: Application) -> Transfer:

@@ -143,8 +143,14 @@ class StatsAnswer(Struct, kw_only=True):
 
 
 class ImportAnswer(Struct, kw_only=True):
+    """`known` are those whose id is known with the same content, whatever else they carry; `conflicting` those whose id
+    is known with another content, agent or user, of which `conflicts` names the first thousand.
+    """
+
     kept: int
     known: int
+    conflicting: int
+    conflicts: list[str]
     refused: list[str]
 
 
