@@ -6,6 +6,7 @@ line is looked at here; what a memory may hold is for who reads the line.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -16,7 +17,13 @@ from agent_memory.domain.semantic.jsonl import bare, check_utf8
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Scope
 
 LONGEST_ENTITY = 4_000_000  # characters of a line of the MCP file, which has all that is observed of one entity
-_KEPT_OF_MEM0 = ("run_id", "app_id", "actor_id", "role", "updated_at")  # what a memory has no field for
+# What a memory has no field for. What mem0 knows of a search or of the text alone (score, hash) is left out, and so is
+# its graph (entities, relations), which may be larger than metadata can be.
+_KEPT_OF_MEM0 = (
+    "run_id", "app_id", "actor_id", "role", "updated_at", "structured_attributes", "attributed_to", "immutable",
+    "memory_type", "owner", "organization",
+)  # fmt: skip
+_CAPITAL = re.compile("[A-Z]")
 
 
 def entries_of_mem0(document: bytes) -> list[Any]:
@@ -34,10 +41,12 @@ def entries_of_mem0(document: bytes) -> list[Any]:
 
 def lines_of_mem0(entry: Any, scope: Scope, now: datetime) -> Iterator[str]:
     """An entry as a line; who it is about comes from the entry, or from the given scope. What has expired stays so: no
-    search finds it. Raises InvalidInput.
+    search finds it. Names may be as Python's client writes them (user_id) or as TypeScript's does (userId). Raises
+    InvalidInput.
     """
     if not isinstance(entry, dict):
         raise InvalidInput("entry", "is not a JSON object")
+    entry = {_snake(name): of for name, of in entry.items()} | entry
     if entry.get("memory") is None:
         raise InvalidInput("memory", "is missing")
     who = {"agent_id": entry.get("agent_id") or scope.agent_id, "user_id": entry.get("user_id") or scope.user_id}
@@ -109,8 +118,12 @@ def _id(name: object, who: dict[str, str], content: object) -> UUID:
 def _metadata_of_mem0(entry: dict[str, Any]) -> object:
     """Its own, and what is told beside it, where that has no such name. What is no object is refused by its reader."""
     metadata = entry.get("metadata") or {}
-    beside = {name: entry[name] for name in _KEPT_OF_MEM0 if entry.get(name) is not None}
+    beside = {name: entry[name] for name in _KEPT_OF_MEM0 if entry.get(name)}
     return beside | metadata if isinstance(metadata, dict) else metadata
+
+
+def _snake(name: str) -> str:
+    return _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name)
 
 
 def _end(entry: dict[str, Any]) -> str | None:

@@ -82,6 +82,33 @@ def test_mem0_keeps_what_has_no_field_of_ours_beside_the_metadata():
     }  # fmt: skip
 
 
+def test_mem0_keeps_what_it_has_found_out_of_a_memory():
+    told = {
+        "structured_attributes": {"day": 4, "day_of_week": "tuesday", "is_weekend": False}, "attributed_to": "user",
+        "immutable": True, "memory_type": "procedural_memory", "owner": "dev", "organization": "acme",
+    }  # fmt: skip
+    left = {"score": 0.4, "hash": "h", "entities": [{"name": "Ada"}], "relations": [{"source": "Ada"}]}
+    [memory] = memories(mem0(json.dumps([{"memory": "x", **told, **left}])))
+    assert memory.metadata == told
+    nothing = {"structured_attributes": {}, "immutable": False, "memory_type": None, "owner": ""}
+    [memory] = memories(mem0(json.dumps([{"memory": "x", **nothing}])))
+    assert memory.metadata == {}
+
+
+def test_mem0_may_be_written_by_its_client_for_typescript():
+    entry = {
+        "id": MEM0["results"][0]["id"], "memory": "Likes tea", "userId": "ada", "agentId": "guide", "runId": "r1",
+        "createdAt": "2025-07-01T10:00:00Z", "expirationDate": "2025-08-31", "structuredAttributes": {"dayOfWeek": 2},
+        "metadata": {"myOwn": 1},
+    }  # fmt: skip
+    [memory] = memories(mem0(json.dumps([entry])))
+    assert (memory.scope, memory.created_at) == (Scope("guide", "ada"), datetime(2025, 7, 1, 10, tzinfo=UTC))
+    assert memory.expires_at.isoformat() == "2025-08-31T23:59:59.999999+00:00"
+    assert memory.metadata == {"run_id": "r1", "structured_attributes": {"dayOfWeek": 2}, "myOwn": 1}
+    [memory] = memories(mem0(json.dumps([{"memory": "x", "user_id": "bob", "userId": "ada"}])))
+    assert memory.scope.user_id == "bob"
+
+
 def test_mem0_that_is_no_utf8_is_refused():
     with pytest.raises(InvalidInput, match="document: is not valid UTF-8 at byte 14"):
         entries_of_mem0(b'[{"memory": "\xe9t\xe9"}]')
