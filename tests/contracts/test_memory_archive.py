@@ -161,6 +161,37 @@ async def test_replaces_and_remembers_what_was(bench):
     assert entry[1].vector == pytest.approx((await bench.entry(second))[1].vector, abs=1e-3)
 
 
+async def test_every_version_tells_since_when_it_was_so(bench):
+    first = bench.memory("She lives in Oslo")
+    await bench.keep(first)
+    second = replace(first, content="She lives in Lima", version=2, revised_at=START + HOUR)
+    third = replace(second, importance=2.0, version=3, revised_at=START + 2 * HOUR)
+    for version in (second, third):
+        assert await bench.archive.replace(version, None, version.version - 1)
+    versions = await bench.archive.history(first.id, bench.scope.agent_id, tenant=bench.scope.tenant)
+    assert [version.updated_at for version in versions] == [START + n * HOUR for n in (2, 1, 0)]
+    assert versions == [third, second, first]
+    assert await bench.page() == await bench.found("Lima") == [third]
+    [(kept, _)] = await bench.archive.entries(bench.scope, None, 10)
+    assert kept == third
+
+
+async def test_what_supersedes_a_memory_does_not_update_it(bench):
+    old = bench.memory("She lives in Oslo", revised_at=START + HOUR, version=2)
+    await bench.keep(old)
+    assert await bench.archive.supersede(old.id, *await bench.entry(bench.memory("She lives in Lima", hour=5)))
+    marked = await bench.archive.get(old.id, bench.scope.agent_id, tenant=bench.scope.tenant)
+    assert (marked.superseded_at, marked.updated_at) == (START + 5 * HOUR, START + HOUR)
+
+
+async def test_what_is_told_again_is_updated_then(bench):
+    known = bench.memory("the red boat")
+    await bench.keep(known)
+    told = await bench.archive.reinforce(*await bench.entry(bench.memory("The red boat.", hour=3)), NOW)
+    assert (told.memory.version, told.memory.updated_at) == (2, START + 3 * HOUR)
+    assert await bench.page() == [told.memory]
+
+
 async def test_the_least_importance_is_kept(bench):
     first = bench.memory("She lives in Oslo", importance=1e-310)
     await bench.keep(first)

@@ -112,7 +112,7 @@ class Life:
     async def revise(self) -> None:
         old = self.old()
         expected = self.dice.randint(1, 3)
-        revised = replace(old, content=self.text(), version=expected + 1, tags=frozenset({"b"}))
+        revised = replace(old, content=self.text(), version=expected + 1, tags=frozenset({"b"}), revised_at=self.now)
         await self.both(self.archives, "replace", *await self.entry(revised), expected)
 
     async def supersede(self) -> None:

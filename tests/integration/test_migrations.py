@@ -7,7 +7,9 @@ import psycopg
 import pytest
 
 from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.domain.errors import Misconfigured, Unavailable
+from agent_memory.domain.semantic.memory import MemoryId
 
 pytestmark = pytest.mark.integration
 
@@ -81,6 +83,30 @@ async def test_what_the_metadata_told_of_condensing_becomes_a_column(empty):
         assert database.execute(table).fetchone() == (place,)  # the table is not written anew
         rows = database.execute("SELECT condensing, metadata FROM agent_memory.memories ORDER BY id").fetchall()
     assert rows == [(known, metadata if left is None else left) for *_, metadata, _, known, left in OF_BEFORE]
+
+
+async def test_versions_of_before_are_as_old_as_their_memory_and_no_row_is_written(empty):
+    async with connection.opened(empty, 1, 1):
+        pass
+    migrations = files("agent_memory.adapters.postgres.migrations")
+    with psycopg.connect(empty) as database:
+        for table in ("memories", "memory_versions"):
+            database.execute(f"ALTER TABLE agent_memory.{table} DROP COLUMN revised_at")
+        database.execute(ADD, [UUID(int=1), "u", "semantic", [], "{}", None])
+        database.execute("UPDATE agent_memory.memories SET version = 2")
+        database.execute(
+            "INSERT INTO agent_memory.memory_versions SELECT id, 1, content, memory_type, importance, tags, metadata, "
+            "expires_at, event_time, tenant FROM agent_memory.memories"
+        )
+        written = "SELECT ctid, xmin FROM agent_memory.memories"
+        [before] = database.execute(written).fetchall()
+        database.execute(migrations.joinpath("0016_revised_at.sql").read_text())
+        assert database.execute(written).fetchall() == [before]
+        database.commit()
+    async with connection.opened(empty, 1, 1) as database:
+        second, first = await PostgresMemoryArchive(database).history(MemoryId(UUID(int=1)), "a", tenant="default")
+    assert (second.version, first.version) == (2, 1)
+    assert second.updated_at == first.updated_at == first.created_at
 
 
 async def test_an_absent_database_is_misconfigured(conninfo):

@@ -9,7 +9,15 @@ from uuid import uuid4
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from agent_memory.domain.semantic.checks import Document, check_count, check_text
-from agent_memory.domain.semantic.keeping import Inventory, Mark, Page, Receipt, Versions, check_version
+from agent_memory.domain.semantic.keeping import (
+    Inventory,
+    Mark,
+    Page,
+    Receipt,
+    Versions,
+    check_version,
+    next_version,
+)
 from agent_memory.domain.semantic.memory import (
     LONGEST_NAME,
     Memory,
@@ -105,7 +113,7 @@ class MemoryKeeping(OfTenant):
         told = said(present, fields)
         if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
             return present
-        revised = replace(told, version=present.version + 1)
+        revised = next_version(told, self._clock())
         # The vector is of the content alone; a change of anything else needs none.
         embedding = None
         if revised.content != present.content:
@@ -162,7 +170,8 @@ class MemoryKeeping(OfTenant):
 
     def _successor(self, former: Memory, new_id: MemoryId, fields: Fields) -> Memory:
         told = said(no_more_condensed(replace(former, event_time=None)), fields)
-        return replace(told, id=new_id, created_at=self._clock(), version=1, superseded_by=None, superseded_at=None)
+        new = replace(told, id=new_id, created_at=self._clock(), revised_at=None, version=1)
+        return replace(new, superseded_by=None, superseded_at=None)
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
         """Forget all that is selected, of what holds and of what is superseded; a dry run only counts them."""

@@ -135,6 +135,18 @@ async def test_a_revision_needs_the_version_it_names(client, kept):
     assert [(v["version"], v["content"]) for v in versions] == [(2, "Ada lives in Rome."), (1, "Ada lives in Lisbon.")]
 
 
+async def test_each_version_tells_when_it_was_made(client, kept):
+    path = f"/v1/memories/{kept[0]['id']}"
+    revised = (await client.patch(path, params=GUIDE, json={"content": "Ada lives in Rome."})).json()
+    assert revised["created_at"] < revised["updated_at"]
+    versions = (await client.get(f"{path}/history", params=GUIDE)).json()["versions"]
+    assert [version["updated_at"] for version in versions] == [revised["updated_at"], revised["created_at"]]
+    assert (await client.get(path, params=GUIDE)).json() == revised
+    found = (await client.post("/v1/memories/search", json=ADA | {"query": "Where does Ada live?"})).json()["results"]
+    told = {each["id"]: each.get("updated_at") for each in found}
+    assert told == {each["id"]: None for each in kept} | {revised["id"]: revised["updated_at"]}
+
+
 async def test_what_is_superseded_is_kept_but_not_found(client, kept):
     path = f"/v1/memories/{kept[0]['id']}"
     answer = await client.post(f"{path}/supersede", params=GUIDE, json={"content": "Ada lives in Rome."})

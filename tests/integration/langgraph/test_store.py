@@ -236,6 +236,38 @@ async def test_an_item_ends_and_reading_it_puts_that_off(store, monkeypatch):
     assert await store.aget(ADA, "long") is not None
 
 
+async def test_reading_an_item_does_not_update_it_and_changing_it_through_another_door_does(store, monkeypatch):
+    await store.aput(ADA, "home", {"text": "Lisbon"}, ttl=10)
+    put = (await store.aget(ADA, "home", refresh_ttl=False)).updated_at
+    for minutes in (5, 10):
+        moment = datetime.now(UTC) + timedelta(minutes=minutes)
+        monkeypatch.setattr("agent_memory.entrypoints.langgraph.store._now", lambda moment=moment: moment)
+        await store.aget(ADA, "home", refresh_ttl=True)
+    name = items.memory_id(store_scope(store), ADA, "home")
+    memory = await store._keeping.get(name, agent_id="langgraph")
+    assert memory.version == 3
+    assert (await store.aget(ADA, "home", refresh_ttl=False)).updated_at == put
+    value = {**memory.metadata, "value": {"text": "Lima"}}
+    changed = await store._keeping.revise(name, agent_id="langgraph", metadata=value)
+    item = await store.aget(ADA, "home", refresh_ttl=False)
+    assert (item.value, item.updated_at) == ({"text": "Lima"}, changed.updated_at)
+    assert put < item.updated_at
+
+
+async def test_an_item_that_was_kept_before_updates_were_may_have_no_room_to_mark_its_later_end(store, monkeypatch):
+    value = {"text": "x" * 16_180}
+    await store.aput(ADA, "home", value, ttl=10)
+    name = items.memory_id(store_scope(store), ADA, "home")
+    memory = await store._keeping.get(name, agent_id="langgraph")
+    room = 16_384 - len(json.dumps(memory.metadata, separators=(",", ":")))
+    full = {**memory.metadata, "value": {"text": "x" * (16_180 + room)}}
+    await store._keeping.revise(name, agent_id="langgraph", metadata=full)
+    moment = datetime.now(UTC) + timedelta(minutes=5)
+    monkeypatch.setattr("agent_memory.entrypoints.langgraph.store._now", lambda: moment)
+    assert await store.aget(ADA, "home", refresh_ttl=True) is not None
+    assert (await store._keeping.get(name, agent_id="langgraph")).expires_at == moment + timedelta(minutes=10)
+
+
 def store_scope(store):
     return Scope(**store._whose)
 

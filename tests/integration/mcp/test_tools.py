@@ -45,6 +45,7 @@ async def test_every_tool_answers_by_its_own_schema(connected, who):
         assert (await done(client, "update_memory", **it, content="Ada sang."))["version"] == 2
         history = await done(client, "memory_history", **it)
         assert [version["content"] for version in history["versions"]] == ["Ada sang.", "Ada sings."]
+        assert history["versions"][0]["updated_at"] > history["versions"][1]["updated_at"] == one["created_at"]
         assert (await done(client, "delete_memory", **it))["deleted"] == 1
         assert "search_memories" in await refusal(client, "get_memory", **it)
 

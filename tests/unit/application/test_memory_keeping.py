@@ -75,6 +75,23 @@ async def test_a_revision_is_found_and_the_former_is_history(world):
     assert await world.keeping.history(memory.id, agent_id="agent") == [revised, memory]
 
 
+async def test_a_revision_tells_when_it_was_made(world):
+    [memory] = await world.tell("She lives in Oslo")
+    assert memory.updated_at == memory.created_at
+    second = await world.keeping.revise(memory.id, agent_id="agent", importance=2)
+    assert (second.created_at, second.updated_at) == (memory.created_at, world.now)
+    assert await world.keeping.revise(memory.id, agent_id="agent", importance=2) == second
+    successor = await world.keeping.supersede(memory.id, agent_id="agent", content="She lives in Lima")
+    assert second.updated_at < successor.updated_at == successor.created_at == world.now
+    assert (await world.keeping.get(memory.id, agent_id="agent")).updated_at == second.updated_at
+
+
+async def test_a_clock_that_goes_back_makes_no_version_older_than_the_one_before(world):
+    [memory] = await world.tell("She lives in Oslo")
+    world.now -= timedelta(hours=9)
+    assert (await world.keeping.revise(memory.id, agent_id="agent", importance=2)).updated_at == memory.created_at
+
+
 async def test_a_revision_of_another_version_is_a_conflict(world):
     [memory] = await world.tell("She lives in Oslo")
     await world.keeping.revise(memory.id, agent_id="agent", importance=2)

@@ -48,6 +48,7 @@ async def filled(number=3):
         for n in range(number)
     ]  # fmt: skip
     memories[0] = replace(memories[0], superseded_by=memories[1].id, superseded_at=START, version=4)
+    memories[0] = replace(memories[0], revised_at=START + timedelta(days=1))
     memories[1] = replace(memories[1], condensing=Condensing.SUMMARY)
     embeddings = await HashingEmbedder().embed([memory.content for memory in memories])
     await archive.add_many(list(zip(memories, embeddings, strict=True)))
@@ -168,6 +169,17 @@ async def test_a_line_needs_no_more_than_id_scope_content_and_time():
     assert (await into.load(stream([json.dumps(bare), "", "\n"]))).kept == 1
     [(memory, _)] = await target.entries(SCOPE, None, 10)
     assert (memory.content, memory.memory_type, memory.version) == ("x", MemoryType.EPISODIC, 1)
+    assert memory.updated_at == START
+
+
+@pytest.mark.parametrize(("told", "known"), [(timedelta(hours=1),) * 2, (timedelta(0), None), (-timedelta(1), None)])
+async def test_nothing_was_updated_before_it_was_kept(told, known):
+    _, out = await filled(2)
+    line = json.loads((await exported(out))[0]) | {"updated_at": (START + told).isoformat()}
+    target, into = place()
+    await into.load(stream([json.dumps(line)]))
+    [(memory, _)] = await target.entries(SCOPE, None, 10)
+    assert (memory.revised_at, memory.updated_at) == (known and START + known, START + (known or timedelta(0)))
 
 
 @pytest.mark.parametrize(
@@ -176,6 +188,7 @@ async def test_a_line_needs_no_more_than_id_scope_content_and_time():
         ({"id": "x"}, "id: must be a UUID"), ({"superseded_by": str(uuid4())}, "superseded_at"),
         ({"content": ""}, "content"), ({"content": 5}, "must be a text"),
         ({"created_at": "yesterday"}, "wrong kind"), ({"created_at": "2026-01-01"}, "time zone"),
+        ({"updated_at": "2026-01-02"}, "updated_at: needs a time zone"), ({"updated_at": 5}, "wrong kind"),
         ({"importance": 9}, "importance"), ({"memory_type": "odd"}, "memory_type"), ({"tags": [5]}, "must be a text"),
         ({"condensing": "odd"}, "condensing"), ({"condensing": ["summary"]}, "condensing"),
         ({"metadata": []}, "metadata"), ({"embedding": "!"}, "wrong kind"), ({"embedding": "AAA="}, "wrong kind"),

@@ -58,7 +58,7 @@ ORDER BY moment DESC, id DESC LIMIT %(limit)s
 
 _HISTORY = SQL("""
 SELECT m.id, m.agent_id, m.user_id, m.tenant, v.content, m.created_at, v.memory_type, v.importance, v.tags, v.metadata,
-       v.expires_at, v.version, NULL::uuid, NULL::timestamptz, v.event_time, NULL::text
+       v.expires_at, v.version, NULL::uuid, NULL::timestamptz, v.event_time, NULL::text, v.revised_at
 FROM agent_memory.memory_versions AS v JOIN agent_memory.memories AS m
      ON m.id = v.memory_id AND m.tenant = v.tenant
 WHERE m.id = %(id)s AND m.tenant = %(tenant)s AND m.agent_id = %(agent_id)s

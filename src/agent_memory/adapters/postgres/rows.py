@@ -16,12 +16,12 @@ from agent_memory.domain.semantic.words import memory_words
 
 _OWN: LiteralString = (
     "content, created_at, memory_type, importance, tags, metadata, expires_at, version, superseded_by, superseded_at, "
-    "event_time, condensing"
+    "event_time, condensing, revised_at"
 )
 COLUMNS: LiteralString = "id, agent_id, user_id, tenant, " + _OWN
-WIDTH = 16
+WIDTH = 17
 IN_SCOPE: LiteralString = "id, " + _OWN  # where one scope is asked, its names need not travel with every row
-IN_SCOPE_WIDTH = 13
+IN_SCOPE_WIDTH = 14
 _EVENT_TIME = 11  # its place in `IN_SCOPE`
 
 IN_SCOPE_OF: LiteralString = "tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = %(user_id)s"
@@ -33,8 +33,8 @@ _NO_TAGS: frozenset[str] = frozenset()
 ADD: LiteralString = """
 INSERT INTO agent_memory.memories
     (id, agent_id, user_id, tenant, content, created_at, memory_type, importance, tags, metadata, expires_at,
-     version, superseded_by, superseded_at, event_time, condensing, embedding, embedding_model, words)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+     version, superseded_by, superseded_at, event_time, condensing, revised_at, embedding, embedding_model, words)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (id, tenant) DO NOTHING
 """
 
@@ -48,13 +48,15 @@ WITH present AS (
       AND superseded_by IS NOT DISTINCT FROM %(superseded_by)s FOR UPDATE
 ), kept AS (
     INSERT INTO agent_memory.memory_versions
-        (memory_id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time)
-    SELECT id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time FROM present
+        (memory_id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time,
+         revised_at)
+    SELECT id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time, revised_at
+    FROM present
 )
 UPDATE agent_memory.memories AS m
 SET content = %(content)s, memory_type = %(memory_type)s, importance = %(importance)s, tags = %(tags)s,
     metadata = %(metadata)s, expires_at = %(expires_at)s, event_time = %(event_time)s, version = %(version)s,
-    words = %(words)s,
+    revised_at = %(revised_at)s, words = %(words)s,
     embedding = coalesce(%(embedding)s::halfvec, m.embedding),
     embedding_model = coalesce(%(embedding_model)s, m.embedding_model)
 FROM present WHERE m.id = present.id AND m.tenant = present.tenant
@@ -71,7 +73,7 @@ def row_of(memory: Memory, embedding: Embedding) -> list[object]:
         memory.id, memory.scope.agent_id, memory.scope.user_id, memory.scope.tenant, memory.content, memory.created_at,
         memory.memory_type.value, memory.importance, sorted(memory.tags), Jsonb(memory.metadata),
         memory.expires_at, memory.version, memory.superseded_by, memory.superseded_at, memory.event_time,
-        memory.condensing and memory.condensing.value, half(embedding), embedding.model, bag(memory),
+        memory.condensing and memory.condensing.value, memory.revised_at, half(embedding), embedding.model, bag(memory),
     ]  # fmt: skip
 
 
@@ -82,7 +84,7 @@ def replacing(memory: Memory, embedding: Embedding | None, expected: int) -> dic
         "superseded_at": memory.superseded_at, "superseded_by": memory.superseded_by, "content": memory.content,
         "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
         "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,
-        "event_time": memory.event_time, "words": bag(memory),
+        "event_time": memory.event_time, "revised_at": memory.revised_at, "words": bag(memory),
         "embedding": None if embedding is None else half(embedding),
         "embedding_model": None if embedding is None else embedding.model,
     }  # fmt: skip
@@ -95,10 +97,10 @@ def memory_of(row: tuple[Any, ...]) -> Memory:
 
 def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
     """Of a row that begins with `IN_SCOPE`."""
-    id_, content, created_at, memory_type, importance, tags, *rest, condensing = row[:IN_SCOPE_WIDTH]
+    id_, content, created_at, memory_type, importance, tags, *rest, condensing, revised_at = row[:IN_SCOPE_WIDTH]
     labels = frozenset(tags) if tags else _NO_TAGS
     kind, known = _TYPES[memory_type], _CONDENSING[condensing]
-    return Memory.stored(id_, scope, content, created_at, kind, real(importance), labels, *rest, known)
+    return Memory.stored(id_, scope, content, created_at, kind, real(importance), labels, *rest, known, revised_at)
 
 
 def moment_in(row: tuple[Any, ...]) -> datetime:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.facts import said_in
+from agent_memory.domain.semantic.keeping import next_version
 from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory
 
 NEAR = 0.9  # cosine from which a memory is reported as a near-duplicate
@@ -79,11 +80,11 @@ def reinforced(known: Memory, again: Memory) -> Memory:
     newer word counts, and no end before either's. Raises InvalidInput where that is more than a memory may carry.
     """
     ends = (known.expires_at, again.expires_at)
-    return replace(
+    told = replace(
         known,
         importance=min(max(known.importance, again.importance) + _REINFORCEMENT, GREATEST_IMPORTANCE),
         tags=known.tags | again.tags,
         metadata={**known.metadata, **again.metadata},
         expires_at=None if None in ends else max(end for end in ends if end is not None),
-        version=known.version + 1,
     )
+    return next_version(told, again.created_at)

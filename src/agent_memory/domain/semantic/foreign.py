@@ -20,8 +20,8 @@ LONGEST_ENTITY = 4_000_000  # characters of a line of the MCP file, which has al
 # What a memory has no field for. What mem0 knows of a search or of the text alone (score, hash) is left out, and so is
 # its graph (entities, relations), which may be larger than metadata can be.
 _KEPT_OF_MEM0 = (
-    "run_id", "app_id", "actor_id", "role", "updated_at", "structured_attributes", "attributed_to", "immutable",
-    "memory_type", "owner", "organization",
+    "run_id", "app_id", "actor_id", "role", "structured_attributes", "attributed_to", "immutable", "memory_type",
+    "owner", "organization",
 )  # fmt: skip
 _CAPITAL = re.compile("[A-Z]")
 
@@ -51,7 +51,10 @@ def lines_of_mem0(entry: Any, scope: Scope, now: datetime) -> Iterator[str]:
         raise InvalidInput("memory", "is missing")
     who = {"agent_id": entry.get("agent_id") or scope.agent_id, "user_id": entry.get("user_id") or scope.user_id}
     fields = {"metadata": _metadata_of_mem0(entry), "tags": entry.get("categories") or [], "expires_at": _end(entry)}
-    created_at = _moment(entry, "created_at") or now
+    updated_at = _moment(entry, "updated_at")
+    created_at = _moment(entry, "created_at") or updated_at or now
+    if updated_at is not None:
+        fields["updated_at"] = updated_at.isoformat()
     yield _line(entry.get("id"), {name: str(of) for name, of in who.items()}, entry["memory"], created_at, fields)
 
 

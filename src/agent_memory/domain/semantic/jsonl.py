@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.checks import check_count
+from agent_memory.domain.semantic.checks import check_count, check_moment
 from agent_memory.domain.semantic.memory import (
     Condensing,
     Embedding,
@@ -39,6 +39,7 @@ def line_of(memory: Memory, embedding: Embedding) -> str:
             "user_id": memory.scope.user_id,
             "content": memory.content,
             "created_at": memory.created_at.isoformat(),
+            "updated_at": memory.updated_at.isoformat(),
             "memory_type": memory.memory_type,
             "importance": memory.importance,
             "tags": sorted(memory.tags),
@@ -111,11 +112,12 @@ def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
     check_count("version", version, 1, LATEST_VERSION)
     if superseded_by is not None and fields.get("superseded_at") is None:
         raise InvalidInput("superseded_at", "is missing, with superseded_by there")
+    created_at = datetime.fromisoformat(fields["created_at"])
     return Memory(
         id=parse_memory_id(fields["id"], "id"),
         scope=Scope(fields["agent_id"], fields["user_id"], tenant),
         content=fields["content"],
-        created_at=datetime.fromisoformat(fields["created_at"]),
+        created_at=created_at,
         memory_type=parse_memory_type(fields.get("memory_type", "episodic")),
         importance=fields.get("importance", 1.0),
         tags=parse_tags(fields.get("tags", ())),
@@ -126,7 +128,18 @@ def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
         superseded_by=None if superseded_by is None else parse_memory_id(superseded_by, "superseded_by"),
         superseded_at=_read(fields.get("superseded_at")),
         condensing=None if condensing is None else parse_condensing(condensing),
+        revised_at=_revised(fields.get("updated_at"), created_at),
     )
+
+
+def _revised(moment: str | None, created_at: datetime) -> datetime | None:
+    """Nothing was revised before it was kept."""
+    updated_at = _read(moment)
+    if updated_at is None:
+        return None
+    check_moment("updated_at", updated_at)
+    check_moment("created_at", created_at)
+    return updated_at if updated_at > created_at else None
 
 
 def _embedding(fields: Mapping[str, Any]) -> Embedding | None:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -26,6 +26,11 @@ def check_version(memory_id: MemoryId, present: int, meant: Versions | None) -> 
     if present not in several:
         told = " or ".join(map(str, several)) or "one that was named"
         raise StaleVersion(f"memory {memory_id} is at version {present}, not {told}")
+
+
+def next_version(told: Memory, now: datetime) -> Memory:
+    """What is said anew of a memory as it was read. No version is older than the one before, whatever a clock says."""
+    return replace(told, version=told.version + 1, revised_at=max(now, told.updated_at))
 
 
 @dataclass(frozen=True, slots=True)

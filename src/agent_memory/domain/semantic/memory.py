@@ -59,7 +59,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`created_at` is when it was kept, `event_time` when it happened, if that is known to be another time.
+    """`created_at` is when it was kept, `event_time` when it happened, if that is known to be another time, and
+    `revised_at` when its version was made, likewise. That it is superseded, or restored, makes no version.
 
     It is valid until it expires or is superseded; what is superseded by nothing has faded.
     """
@@ -78,6 +79,7 @@ class Memory:
     superseded_at: datetime | None = None
     event_time: datetime | None = None
     condensing: Condensing | None = None
+    revised_at: datetime | None = None
 
     def __post_init__(self) -> None:
         check_text("content", self.content, LONGEST_CONTENT)
@@ -85,7 +87,7 @@ class Memory:
         object.__setattr__(self, "importance", round(self.importance, 6))  # what 32 bits hold
         check_tags(self.tags)
         check_document("metadata", self.metadata)
-        for name in ("created_at", "expires_at", "superseded_at", "event_time"):
+        for name in ("created_at", "expires_at", "superseded_at", "event_time", "revised_at"):
             moment: datetime | None = getattr(self, name)
             if moment is not None:
                 check_moment(name, moment)
@@ -94,6 +96,11 @@ class Memory:
     def moment(self) -> datetime:
         """What orders memories by time: when it happened, or else when it was kept."""
         return self.event_time or self.created_at
+
+    @property
+    def updated_at(self) -> datetime:
+        """Since when it says what it says."""
+        return self.revised_at or self.created_at
 
     @property
     def is_summary(self) -> bool:

@@ -12,9 +12,12 @@ from agent_memory.application.memory_keeping import Fields
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.checks import Document, check_document, check_number
 from agent_memory.domain.semantic.filters import Equals, Every, Exists, Filter
+from agent_memory.domain.semantic.jsonl import LATEST_VERSION
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.entrypoints.langgraph import filters
+
+_UPDATED, _RENEWED = "updated_at", "renewed"  # when it was put; the version that differs by its end alone
 
 
 def memory_id(scope: Scope, namespace: tuple[str, ...], key: str) -> MemoryId:
@@ -42,7 +45,8 @@ def check_put(op: PutOp, now: datetime) -> None:
         _end(op.ttl, now)
     check_document("namespace and key", {"": [*op.namespace, op.key]})
     _check_value(op, dict(op.value or {}), "")
-    _check_value(op, _metadata(op, now, searchable=True), ", its namespace and key included")
+    longest = _metadata(op, now, searchable=True) | {_RENEWED: LATEST_VERSION}
+    _check_value(op, longest, ", its namespace and key included")
 
 
 def _check_value(op: PutOp, document: Document, addition: str) -> None:
@@ -50,6 +54,24 @@ def _check_value(op: PutOp, document: Document, addition: str) -> None:
         check_document("value", document)
     except InvalidInput as error:
         raise InvalidInput("value", f"of item {op.key!r:.80} {error.reason}{addition}") from None
+
+
+def renewed(memory: Memory, end: datetime) -> Fields:
+    """A later end is no change of the item: it is marked as one. An item of before may have no room for that."""
+    told: Document = {_UPDATED: updated_at(memory).isoformat(), _RENEWED: memory.version + 1}
+    metadata: Document = {**memory.metadata, **told}
+    try:
+        check_document("metadata", metadata)
+    except InvalidInput:
+        return {"expires_at": end}
+    return {"metadata": metadata, "expires_at": end}
+
+
+def updated_at(memory: Memory) -> datetime:
+    """When it was put, or changed through another door."""
+    metadata: Mapping[str, Any] = memory.metadata
+    put = datetime.fromisoformat(metadata[_UPDATED]).astimezone(UTC)
+    return max(put, memory.created_at if metadata.get(_RENEWED) == memory.version else memory.updated_at)
 
 
 def renewed_end(memory: Memory, now: datetime) -> datetime | None:
@@ -107,7 +129,7 @@ def _metadata(op: PutOp, now: datetime, *, searchable: bool) -> dict[str, Any]:
         "value": dict(op.value or {}),
         "searchable": searchable,
         "ttl": op.ttl,
-        "updated_at": now.isoformat(),
+        _UPDATED: now.isoformat(),
     }
 
 
@@ -118,7 +140,7 @@ def _parts(memory: Memory) -> dict[str, Any]:
         "key": metadata["key"],
         "value": dict(metadata["value"]),
         "created_at": memory.created_at,
-        "updated_at": max(memory.created_at, datetime.fromisoformat(metadata["updated_at"]).astimezone(UTC)),
+        "updated_at": updated_at(memory),
     }
 
 

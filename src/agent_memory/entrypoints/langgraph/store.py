@@ -225,7 +225,7 @@ class AgentMemoryStore(BaseStore):
             return
         try:
             await self._keeping.revise(
-                memory.id, agent_id=self._whose["agent_id"], version=memory.version, expires_at=end
+                memory.id, agent_id=self._whose["agent_id"], version=memory.version, **items.renewed(memory, end)
             )
         except (Conflict, NotFound):
             return  # whoever changed it has decided about its end

@@ -61,12 +61,14 @@ def _page(answer: kept.PageAnswer) -> str:
 
 @text_of.register
 def _versions(answer: kept.VersionsAnswer) -> str:
-    return "\n".join(f"version {each.version}: {each.content[:_LONGEST]}" for each in answer.versions)
+    return "\n".join(
+        f"version {each.version} of {_day(each.updated_at)}: {each.content[:_LONGEST]}" for each in answer.versions
+    )
 
 
 @text_of.register
 def _one(answer: kept.WholeMemory) -> str:
-    return f"{_whole(answer, len(answer.content))} (version {answer.version})"
+    return f"{_whole(answer, len(answer.content))} (version {answer.version} of {_day(answer.updated_at)})"
 
 
 @text_of.register
@@ -93,7 +95,11 @@ def _whole(memory: kept.WholeMemory, longest: int = _LONGEST) -> str:
 
 def _line(memory_id: str, kind: str, moment: object, content: str, longest: int = 8000) -> str:
     shown = content if len(content) <= longest else content[:longest] + "…"
-    return f"[{memory_id}] {str(moment)[:10]} {kind}: {shown}"
+    return f"[{memory_id}] {_day(moment)} {kind}: {shown}"
+
+
+def _day(moment: object) -> str:
+    return str(moment)[:10]
 
 
 def _listed(lines: list[str], cursor: str | None) -> str:

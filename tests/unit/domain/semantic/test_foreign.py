@@ -75,10 +75,10 @@ def test_mem0_keeps_until_when_a_memory_holds(told, end):
 
 
 def test_mem0_keeps_what_has_no_field_of_ours_beside_the_metadata():
-    told = {"run_id": "r1", "updated_at": "2025-07-02", "actor_id": "a", "role": "user", "app_id": None, "hash": "h"}
+    told = {"run_id": "r1", "actor_id": "a", "role": "user", "app_id": None, "hash": "h"}
     [memory] = memories(mem0(json.dumps([{"memory": "x", **told, "metadata": {"source": "chat", "role": "guide"}}])))
     assert memory.metadata == {
-        "run_id": "r1", "updated_at": "2025-07-02", "actor_id": "a", "role": "guide", "source": "chat",
+        "run_id": "r1", "actor_id": "a", "role": "guide", "source": "chat",
     }  # fmt: skip
 
 
@@ -107,6 +107,21 @@ def test_mem0_may_be_written_by_its_client_for_typescript():
     assert memory.metadata == {"run_id": "r1", "structured_attributes": {"dayOfWeek": 2}, "myOwn": 1}
     [memory] = memories(mem0(json.dumps([{"memory": "x", "user_id": "bob", "userId": "ada"}])))
     assert memory.scope.user_id == "bob"
+
+
+@pytest.mark.parametrize(
+    ("created_at", "updated_at", "expected"),
+    [
+        ("2025-07-01", "2025-07-02", ("2025-07-01", "2025-07-02")),
+        ("2025-07-02", "2025-07-01", ("2025-07-02", "2025-07-02")),
+        ("2025-07-01", None, ("2025-07-01", "2025-07-01")),
+        (None, "2025-07-02", ("2025-07-02", "2025-07-02")),  # no later than that it was kept
+    ],
+)
+def test_mem0_keeps_since_when_a_memory_says_what_it_says(created_at, updated_at, expected):
+    [memory] = memories(mem0(json.dumps([{"memory": "x", "created_at": created_at, "updated_at": updated_at}])))
+    assert (memory.created_at.date().isoformat(), memory.updated_at.date().isoformat()) == expected
+    assert memory.metadata == {}
 
 
 def test_mem0_that_is_no_utf8_is_refused():

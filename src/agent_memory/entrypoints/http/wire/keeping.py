@@ -76,6 +76,8 @@ class ListRequest(SelectionFields, forbid_unknown_fields=True, kw_only=True):
 
 
 class WholeMemory(Struct, kw_only=True):
+    """`updated_at` is when this version was made: `created_at` for the first."""
+
     id: str
     agent_id: str
     user_id: str
@@ -85,6 +87,7 @@ class WholeMemory(Struct, kw_only=True):
     tags: list[str]
     metadata: dict[str, Any]
     created_at: datetime
+    updated_at: datetime
     event_time: datetime | None
     expires_at: datetime | None
     valid_from: datetime
@@ -182,6 +185,7 @@ def from_memory(memory: Memory) -> WholeMemory:
         tags=sorted(memory.tags),
         metadata=dict(memory.metadata),
         created_at=memory.created_at,
+        updated_at=memory.updated_at,
         event_time=memory.event_time,
         expires_at=memory.expires_at,
         valid_from=memory.begins,

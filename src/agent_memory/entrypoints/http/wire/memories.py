@@ -98,7 +98,9 @@ class NearDuplicate(Struct, kw_only=True):
 
 
 class MemoryAnswer(Struct, kw_only=True):
-    """What a memory does not carry is left out: tags, metadata, the time of the event, an end."""
+    """What a memory does not carry is left out: tags, metadata, the time of the event, an end; and when it was updated,
+    if it never was.
+    """
 
     id: str
     agent_id: str
@@ -110,6 +112,7 @@ class MemoryAnswer(Struct, kw_only=True):
     score: float | None = None
     tags: list[str] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
+    updated_at: datetime | UnsetType = UNSET
     event_time: datetime | UnsetType = UNSET
     expires_at: datetime | UnsetType = UNSET
     explanation: Explanation | UnsetType = UNSET
@@ -141,6 +144,7 @@ def from_memory(memory: Memory, score: float | None = None) -> MemoryAnswer:
         score=score,
         tags=sorted(memory.tags) or UNSET,
         metadata=dict(memory.metadata) or UNSET,
+        updated_at=memory.revised_at or UNSET,
         event_time=memory.event_time or UNSET,
         expires_at=memory.expires_at or UNSET,
     )
