@@ -437,6 +437,73 @@ async def test_a_scope_that_cannot_be_condensed_keeps_no_other_waiting(bench):
     assert {memory.scope for memory in made} & {bench.scope, odd} == {bench.scope}
 
 
+async def test_what_somebody_said_of_a_summary_stays_when_its_sources_are_back(bench):
+    """And what they told in its place; only what condensing made of the sources goes."""
+    told = await bench.tell(4)
+    agent = {"agent_id": bench.scope.agent_id}
+    made = await bench.consolidation().condense(**bench.whose)
+    revised = await bench.keeping.revise(made.id, **agent, content="The doors had codes, says Ada.")
+    instead = await bench.keeping.supersede(made.id, **agent, content="The doors have no codes.")
+    assert await bench.consolidation().restore(made.id, **agent) == 4
+    assert await bench.known() == {instead.content, *(memory.content for memory in told)}
+    assert await bench.kept(instead) == instead
+    kept = await bench.kept(made)
+    assert (kept.content, kept.version, kept.superseded_by) == (revised.content, 2, instead.id)
+    assert await bench.keeping.history(made.id, **agent) == [kept]
+    with pytest.raises(Conflict, match=str(instead.id)):
+        await bench.consolidation().restore(made.id, **agent)
+    assert await bench.consolidation().restore(instead.id, **agent) == 1
+    assert await bench.known() == {revised.content, *(memory.content for memory in told)}
+
+
+async def test_a_revised_summary_is_a_memory_like_any_other_when_its_sources_are_back(bench):
+    told = await bench.tell(4)
+    agent = {"agent_id": bench.scope.agent_id}
+    made = await bench.consolidation().condense(**bench.whose)
+    second = await bench.keeping.revise(made.id, **agent, content="The doors had codes, says Ada.")
+    third = await bench.keeping.revise(made.id, **agent, importance=2)
+    assert await bench.consolidation().restore(made.id, **agent) == 4
+    assert await bench.known() == {second.content, *(memory.content for memory in told)}
+    assert await bench.kept(made) == replace(third, condensing=None)
+    assert await bench.keeping.history(made.id, **agent) == [
+        replace(third, condensing=None), replace(second, condensing=None)
+    ]  # fmt: skip
+    assert await bench.forget(told[0])
+    assert await bench.known() == {second.content, *(memory.content for memory in told[1:])}
+    with pytest.raises(NotFound):
+        await bench.consolidation().restore(made.id, **agent)
+
+
+async def test_a_revised_summary_that_came_without_its_history_stays_as_well(bench):
+    [told] = await bench.tell(1)
+    made = replace(told, id=MemoryId(uuid4()), condensing=Condensing.SUMMARY, version=3)
+    [embedding] = await bench.embedder.embed([made.content])
+    assert await bench.condensing.stand_for([told], made, embedding, NOW)
+    assert await bench.consolidation().restore(made.id, agent_id=bench.scope.agent_id) == 1
+    assert await bench.kept(made) == replace(made, condensing=None)
+
+
+async def test_of_a_summary_that_is_revised_and_taken_apart_at_once_no_revision_is_lost(bench):
+    agent = {"agent_id": bench.scope.agent_id}
+    for _ in range(6):
+        told = await bench.tell(4)
+        made = await bench.consolidation().condense(**bench.whose)
+        revised, restored = await asyncio.gather(
+            bench.keeping.revise(made.id, **agent, content="The doors had codes, says Ada."),
+            bench.consolidation().restore(made.id, **agent),
+            return_exceptions=True,
+        )
+        assert restored == 4
+        kept = await bench.kept(made)
+        if isinstance(revised, Memory):
+            assert (kept.content, kept.condensing) == (revised.content, None)
+        else:
+            assert isinstance(revised, Conflict | NotFound)
+            assert kept is None
+        for memory in (*told, *filter(None, [kept])):
+            await bench.forget(memory)
+
+
 async def test_what_was_restored_is_neither_condensed_nor_fades_again(bench):
     told = await bench.tell(8)
     consolidation = bench.consolidation()

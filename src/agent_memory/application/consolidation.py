@@ -94,7 +94,8 @@ class Consolidation(OfTenant):
 
     async def restore(self, memory_id: MemoryId | str, *, agent_id: str) -> int:
         """Bring back what a memory stands for, in its place, or a memory that has faded or that nothing stands for any
-        more; answers how many. Raises Conflict where something still holds in its place.
+        more; answers how many. A summary that somebody has revised stays beside its sources. Raises Conflict where
+        something still holds in its place.
         """
         check_text("agent_id", agent_id, LONGEST_NAME)
         self.reach.agent(agent_id)

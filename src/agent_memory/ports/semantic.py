@@ -188,7 +188,8 @@ class CondensingStore(Protocol):
     ) -> int:
         """Undo a supersession. One that is superseded, and was not condensed of others, is held again itself, if
         nothing stands for it; one that has faded is then important enough not to fade any more. Of any other, what it
-        stands for is held again, and the memory itself is gone.
+        stands for is held again, and the memory itself is gone; but a summary that somebody has revised stays, held or
+        superseded as it was, as a memory like any other: only the version that condensing made is gone.
 
         Answers how many are held again; 0: there is nothing to undo for this agent (and user, if
         given), nothing changed.

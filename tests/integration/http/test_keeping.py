@@ -406,6 +406,22 @@ async def test_what_is_forgotten_is_in_no_condensed_memory(client):
     assert await listed_contents(client) == []
 
 
+async def test_condensed_memories_come_back_beside_what_was_said_of_them(client):
+    memories = [{"content": f"The code of door {number} is {number * 77}."} for number in range(60)]
+    await client.post("/v1/memories/batch", json=ADA | {"memories": memories})
+    before = (await client.post("/v1/memories/list", json=ADA | {"limit": 100})).json()["memories"]
+    made = (await client.post("/v1/memories/condense", json=ADA)).json()["memory"]
+    path, own = f"/v1/memories/{made['id']}", {"condensed": "by me"}
+    told = (await client.patch(path, params=GUIDE, json={"metadata": own, "tags": []})).json()
+    assert (told["metadata"], told["tags"]) == (own, [])
+    assert (await client.post(f"{path}/restore", params=GUIDE)).json() == {"restored": 50}
+    after = (await client.post("/v1/memories/list", json=ADA | {"limit": 100})).json()["memories"]
+    assert [each for each in after if each["id"] != made["id"]] == before
+    # A summary is valid since it was made, any other memory since it happened.
+    assert (await client.get(path, params=GUIDE)).json() == told | {"valid_from": told["event_time"]}
+    assert (await client.post(f"{path}/restore", params=GUIDE)).status_code == 404
+
+
 async def test_condensed_memories_come_back(client, application):
     memories = [
         {"content": f"The code of door {number} is {number * 77}.", "metadata": {"n": number}} for number in range(60)
@@ -414,9 +430,6 @@ async def test_condensed_memories_come_back(client, application):
     before = (await client.post("/v1/memories/list", json=ADA | {"limit": 100})).json()
     made = (await client.post("/v1/memories/condense", json=ADA)).json()["memory"]
     assert made["metadata"]["condensed"]["memories"] == 50
-    own = {"condensed": "by me"}
-    told = await client.patch(f"/v1/memories/{made['id']}", params=GUIDE, json={"metadata": own, "tags": []})
-    assert (told.json()["metadata"], told.json()["tags"]) == (own, [])
     path = f"/v1/memories/{made['id']}/restore"
     assert (await client.post(path, params={"agent_id": "another"})).status_code == 404
     assert (await client.post(path, params=GUIDE)).json() == {"restored": 50}

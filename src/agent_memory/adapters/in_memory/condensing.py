@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import brought_back, is_faded, is_lasting, released
+from agent_memory.domain.semantic.retention import MADE, brought_back, is_faded, is_lasting, is_told_anew, released
 
 
 class InMemoryCondensingStore:
@@ -54,7 +54,7 @@ class InMemoryCondensingStore:
         for kept in sources:
             self._put(released(kept.memory) if len(sources) > 1 else brought_back(kept.memory))
         if present is not None and present.scope in {kept.memory.scope for kept in sources}:
-            self._store.drop((tenant, memory_id))
+            self._take_apart(present)
         return len(sources)
 
     async def standing(
@@ -62,6 +62,15 @@ class InMemoryCondensingStore:
     ) -> MemoryId | None:
         memory = self._store.of(memory_id, agent_id, user_id, tenant=tenant)
         return None if memory is None else self._standing(memory, now)
+
+    def _take_apart(self, memory: Memory) -> None:
+        place = place_of(memory)
+        if not is_told_anew(memory):
+            self._store.drop(place)
+            return
+        self._put(replace(memory, condensing=None))
+        former = self._store.former.pop(place, [])
+        self._store.former[place] = [version for version in former if version.version > MADE]
 
     def _bring_back(self, memory: Memory, now: datetime) -> int:
         if self._standing(memory, now) is not None:

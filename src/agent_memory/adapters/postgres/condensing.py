@@ -12,7 +12,7 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import alone_in
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memory_of, named, row_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.retention import RESTORED_IMPORTANCE
+from agent_memory.domain.semantic.retention import MADE, RESTORED_IMPORTANCE
 
 # As `retention.is_lasting` has it.
 _LASTING = SQL("""
@@ -101,10 +101,22 @@ WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
   AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """
 
-_REMOVE: LiteralString = """
+# But for what `retention.is_told_anew` is about. Whoever revises it at this moment is waited for, and seen.
+_REMOVE = SQL("""
 DELETE FROM agent_memory.memories
 WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = ANY(%(users)s)
-"""
+  AND NOT ({summary} AND version > %(made)s)
+""").format(summary=SUMMARY)
+
+_LEAVE = SQL("""
+WITH told AS (
+    UPDATE agent_memory.memories SET condensing = NULL
+    WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = ANY(%(users)s) AND {summary}
+    RETURNING id, tenant
+)
+DELETE FROM agent_memory.memory_versions AS v USING told
+WHERE v.memory_id = told.id AND v.tenant = told.tenant AND v.version = %(made)s
+""").format(summary=SUMMARY)
 
 
 class PostgresCondensingStore:
@@ -173,7 +185,7 @@ class PostgresCondensingStore:
                     return (await connection.execute(_BRING_BACK, which)).rowcount
                 users = [user for (user,) in await (await connection.execute(_RESTORE, which)).fetchall()]
                 if users:
-                    await connection.execute(_REMOVE, which | {"users": users})
+                    await _take_apart(connection, which | {"users": users, "made": MADE})
                 return len(users)
 
         return await self._database.run(work)
@@ -188,3 +200,8 @@ class PostgresCondensingStore:
             return None if row is None else MemoryId(row[0])
 
         return await self._database.run(work)
+
+
+async def _take_apart(connection: AsyncConnection, which: dict[str, object]) -> None:
+    if (await connection.execute(_REMOVE, which)).rowcount == 0:
+        await connection.execute(_LEAVE, which)

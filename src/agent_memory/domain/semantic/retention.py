@@ -11,6 +11,7 @@ from agent_memory.domain.semantic.memory import MOST_TAGS, Condensing, Memory, M
 
 RESTORED_IMPORTANCE = 1.25
 _MOST_SHARED = 8000  # characters of metadata that are carried over: so that there is room for what is added
+MADE = 1  # the version that condensing made; others are somebody's
 LABEL = "condensed"
 """The tag and the metadata by which people know a summary; nothing is decided by them."""
 
@@ -55,6 +56,11 @@ def brought_back(memory: Memory) -> Memory:
     if memory.superseded_by is not None:
         return replace(memory, superseded_by=None, superseded_at=None)
     return replace(memory, superseded_at=None, importance=max(memory.importance, RESTORED_IMPORTANCE))
+
+
+def is_told_anew(memory: Memory) -> bool:
+    """Whether somebody has said something of what condensing made: that is theirs, and outlives the making."""
+    return memory.is_summary and memory.version > MADE
 
 
 def no_more_condensed(memory: Memory) -> Memory:

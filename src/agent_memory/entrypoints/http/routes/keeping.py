@@ -197,7 +197,7 @@ async def restore_memories(
     memory_id: FromPath[str], application: GivenApplication, request: AnyRequest, agent_id: AgentName
 ) -> wire.RestoreAnswer:
     """Bring back what this memory stands for, in its place; or this memory itself, if it has faded, or what superseded
-    it holds no more. 409: that still holds, and is named.
+    it holds no more. A condensed memory that was revised stays too. 409: what superseded it still holds, and is named.
     """
     await admit_write(request, application, agent_id)
     return wire.RestoreAnswer(restored=await _consolidation(application).restore(memory_id, agent_id=agent_id))
