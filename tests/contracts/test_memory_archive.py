@@ -384,7 +384,51 @@ async def test_likeness_ends_at_scopes_and_validity_and_itself(bench):
     itself = bench.memory("the red boat", 1)
     await bench.keep(gone, other, itself)
     assert await bench.archive.alike(*await bench.entry(itself), NOW) == []
-    assert await bench.archive.twins(bench.scope, ["the red boat", "'; --"], NOW) == [itself]
+
+
+async def test_among_many_each_has_what_was_there_and_what_came_before_it(bench):
+    known = bench.memory("the red boat lies in the harbour")
+    await bench.keep(known, bench.memory("interest rates rise"))
+    texts = ["the red boat lies in our harbour", "a cat", "the red boat lies in the harbour", "rain in May", "a cat"]
+    batch = [bench.memory(text, hour) for hour, text in enumerate(texts, 1)]
+    told = await bench.archive.tell_many([await bench.entry(memory) for memory in batch], NOW)
+    assert [[like.memory for like in near] for near in told] == [[known], [], [known, batch[0]], [], [batch[1]]]
+    assert [like.similarity for like in told[2]] == [1, pytest.approx(told[0][0].similarity, abs=2e-3)]
+    assert 0.9 <= told[0][0].similarity < 1 == told[4][0].similarity
+    assert await bench.store.count(bench.scope) == 7
+
+
+async def test_among_many_what_was_known_or_holds_no_more_is_near_nothing(bench):
+    other = replace(bench.scope, tenant="another")
+    known, gone = bench.memory("the red boat"), bench.memory("the red boat", expires_at=NOW)
+    await bench.keep(known, gone, bench.memory("the red boat", scope=other))
+    taken = replace(bench.memory("the red boat!"), id=known.id)
+    over, first, second = bench.memory("the boat, red", expires_at=NOW), bench.memory("a"), bench.memory("the red boat")
+    entries = [await bench.entry(memory) for memory in (taken, over, first, first, second)]
+    told = await bench.archive.tell_many(entries, NOW)
+    assert [near and [like.memory for like in near] for near in told] == [None, [known], [], None, [known]]
+    assert await bench.archive.tell_many([], NOW) == []
+
+
+async def test_among_many_no_more_are_reported_than_of_one(bench):
+    """The first of the very same words, and before what is only near."""
+    before = [bench.memory("Ada went to the gym", hour) for hour in range(3)]
+    await bench.keep(*before, bench.memory("Ada went to the GYM", 4))
+    batch = [bench.memory("Ada went to the gym", hour) for hour in range(5, 10)]
+    told = await bench.archive.tell_many([await bench.entry(memory) for memory in batch], NOW)
+    assert [like.memory for like in told[1]][:4] == [*before, batch[0]]
+    assert [like.similarity == 1 for like in told[1]] == [True] * 4 + [False]
+    assert [like.memory for like in told[4]] == [*before, *batch[:2]]
+
+
+async def test_only_vectors_of_the_same_model_are_near_among_many(bench):
+    memory = bench.memory("the red boat lies in the harbour")
+    [small] = await HashingEmbedder(64).embed([memory.content])
+    [foreign] = await HashingEmbedder().embed([memory.content])
+    await bench.archive.add_many([(memory, small), (bench.memory("the red boat lies in a harbour"), foreign)])
+    await bench.archive.add_many([(bench.memory("the red boat lies in my harbour"), replace(foreign, model="other"))])
+    [near] = await bench.archive.tell_many([await bench.entry(bench.memory("The red boat lies in the harbour"))], NOW)
+    assert [like.memory.content for like in near] == ["the red boat lies in a harbour"]
 
 
 async def test_of_many_who_tell_the_same_at_once_one_adds_it(bench):
@@ -443,7 +487,9 @@ async def test_tenants_share_names_and_ids_and_never_meet(bench):
     assert await bench.archive.alike(*await bench.entry(bench.memory("the red boat", scope=other)), NOW) == [
         Likeness(theirs, 1.0)
     ]
-    assert await bench.archive.twins(bench.scope, ["the red boat"], NOW) == [mine]
+    entry = await bench.entry(bench.memory("the red boat", scope=other))
+    assert await bench.archive.tell_many([entry], NOW) == [[Likeness(theirs, 1.0)]]
+    assert await bench.store.remove(entry[0].id, agent, tenant="another")
     changed = replace(theirs, content="the blue boat", version=2)
     assert await bench.archive.replace(changed, None, 1)
     assert await bench.archive.history(mine.id, agent, tenant="another") == [changed, theirs]

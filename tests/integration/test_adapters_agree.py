@@ -87,7 +87,7 @@ class Life:
     async def step(self) -> None:
         self.hour += self.dice.randint(0, 3)
         acts = [self.add] * 6 + [self.revise, self.supersede, self.remove, self.condense, self.restore, self.purge]
-        acts += [self.tell] * 3 + [self.fade, self.look, self.change_model, self.condense, self.remove]
+        acts += [self.tell] * 3 + [self.fade, self.look, self.tell_many, self.change_model, self.condense, self.remove]
         await self.dice.choice(acts if self.known else [self.add])()
 
     async def add(self) -> None:
@@ -164,9 +164,18 @@ class Life:
         one, other = ([(like.similarity == 1, round(like.similarity, 2)) for like in near] for near in found)
         assert [exact for exact, _ in one] == [exact for exact, _ in other]
         assert [similar for _, similar in one] == pytest.approx([similar for _, similar in other], abs=0.02)
-        twins = [await archive.twins(memory.scope, [memory.content], self.now) for archive in self.archives]
-        one, other = (sorted(each, key=lambda memory: memory.id) for each in twins)
-        assert one == other
+
+    async def tell_many(self) -> None:
+        scope = self.dice.choice(self.scopes)
+        some = [replace(self.new(), scope=scope) for _ in range(self.dice.randint(0, 5))]
+        some += [replace(memory, content=self.old().content) for memory in some[:2]]  # the same words, or a known id
+        self.known += some
+        entries = [await self.entry(memory) for memory in some]
+        told = [await archive.tell_many(entries, self.now) for archive in self.archives]
+        assert [near is None for near in told[0]] == [near is None for near in told[1]]
+        for one, other in zip(*([near for near in each if near] for each in told), strict=True):
+            assert [like.similarity == 1 for like in one] == [like.similarity == 1 for like in other]
+            assert [like.similarity for like in one] == pytest.approx([like.similarity for like in other], abs=0.02)
 
     async def change_model(self) -> None:
         old = self.old()

@@ -10,7 +10,6 @@ from agent_memory.application.memory_keeping import Fields, check_sayable, said
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput
 from agent_memory.domain.semantic.duplicates import (
-    Likeness,
     OnNearDuplicate,
     Remembered,
     parse_on_near_duplicate,
@@ -72,8 +71,8 @@ class Remembering(OfTenant):
     ) -> list[Remembered | InvalidInput | Conflict]:
         """Keep all that can be kept, in one commit; for each of the others, in its place, what is wrong with it.
 
-        What a caller found wrong already stands for its memory, and comes back in its place. Only memories of the
-        very same words are reported, unless near ones are to be reinforced: then each is kept by itself.
+        What a caller found wrong already stands for its memory, and comes back in its place. If near ones are to be
+        reinforced, each is kept by itself.
         """
         if not 1 <= len(memories) <= MOST_KEPT_AT_ONCE:
             raise InvalidInput("memories", f"must be 1 to {MOST_KEPT_AT_ONCE}, are {len(memories)}")
@@ -113,18 +112,11 @@ class Remembering(OfTenant):
     ) -> list[Remembered | InvalidInput | Conflict]:
         if not entries:
             return []
-        scope, now = entries[0][0].scope, self._clock()
-        twins = {twin.content: twin for twin in await self._archive.twins(scope, [m.content for m, _ in entries], now)}
-        new = await self._archive.add_many(entries)
-        kept: list[Remembered | InvalidInput | Conflict] = []
-        for (memory, _), added in zip(entries, new, strict=True):
-            if added:
-                twin = twins.setdefault(memory.content, memory)
-                near = () if twin is memory else (Likeness(twin, 1.0),)
-                kept.append(Remembered(memory, added=True, near=near))
-            else:
-                kept.append(await self._known_or_not(memory))
-        return kept
+        told = await self._archive.tell_many(entries, self._clock())
+        return [
+            Remembered(memory, added=True, near=tuple(near)) if near is not None else await self._known_or_not(memory)
+            for (memory, _), near in zip(entries, told, strict=True)
+        ]
 
     async def _known_or_not(self, memory: Memory) -> Remembered | Conflict:
         try:

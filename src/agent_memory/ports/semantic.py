@@ -75,9 +75,18 @@ class MemoryArchive(Protocol):
         """
         ...
 
+    async def tell_many(
+        self, entries: Sequence[tuple[Memory, Embedding]], now: datetime
+    ) -> list[list[Likeness] | None]:
+        """`add_many`, and of each that is new what `alike` would have said had they been kept one after the other; None
+        for each whose id was known. All are of one scope and one model.
+        """
+        ...
+
     async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         """Up to `MOST_REPORTED` others of its scope that hold now and are `NEAR` it, the most similar first; of the
-        very same content, they have similarity 1, whatever their vector. In a large scope only these.
+        very same content, they have similarity 1, whatever their vector. Of a large scope one that is near may be
+        missing, and as long as it has no index for vectors all that are not of the very same content are.
         """
         ...
 
@@ -88,10 +97,6 @@ class MemoryArchive(Protocol):
         May be repeated: an id that is known, or has reinforced a memory, brings back that memory as it is now. Whether
         it says the same, and is of the same scope, is for the caller to see.
         """
-        ...
-
-    async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
-        """The memories that hold now and have one of these contents."""
         ...
 
     async def get(

@@ -235,6 +235,14 @@ async def test_among_many_the_same_words_are_recognised(world):
     assert three.near[0].memory == two.memory
 
 
+async def test_among_many_what_is_near_is_reported_by_the_later(world):
+    known = await world.tell("the red boat lies in the harbour")
+    near, same = "the red boat lies in our harbour", "the red boat lies in the harbour"
+    one, _, three = await world.tell_many({"content": near}, {"content": "a cat"}, {"content": same})
+    assert [like.memory for like in one.near] == [known.memory]
+    assert [(like.memory, like.similarity == 1) for like in three.near] == [(known.memory, True), (one.memory, False)]
+
+
 async def test_among_many_each_may_reinforce(world):
     one, two = await world.tell_many({"content": "a"}, {"content": "a"}, on_near_duplicate="reinforce")
     assert (one.added, two.added) == (True, False)

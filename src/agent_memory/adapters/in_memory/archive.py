@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of, similarity
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of, similarities
 from agent_memory.domain.semantic.duplicates import (
     MOST_REPORTED,
     NEAR,
@@ -40,6 +40,16 @@ class InMemoryMemoryArchive:
             for known, memory in zip(kept, memories, strict=True)
         ]
 
+    async def tell_many(
+        self, entries: Sequence[tuple[Memory, Embedding]], now: datetime
+    ) -> list[list[Likeness] | None]:
+        told: list[list[Likeness] | None] = []
+        for memory, embedding in entries:
+            near = self._near(memory, embedding, now)[:MOST_REPORTED]
+            [new] = await self.add_many([(memory, embedding)])
+            told.append(near if new else None)
+        return told
+
     async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         return self._near(memory, embedding, now)[:MOST_REPORTED]
 
@@ -60,17 +70,14 @@ class InMemoryMemoryArchive:
 
     def _near(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         others = [other for other in self._held(memory.scope, EVERYTHING, now) if other.id != memory.id]
-        likenesses = [Likeness(other, self._likeness(other, memory, embedding)) for other in others]
+        cosines = similarities([self._kept[place_of(other)].embedding for other in others], embedding)
+        # 1 is for the very same words.
+        likenesses = [
+            Likeness(other, 1.0 if other.content == memory.content else min(cosine, NEARLY))
+            for other, cosine in zip(others, cosines, strict=True)
+        ]
         near = [likeness for likeness in likenesses if likeness.similarity >= NEAR]
         return sorted(near, key=lambda like: (-like.similarity, like.memory.created_at, like.memory.id))
-
-    def _likeness(self, other: Memory, memory: Memory, embedding: Embedding) -> float:
-        # 1 is for the very same words.
-        alike = min(similarity(self._kept[place_of(other)].embedding, embedding), NEARLY)
-        return 1.0 if other.content == memory.content else alike
-
-    async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
-        return [memory for memory in self._held(scope, EVERYTHING, now) if memory.content in set(contents)]
 
     async def get(
         self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str

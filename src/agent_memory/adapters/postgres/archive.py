@@ -1,5 +1,6 @@
 """A `MemoryArchive` in PostgreSQL, over the same table as the `MemoryStore`."""
 
+import asyncio
 from array import array
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +12,7 @@ from psycopg.sql import SQL, Composed
 from agent_memory.adapters.postgres.conditions import BEGINS, Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import UNHURRIED, alone_in, forget
-from agent_memory.adapters.postgres.likenesses import TWINS, Likenesses
+from agent_memory.adapters.postgres.likenesses import Likenesses, most_alike
 from agent_memory.adapters.postgres.reinforcing import Reinforcing
 from agent_memory.adapters.postgres.rows import (
     ADD,
@@ -25,6 +26,7 @@ from agent_memory.adapters.postgres.rows import (
     row_of,
 )
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
+from agent_memory.adapters.postgres.side_by_side import near_before
 from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
@@ -156,15 +158,20 @@ class PostgresMemoryArchive:
         agreeing = {place for (place,) in await self._rows(_AGREEING, parameters)}
         return [place in agreeing for place in range(1, len(memories) + 1)]
 
+    async def tell_many(
+        self, entries: Sequence[tuple[Memory, Embedding]], now: datetime
+    ) -> list[list[Likeness] | None]:
+        before = await self._alike.of_many(entries, now)
+        new = await self.add_many(entries)
+        told = [entry for entry, added in zip(entries, new, strict=True) if added]
+        earlier = iter(await asyncio.to_thread(near_before, told, now))
+        return [most_alike(some + next(earlier)) if added else None for some, added in zip(before, new, strict=True)]
+
     async def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         return await self._alike.find(memory, embedding, now)
 
     async def reinforce(self, memory: Memory, embedding: Embedding, now: datetime) -> Remembered:
         return await self._reinforcing.reinforce(memory, embedding, now)
-
-    async def twins(self, scope: Scope, contents: Sequence[str], now: datetime) -> list[Memory]:
-        parameters = named(scope) | {"now": now, "contents": list(contents)}
-        return [memory_of(row) for row in await self._rows(TWINS, parameters)]
 
     async def get(
         self, memory_id: MemoryId, agent_id: str, user_id: str | None = None, *, tenant: str

@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from agent_memory.adapters.postgres.connection import Database
 
-_LARGE = 5000  # memories in one scope
+LARGE = 5000  # memories in one scope
 _MOST_DIMENSIONS = 4000  # that pgvector indexes of half-precision vectors
 _LOCK = 0x696E646578
 
@@ -43,7 +43,7 @@ _OPTIONS = {
 
 
 class Indexing:
-    def __init__(self, database: Database, kind: VectorIndex = VectorIndex.HNSW, large: int = _LARGE) -> None:
+    def __init__(self, database: Database, kind: VectorIndex = VectorIndex.HNSW, large: int = LARGE) -> None:
         self._database = database
         self._kind = kind
         self._large = large
@@ -68,7 +68,7 @@ class Indexing:
             await connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
     def _vectors(self, dimension: int) -> tuple[str, Composed]:
-        name = f"memories_{self._kind}_{dimension}"
+        name = _vectors(self._kind, dimension)
         statement = SQL("""
             CREATE INDEX CONCURRENTLY {name} ON agent_memory.memories
             USING {kind} ((embedding::halfvec({dimension})) halfvec_cosine_ops) {options}
@@ -80,6 +80,18 @@ class Indexing:
             options=_OPTIONS[self._kind],
         )
         return name, statement
+
+
+def _vectors(kind: VectorIndex, dimension: int) -> str:
+    return f"memories_{kind}_{dimension}"
+
+
+def indexed(dimension: int) -> Composed:
+    """A condition: whether vectors of that dimension have an index. A statement asks it once, before any row."""
+    names = SQL(", ").join(
+        SQL("to_regclass({})").format(Literal(f"agent_memory.{_vectors(kind, dimension)}")) for kind in VectorIndex
+    )
+    return SQL("(SELECT EXISTS (SELECT FROM pg_index WHERE indisvalid AND indexrelid IN ({})))").format(names)
 
 
 def _words() -> tuple[str, Composed]:

@@ -2,6 +2,7 @@
 scope that is kept ready is asked there.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +11,20 @@ from psycopg.sql import SQL, Composed, Literal
 
 from agent_memory.adapters.postgres.conditions import valid
 from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.indexing import LARGE
 from agent_memory.adapters.postgres.memories import SMALL_UP_TO, WHOLE_UP_TO
 from agent_memory.adapters.postgres.rows import COLUMNS, IN_SCOPE_OF, half, memory_of, named
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
+from agent_memory.adapters.postgres.side_by_side import near_in_scope
 from agent_memory.adapters.postgres.sizes import Sizes
+from agent_memory.adapters.postgres.vector_likeness import Depth, Entry, likenesses, nearest, nearest_by_index, same
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
-from agent_memory.domain.semantic.memory import Embedding, Memory
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId
 
 _MOST_COMPARED = 50  # to see whether one of them says the same
+_DEEP = Depth(_MOST_COMPARED, 1000, 6000, 32768)
+# To look for one through the index costs as much as to bring so many vectors, all in all no more than these.
+_WORTH_COMPARING, _MOST_COMPARED_HERE = 100, 10_000
 
 TWINS = SQL("""
 SELECT {columns} FROM agent_memory.memories
@@ -55,14 +62,14 @@ WHERE similarity >= {near} ORDER BY similarity DESC LIMIT %(most)s
     near=Literal(NEAR),
 )
 
-_NEAR = SQL("""
-SELECT {columns}, (1 - (embedding <=> %(vector)s))::float8
-FROM agent_memory.memories
-WHERE {scope} AND {valid} AND id <> %(id)s
-  AND embedding_model = %(model)s AND embedding_dimension = {dimension}
-ORDER BY embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension})
-LIMIT %(most)s
-""")
+
+def most_alike(found: Iterable[Likeness]) -> list[Likeness]:
+    """Those that are reported of what was found, the first of each."""
+    known: dict[MemoryId, Likeness] = {}
+    for like in found:
+        known.setdefault(like.memory.id, like)
+    order = sorted(known.values(), key=lambda like: (-like.similarity, like.memory.created_at, like.memory.id))
+    return order[:MOST_REPORTED]
 
 
 class Likenesses:
@@ -72,7 +79,7 @@ class Likenesses:
         self._sizes = Sizes(WHOLE_UP_TO)
 
     async def find(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
-        """Those that are reported; in a large scope only the very same."""
+        """Those that are reported."""
         if self._cache and (self._cache.size(memory.scope) or WHOLE_UP_TO) <= SMALL_UP_TO:
             scope = await self._cache.read(memory.scope, embedding, 2 * SMALL_UP_TO)
             if scope is not None:
@@ -80,11 +87,27 @@ class Likenesses:
         parameters = _parameters(memory, embedding, now, MOST_REPORTED)
 
         async def work(connection: AsyncConnection) -> list[Likeness]:
-            if await self._sizes.of(connection, memory.scope) <= WHOLE_UP_TO:
+            size = await self._sizes.of(connection, memory.scope)
+            if size <= WHOLE_UP_TO:
                 return await _measured(connection, parameters)
-            return (await _twins(connection, memory, parameters))[:MOST_REPORTED]
+            near = nearest if size <= LARGE else nearest_by_index
+            [found] = await likenesses(connection, [(memory, embedding)], now, same, near)
+            return most_alike(found)
 
         return await self._database.run(work)
+
+    async def of_many(self, entries: Sequence[Entry], now: datetime) -> list[list[Likeness]]:
+        """Of each those that were there before, more than are reported and some of them twice. All are of one scope."""
+
+        async def work(connection: AsyncConnection) -> list[list[Likeness]]:
+            size = await self._sizes.of(connection, entries[0][0].scope)
+            if size > max(WHOLE_UP_TO, min(_WORTH_COMPARING * len(entries), _MOST_COMPARED_HERE)):
+                return await likenesses(connection, entries, now, same, nearest if size <= LARGE else nearest_by_index)
+            twins = await likenesses(connection, entries, now, same)
+            near = await near_in_scope(connection, entries, now)
+            return [one + other for one, other in zip(twins, near, strict=True)]
+
+        return await self._database.run(work) if entries else []
 
     async def all_on(
         self, connection: AsyncConnection, memory: Memory, embedding: Embedding, now: datetime
@@ -93,14 +116,16 @@ class Likenesses:
         very same content come first.
         """
         parameters = _parameters(memory, embedding, now, _MOST_COMPARED)
-        same = [Likeness(memory_of(row), 1.0) for row in await _rows(connection, _SAME, parameters)]
-        if await self._sizes.of(connection, memory.scope) <= WHOLE_UP_TO:
+        first = [Likeness(memory_of(row), 1.0) for row in await _rows(connection, _SAME, parameters)]
+        size = await self._sizes.of(connection, memory.scope)
+        if size <= WHOLE_UP_TO:
             near = await _measured(connection, parameters)
         else:
             near = await _twins(connection, memory, parameters)
-            near += await _near(connection, memory, len(embedding.vector), parameters)
-        known = {like.memory.id for like in same}
-        return same + [like for like in near if like.memory.id not in known]
+            [others] = await likenesses(connection, [(memory, embedding)], now, nearest, depth=_DEEP)
+            near += others
+        known = {like.memory.id for like in first}
+        return first + [like for like in near if like.memory.id not in known]
 
 
 def _parameters(memory: Memory, embedding: Embedding, now: datetime, most: int) -> dict[str, object]:
@@ -124,21 +149,6 @@ async def _measured(connection: AsyncConnection, parameters: dict[str, object]) 
 async def _twins(connection: AsyncConnection, memory: Memory, parameters: dict[str, object]) -> list[Likeness]:
     twins = [memory_of(row) for row in await _rows(connection, TWINS, parameters)]
     return [Likeness(twin, 1.0) for twin in twins if twin.id != memory.id]
-
-
-async def _near(
-    connection: AsyncConnection, memory: Memory, dimension: int, parameters: dict[str, object]
-) -> list[Likeness]:
-    """Through the vector index; the very same content is another's matter."""
-    query = _NEAR.format(
-        columns=SQL(COLUMNS),
-        scope=SQL(IN_SCOPE_OF),
-        valid=valid(),
-        dimension=Literal(dimension),
-    )
-    rows = await _rows(connection, query, parameters)
-    found = [Likeness(memory_of(row[:-1]), min(row[-1], NEARLY)) for row in rows]
-    return [each for each in found if each.similarity >= NEAR and each.memory.content != memory.content]
 
 
 async def _rows(connection: AsyncConnection, query: Composed, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
