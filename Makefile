@@ -17,7 +17,7 @@ serve: $(VENV)/.installed  ## Start the server; options go into ARGS="--port 900
 	@$(BIN)/python -m agent_memory.entrypoints.cli serve $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run every test: unit, contracts, integration, end to end
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 unit: $(VENV)/.installed-dev  ## Run the tests that need no database, no model, no process
 	$(BIN)/python -m pytest tests/unit tests/contracts -m "not integration" $(ARGS)

@@ -1,5 +1,6 @@
 """Parts that many tests share: one database server and one prepared embedding model for the whole run."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,11 @@ import pytest
 from agent_memory.adapters.onnx.installation import installed
 from agent_memory.adapters.postgres.cluster import Cluster
 from agent_memory.adapters.postgres.embedded import Server
+
+# Where several of us run side by side, each has a core: the threads of a BLAS would only wait for those of the others.
+# What they compute with several threads is the same: `tests/integration/mlx/test_threads.py`.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

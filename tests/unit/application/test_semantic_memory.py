@@ -2,7 +2,6 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from operator import mul
-from uuid import uuid4
 
 import pytest
 from hypothesis import example, given, settings
@@ -161,7 +160,7 @@ async def test_a_refused_memory_leaves_no_trace(memory):
     assert await memory.count(**WHO) == 0
 
 
-@pytest.mark.parametrize("wrong", ["", "1", str(uuid4()) + "0", "'; --"])
+@pytest.mark.parametrize("wrong", ["", "1", "00000000-0000-4000-8000-0000000000000", "'; --"])
 async def test_forget_refuses_what_is_no_id(memory, wrong):
     with pytest.raises(InvalidInput) as refusal:
         await memory.forget(wrong, agent_id="agent")
