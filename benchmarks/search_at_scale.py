@@ -123,7 +123,7 @@ async def store_times(it: Bench, scope: Scope) -> dict[str, float]:
     """As a request does: near-duplicates are looked for."""
     seconds = []
     for number in range(QUERIES):
-        content = f"{it.sentences[number]} (told as number {number})"
+        content = f"{it.sentences[number]} (number {number} of {scope.user_id})"  # none is embedded twice
         started = time.perf_counter()
         await it.remembering.remember({"content": content}, agent_id=scope.agent_id, user_id=scope.user_id)
         seconds.append(time.perf_counter() - started)
