@@ -36,7 +36,7 @@ class Depth(NamedTuple):
     probed: int
 
 
-REPORTED = Depth(MOST_REPORTED, 40, 2000, 10)
+REPORTED = Depth(MOST_REPORTED, 80, 2000, 10)
 
 _TOLD = SQL("""
 WITH told AS MATERIALIZED (
