@@ -17,7 +17,15 @@ from agent_memory.adapters.postgres.rows import COLUMNS, IN_SCOPE_OF, half, memo
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.side_by_side import near_in_scope
 from agent_memory.adapters.postgres.sizes import Sizes
-from agent_memory.adapters.postgres.vector_likeness import Depth, Entry, likenesses, nearest, nearest_by_index, same
+from agent_memory.adapters.postgres.vector_likeness import (
+    Depth,
+    Entry,
+    Way,
+    likenesses,
+    nearest,
+    nearest_by_index,
+    same,
+)
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId
 
@@ -25,15 +33,6 @@ _MOST_COMPARED = 50  # to see whether one of them says the same
 _DEEP = Depth(_MOST_COMPARED, 1000, 6000, 32768)
 # To look for one through the index costs as much as to bring so many vectors, all in all no more than these.
 _WORTH_COMPARING, _MOST_COMPARED_HERE = 100, 10_000
-
-TWINS = SQL("""
-SELECT {columns} FROM agent_memory.memories
-WHERE {scope} AND {valid}
-  AND hashtextextended(content, 0) = ANY(ARRAY(
-      SELECT hashtextextended(said, 0) FROM unnest(%(contents)s::text[]) AS said
-  ))
-  AND content = ANY(%(contents)s::text[])
-""").format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF), valid=valid())
 
 # The very same, of the same kind and, if it names a time, of the same time; whatever else is near.
 _SAME = SQL("""
@@ -90,8 +89,7 @@ class Likenesses:
             size = await self._sizes.of(connection, memory.scope)
             if size <= WHOLE_UP_TO:
                 return await _measured(connection, parameters)
-            near = nearest if size <= LARGE else nearest_by_index
-            [found] = await likenesses(connection, [(memory, embedding)], now, same, near)
+            [found] = await likenesses(connection, [(memory, embedding)], now, same, _near(size))
             return most_alike(found)
 
         return await self._database.run(work)
@@ -102,7 +100,7 @@ class Likenesses:
         async def work(connection: AsyncConnection) -> list[list[Likeness]]:
             size = await self._sizes.of(connection, entries[0][0].scope)
             if size > max(WHOLE_UP_TO, min(_WORTH_COMPARING * len(entries), _MOST_COMPARED_HERE)):
-                return await likenesses(connection, entries, now, same, nearest if size <= LARGE else nearest_by_index)
+                return await likenesses(connection, entries, now, same, _near(size))
             twins = await likenesses(connection, entries, now, same)
             near = await near_in_scope(connection, entries, now)
             return [one + other for one, other in zip(twins, near, strict=True)]
@@ -121,11 +119,14 @@ class Likenesses:
         if size <= WHOLE_UP_TO:
             near = await _measured(connection, parameters)
         else:
-            near = await _twins(connection, memory, parameters)
-            [others] = await likenesses(connection, [(memory, embedding)], now, nearest, depth=_DEEP)
-            near += others
+            [near] = await likenesses(connection, [(memory, embedding)], now, same, nearest, depth=_DEEP)
         known = {like.memory.id for like in first}
         return first + [like for like in near if like.memory.id not in known]
+
+
+def _near(size: int) -> Way:
+    """How to look in a scope of that size, where it need not be certain that nothing is missed."""
+    return nearest if size <= LARGE else nearest_by_index
 
 
 def _parameters(memory: Memory, embedding: Embedding, now: datetime, most: int) -> dict[str, object]:
@@ -133,7 +134,6 @@ def _parameters(memory: Memory, embedding: Embedding, now: datetime, most: int) 
         "now": now,
         "id": memory.id,
         "content": memory.content,
-        "contents": [memory.content],
         "memory_type": memory.memory_type.value,
         "event_time": memory.event_time,
         "model": embedding.model,
@@ -144,11 +144,6 @@ def _parameters(memory: Memory, embedding: Embedding, now: datetime, most: int) 
 
 async def _measured(connection: AsyncConnection, parameters: dict[str, object]) -> list[Likeness]:
     return [Likeness(memory_of(row[:-1]), row[-1]) for row in await _rows(connection, _NEAR_IN_SMALL, parameters)]
-
-
-async def _twins(connection: AsyncConnection, memory: Memory, parameters: dict[str, object]) -> list[Likeness]:
-    twins = [memory_of(row) for row in await _rows(connection, TWINS, parameters)]
-    return [Likeness(twin, 1.0) for twin in twins if twin.id != memory.id]
 
 
 async def _rows(connection: AsyncConnection, query: Composed, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
