@@ -70,6 +70,8 @@ from agent_memory.wiring.tending import EVERY_MINUTE, consolidation_of, retentio
 
 _CHECK_SECONDS = 2.0
 _FIGURES = timedelta(seconds=5)
+# Seconds for which a kept scope hides what somebody writes into the embedded database by hand.
+_BELIEVED = 1.0
 
 
 __all__ = ["METRICS_FOLDER", "Application", "Parts", "bootstrap", "forget_worker", "opened_keys", "shared_database"]
@@ -177,7 +179,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             claim(settings.data_folder)
             runs_on["data"] = str(settings.data_folder)
         database = None if "memory_store" in parts else await _database(stack, settings, parts, runs_on)
-        scopes = ScopeCache(database, settings.memory.search_cache_mb * 1_000_000) if database else None
+        scopes = ScopeCache(database, settings.memory.search_cache_mb * 1_000_000, _BELIEVED) if database else None
         kept_in = PostgresMemoryStore(database, cache=scopes) if database else parts["memory_store"]
         store = MeasuredMemoryStore(kept_in, registry)
         condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")

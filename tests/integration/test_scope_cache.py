@@ -6,13 +6,13 @@ import random
 import signal
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import psycopg
 import pytest
-from pgvector.psycopg import register_vector
 from prometheus_client import CollectorRegistry
+from scopes import NOW, contents, entry, memory_in, search, writer
 
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.postgres import connection, embedded, scope_cache
@@ -26,13 +26,9 @@ from agent_memory.adapters.postgres.scope_check import Asked, check
 from agent_memory.adapters.prometheus.search_cache import SearchCacheMetrics
 from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.memory import Condensing, Embedding, Memory, MemoryId, Scope
-from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
-from agent_memory.domain.semantic.words import word_counts
 
 pytestmark = pytest.mark.integration
-START = datetime(2026, 1, 1, tzinfo=UTC)
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 WORDS = ("boat", "tea", "train", "music", "garden", "rain", "money", "phone", "doctor", "119")
 
 
@@ -60,27 +56,9 @@ def asked(monkeypatch):
     return sent
 
 
-def memory_in(scope, content="tea in the garden", hours=0, **fields):
-    return Memory(MemoryId(uuid4()), scope, content, START + timedelta(hours=hours), **fields)
-
-
-async def entry(memory):
-    [embedding] = await HashingEmbedder().embed([memory.content])
-    return memory, embedding
-
-
-async def search(scope, query="tea", depth=10, selection=EVERYTHING, newest=0):
-    [embedding] = await HashingEmbedder().embed([query])
-    return Search(scope, embedding, frozenset(word_counts(query)), depth, NOW, newest, selection)
-
-
 def nearest(shortlist, number=20):
     """Their similarities alone: among equals any may be the last of a few."""
     return sorted((c.similarity for c in shortlist.candidates if c.eligible), reverse=True)[:number]
-
-
-async def contents(store, scope, **options):
-    return [c.memory.content for c in (await store.shortlist(await search(scope, **options))).candidates]
 
 
 async def fill(database, scope, size, words=3):
@@ -89,12 +67,6 @@ async def fill(database, scope, size, words=3):
     for start in range(0, size, 500):
         await PostgresMemoryArchive(database).add_many([await entry(m) for m in memories[start : start + 500]])
     return memories
-
-
-def writer(conninfo):
-    slow = psycopg.connect(conninfo)
-    register_vector(slow)
-    return slow
 
 
 class Others:

@@ -40,29 +40,29 @@ class PostgresAnswerBook:
             [row] = await (await connection.execute(_CLAIM, [key, request, *names])).fetchall()
             return Claim(*row)
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=())
 
     async def settle(self, key: str, answer: str) -> str:
         async def work(connection: AsyncConnection) -> str:
             rows = await (await connection.execute(_SETTLE, {"key": key, "answer": answer})).fetchall()
             return str(rows[0][0]) if rows else answer  # erased or purged meanwhile
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=())
 
     async def release(self, key: str) -> None:
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(_RELEASE, [key])
 
-        await self._database.run(work)
+        await self._database.run(work, writes=())
 
     async def erase(self, user_id: str, agent_id: str | None, *, tenant: str) -> None:
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(_ERASE, {"tenant": tenant, "user_id": user_id, "agent_id": agent_id})
 
-        await self._database.run(work)
+        await self._database.run(work, writes=())
 
     async def purge(self, older_than: timedelta) -> int:
         async def work(connection: AsyncConnection) -> int:
             return (await connection.execute(_PURGE, [older_than])).rowcount
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=())

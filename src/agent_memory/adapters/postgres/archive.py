@@ -145,7 +145,7 @@ class PostgresMemoryArchive:
                 await cursor.executemany(ADD + " RETURNING true", rows, returning=True)
                 return [bool(await results.fetchall()) async for results in cursor.results()]
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes={memory.scope for memory, _ in entries})
 
     async def agree(self, memories: Sequence[Memory], *, tenant: str) -> list[bool]:
         parameters = {
@@ -196,7 +196,7 @@ class PostgresMemoryArchive:
         return [memory_of(row) for row in rows]
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
-        return await self._changed(SQL(REPLACE), replacing(memory, embedding, expected)) > 0
+        return await self._changed(SQL(REPLACE), replacing(memory, embedding, expected), [memory.scope]) > 0
 
     async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
         parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id}
@@ -218,7 +218,7 @@ class PostgresMemoryArchive:
                     raise Rollback(transaction)
             return done
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=[scope])
 
     async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
         known, parameters = _selected(_KNOWN, selection, now)
@@ -227,7 +227,7 @@ class PostgresMemoryArchive:
 
     async def remove_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
         known, parameters = _selected(_KNOWN, selection, now)
-        return await self._database.run(lambda connection: forget(connection, scope, known, parameters))
+        return await self._database.run(lambda connection: forget(connection, scope, known, parameters), writes=[scope])
 
     async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:
         parameters = {"tenant": tenant, "user_id": user_id, "agent_id": agent_id}
@@ -264,13 +264,15 @@ class PostgresMemoryArchive:
         async def work(connection: AsyncConnection) -> list[tuple[Any, ...]]:
             return await (await connection.execute(query, parameters)).fetchall()
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
-    async def _changed(self, query: SQL | Composed, parameters: dict[str, Any]) -> int:
+    async def _changed(
+        self, query: SQL | Composed, parameters: dict[str, Any], writes: Sequence[Scope] | None = None
+    ) -> int:
         async def work(connection: AsyncConnection) -> int:
             return (await connection.execute(query, parameters)).rowcount
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=writes)
 
 
 def _selected(which: SQL, selection: Selection, now: datetime) -> tuple[Composed, dict[str, Any]]:

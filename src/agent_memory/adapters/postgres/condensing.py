@@ -130,7 +130,7 @@ class PostgresCondensingStore:
             rows = await (await connection.execute(_CROWDED, [more_than])).fetchall()
             return [Scope(*row) for row in rows]
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
         del now  # what holds for ever holds now
@@ -139,7 +139,7 @@ class PostgresCondensingStore:
             cursor = await connection.execute(_OLDEST, named(scope) | {"limit": limit})
             return [memory_of(row) for row in await cursor.fetchall()]
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def stand_for(
         self, sources: Sequence[Memory], successor: Memory, embedding: Embedding, now: datetime
@@ -159,7 +159,7 @@ class PostgresCondensingStore:
                 await connection.execute(ADD, row)
             return whole
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=[scope])
 
     async def fade(self, after: timedelta, now: datetime) -> int:
         async def work(connection: AsyncConnection) -> int:
@@ -199,7 +199,7 @@ class PostgresCondensingStore:
             row = await (await connection.execute(_STANDING, which)).fetchone()
             return None if row is None else MemoryId(row[0])
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
 
 async def _take_apart(connection: AsyncConnection, which: dict[str, object]) -> None:

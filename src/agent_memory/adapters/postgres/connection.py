@@ -5,8 +5,8 @@ Works the same for the embedded server and for any other PostgreSQL 15 or later 
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from typing import TypeVar
 
 import psycopg
@@ -25,8 +25,11 @@ from tenacity import (
     wait_exponential,
 )
 
+from agent_memory.adapters.postgres import write_counts
 from agent_memory.adapters.postgres.migrations import migrate
+from agent_memory.adapters.postgres.write_counts import WriteCounts
 from agent_memory.domain.errors import CLOSED, Misconfigured, Unavailable
+from agent_memory.domain.semantic.memory import Scope
 
 Result = TypeVar("Result")
 
@@ -46,11 +49,30 @@ _CONNECTING = 5  # seconds that one attempt may take, unless the address says ot
 class Database:
     """A pool of connections in which each piece of work commits by itself."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], counts: WriteCounts | None = None) -> None:
         self._pool = pool
+        self._counts = counts
 
-    async def run(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-        """Do the work on a connection; do it again if the connection is lost: it must bear repeating."""
+    async def run(
+        self, work: Callable[[AsyncConnection], Awaitable[Result]], *, writes: Iterable[Scope] | None = None
+    ) -> Result:
+        """Do the work on a connection; do it again if the connection is lost: it must bear repeating. `writes` are the
+        scopes whose memories it may change; None: any.
+        """
+        with self._counts.writing(writes) if self._counts else nullcontext():
+            return await self._tried(work)
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """`run` what changes no memory."""
+        return await self._tried(work)
+
+    def state(self, scope: Scope) -> bytes | None:
+        """Another one after each change of a memory in the scope; None while one may be under way, and for a database
+        where nobody counts them.
+        """
+        return self._counts.state(scope) if self._counts else None
+
+    async def _tried(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         deadline = time.monotonic() + _PATIENCE
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(_PASSING) & retry_if_not_exception_type(_LASTING),
@@ -111,14 +133,21 @@ async def opened(
     conninfo: str, min_size: int = 5, max_size: int = 20, command_timeout: float = 10.0
 ) -> AsyncIterator[Database]:
     """A migrated database for as long as the context lasts. No statement may take longer than the timeout."""
-    await _prepare(conninfo)
+    with write_counts.joined(conninfo) as counts:
+        with counts.writing(None) if counts else nullcontext():
+            await _prepare(conninfo)
+        async with _pool(conninfo, min_size, max_size, command_timeout) as pool:
+            yield Database(pool, counts)
+
+
+def _pool(conninfo: str, min_size: int, max_size: int, command_timeout: float) -> AsyncConnectionPool[AsyncConnection]:
     outage = _Outage()
 
     async def configure(connection: AsyncConnection) -> None:
         await _configure(command_timeout, connection)
         outage.ends()
 
-    pool = AsyncConnectionPool(
+    return AsyncConnectionPool(
         conninfo,
         min_size=min_size,
         max_size=max_size,
@@ -132,8 +161,6 @@ async def opened(
             "connect_timeout": conninfo_to_dict(conninfo).get("connect_timeout", _CONNECTING),
         },
     )
-    async with pool:
-        yield Database(pool)
 
 
 async def _prepare(conninfo: str) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 import structlog
 
-from agent_memory.adapters.postgres import keeper
+from agent_memory.adapters.postgres import keeper, write_counts
 from agent_memory.adapters.postgres.cluster import PORT, VERSION, Cluster, InUse
 from agent_memory.domain.errors import Misconfigured, Unavailable
 
@@ -136,6 +136,7 @@ class Server:
                 cluster.log.unlink()
             if not cluster.data.exists():
                 self._initialise(lock)
+            write_counts.prepare(socket_dir)
             wanted = _SETTINGS | {"max_connections": str(self._connections)}
             settings = [part for name, value in wanted.items() for part in ("-c", f"{name}={value}")]
             location = ["-D", str(cluster.data), "-k", str(socket_dir), "-p", PORT]

@@ -50,7 +50,7 @@ class Indexing:
 
     async def tend(self) -> list[str]:
         """Build what is missing; the names of what was built. May be repeated, by many workers."""
-        return await self._database.run(self._tend)
+        return await self._database.run(self._tend, writes=())
 
     async def _tend(self, connection: AsyncConnection) -> list[str]:
         [[locked]] = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])).fetchall()

@@ -39,7 +39,7 @@ class PostgresKeyStore:
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(_ADD, row)
 
-        await self._database.run(work)
+        await self._database.run(work, writes=())
 
     async def find(self, key_id: KeyId) -> ApiKey | None:
         rows = await self._rows(_FIND, {"id": key_id})
@@ -52,7 +52,7 @@ class PostgresKeyStore:
         async def work(connection: AsyncConnection) -> bool:
             return (await connection.execute(_REVOKE, {"id": key_id, "now": now})).rowcount > 0
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=())
 
     async def exist(self) -> bool:
         [[there]] = await self._rows(_EXIST, {})
@@ -62,7 +62,7 @@ class PostgresKeyStore:
         async def work(connection: AsyncConnection) -> list[tuple[Any, ...]]:
             return await (await connection.execute(query, parameters)).fetchall()
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
 
 def _key_of(row: tuple[Any, ...]) -> ApiKey:

@@ -92,7 +92,7 @@ class Likenesses:
             [found] = await likenesses(connection, [(memory, embedding)], now, same, _near(size))
             return most_alike(found)
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def of_many(self, entries: Sequence[Entry], now: datetime) -> list[list[Likeness]]:
         """Of each those that were there before, more than are reported and some of them twice. All are of one scope."""
@@ -105,7 +105,7 @@ class Likenesses:
             near = await near_in_scope(connection, entries, now)
             return [one + other for one, other in zip(twins, near, strict=True)]
 
-        return await self._database.run(work) if entries else []
+        return await self._database.read(work) if entries else []
 
     async def all_on(
         self, connection: AsyncConnection, memory: Memory, embedding: Embedding, now: datetime

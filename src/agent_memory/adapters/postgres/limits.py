@@ -53,10 +53,10 @@ class PostgresRateLimiter:
             }
             return [told[key] for key in keys]
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=())
 
     async def purge(self, limit: Limit) -> int:
         async def work(connection: AsyncConnection) -> int:
             return (await connection.execute(_PURGE, [limit.window])).rowcount
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=())

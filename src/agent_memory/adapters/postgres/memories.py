@@ -69,7 +69,7 @@ class PostgresMemoryStore:
         async def work(connection: AsyncConnection) -> bool:
             return (await connection.execute(ADD, row)).rowcount > 0
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=[memory.scope])
 
     async def shortlist(self, search: Search) -> Shortlist:
         if search.as_of is None and (most := self._worth_reading(search)):
@@ -86,7 +86,7 @@ class PostgresMemoryStore:
                 return await read_weighed(connection, search, search.weighing, size, commonness.memories)
             return await read_large(connection, search, size, commonness)
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     def _worth_reading(self, search: Search) -> int:
         """How many memories the scope may have to be searched here, as the cache has it; 0: by a statement."""
@@ -123,7 +123,7 @@ class PostgresMemoryStore:
                 return True
             return await work(connection)  # somebody was faster: what is there now?
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=None if user_id is None else [Scope(agent_id, user_id, tenant)])
 
     async def count(self, scope: Scope, now: datetime | None = None) -> int:
         query, parameters = (_COUNT, named(scope)) if now is None else (_COUNT_HELD, named(scope) | {"now": now})
@@ -133,4 +133,4 @@ class PostgresMemoryStore:
             [[count]] = await cursor.fetchall()
             return int(count)
 
-        return await self._database.run(work)
+        return await self._database.read(work)

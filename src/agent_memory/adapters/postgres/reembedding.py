@@ -44,7 +44,7 @@ class PostgresReembeddingStore:
                     return [memory_of(row) for row in rows]
             return []
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:
         # In the order of their ids, so that no two workers wait for each other.

@@ -76,7 +76,7 @@ class Reinforcing:
         )
         async for attempt in attempts:
             with attempt:
-                return await self._database.run(partial(self._tell, memory, embedding, now))
+                return await self._database.run(partial(self._tell, memory, embedding, now), writes=[memory.scope])
         raise AssertionError("tenacity either returns or raises")
 
     async def _tell(

@@ -40,14 +40,14 @@ class PostgresResponseStore:
             row = [owner, response.id, response.asked, response.told, response.previous]
             await connection.execute(_KEEP, row)
 
-        await self._database.run(work)
+        await self._database.run(work, writes=())
 
     async def get(self, owner: str, response_id: str) -> KeptResponse | None:
         async def work(connection: AsyncConnection) -> KeptResponse | None:
             row = await (await connection.execute(_GET, [owner, response_id])).fetchone()
             return None if row is None else KeptResponse(*row)
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def lineage(
         self, owner: str, response_id: str, most: int = MOST_BEFORE, most_bytes: int = MOST_BYTES
@@ -58,16 +58,16 @@ class PostgresResponseStore:
             rows = await connection.execute(_LINEAGE, parameters)
             return [KeptResponse(*row) for row in await rows.fetchall()]
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def delete(self, owner: str, response_id: str) -> bool:
         async def work(connection: AsyncConnection) -> bool:
             return (await connection.execute(_DELETE, [owner, response_id])).rowcount > 0
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=())
 
     async def purge(self, older_than: timedelta) -> int:
         async def work(connection: AsyncConnection) -> int:
             return (await connection.execute(_PURGE, [older_than])).rowcount
 
-        return await self._database.run(work)
+        return await self._database.run(work, writes=())

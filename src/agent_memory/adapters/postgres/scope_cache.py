@@ -1,7 +1,8 @@
 """The scopes that were searched lately, kept ready to be searched again, and never believed unasked.
 
 Before a scope is used, the database says what has changed in it; whoever asks at the same moment shares the statement.
-So a search sees all that was committed before it began, by whatever process.
+So a search sees all that was committed before it began, by whatever process. Where writers count what they write, a
+scope whose count is what it was need not be asked for again at once.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ class _Entry(NamedTuple):
     size: int
     horizon: int
     began: datetime
+    state: bytes | None  # as writers had counted before the database was asked, and when that was
+    asked: float
     used: float
 
 
@@ -40,16 +43,20 @@ class _Wish(NamedTuple):
     scope: Scope
     embedding: Embedding
     most: int
+    state: bytes | None
+    asked: float
 
 
 class ScopeCache:
     """Belongs to the event loop that asks it first; another hears None. `budget` is in bytes; with 0 it reads, but
-    keeps nothing.
+    keeps nothing. For so many seconds a scope that nobody is counted to have written is `believed`: for so long it
+    may hide what was written by somebody who does not count.
     """
 
-    def __init__(self, database: Database, budget: int = 64_000_000) -> None:
+    def __init__(self, database: Database, budget: int = 64_000_000, believed: float = 0.0) -> None:
         self._database = database
         self._budget = budget
+        self._believed = believed
         self._entries: OrderedDict[Scope, _Entry] = OrderedDict()
         self._refused: OrderedDict[Scope, None] = OrderedDict()
         self._weight = 0
@@ -93,8 +100,24 @@ class ScopeCache:
             self._loop = loop
         if loop is not self._loop:
             return None
+        wish = _Wish(scope, embedding, most, self._database.state(scope), time.monotonic())
+        if self._is_unchanged(wish):
+            return self._used(wish)
         lane = self._light if most <= _LIGHT or scope in self._entries else self._heavy
-        return await lane.ask((scope, embedding.model, len(embedding.vector), most), _Wish(scope, embedding, most))
+        return await lane.ask((scope, embedding.model, len(embedding.vector), most), wish)
+
+    def _is_unchanged(self, wish: _Wish) -> bool:
+        """Whether what is kept need not be asked for."""
+        entry = self._known(wish)
+        if entry is None or entry.state is None or entry.state != wish.state:
+            return False
+        return wish.asked - entry.asked <= self._believed and entry.size <= wish.most
+
+    def _used(self, wish: _Wish) -> CachedScope:
+        self._outcomes["unchanged"] += 1
+        entry = self._entries[wish.scope] = self._entries[wish.scope]._replace(used=wish.asked)
+        self._entries.move_to_end(wish.scope)
+        return entry.scope
 
     def _cost(self, wish: _Wish) -> int:
         """How many memories may have to be read."""
@@ -103,9 +126,7 @@ class ScopeCache:
     async def _read(self, wishes: Sequence[_Wish]) -> list[CachedScope | None]:
         entries = [self._known(wish) for wish in wishes]
         found = await self._check(wishes, entries)
-        return [
-            await self._settled(wish, entry, answer) for wish, entry, answer in zip(wishes, entries, found, strict=True)
-        ]
+        return [await self._settled(*each) for each in zip(wishes, entries, found, strict=True)]
 
     def _known(self, wish: _Wish) -> _Entry | None:
         entry = self._entries.get(wish.scope)
@@ -120,7 +141,7 @@ class ScopeCache:
             else Asked(wish.scope, None, wish.most, wish.most, self._room(wish.most))
             for wish, entry in zip(wishes, entries, strict=True)
         ]
-        return await self._database.run(lambda connection: check(connection, asked))
+        return await self._database.read(lambda connection: check(connection, asked))
 
     def _room(self, most: int) -> int:
         return _LIGHT_ROOM if most <= _LIGHT else self._budget // _HEAVIEST // _PACKED
@@ -163,7 +184,8 @@ class ScopeCache:
             self._refuse(wish.scope)
             return cached
         self._refused.pop(wish.scope, None)
-        self._entries[wish.scope] = _Entry(cached, found.size, found.horizon, found.began, time.monotonic())
+        times = wish.state, wish.asked, time.monotonic()
+        self._entries[wish.scope] = _Entry(cached, found.size, found.horizon, found.began, *times)
         self._weight += cached.weight
         while self._weight > self._budget:
             self._forget(next(iter(self._entries)))

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 _OUTCOMES = {
-    "kept": "it was there, and as it is",
+    "unchanged": "it was there, and nobody had written it",
+    "kept": "it was there, and the database said that it is as it was",
     "changed": "it was there, and what had changed was brought",
     "read": "all of it was brought",
     "too_large": "it has too many memories to be kept",
