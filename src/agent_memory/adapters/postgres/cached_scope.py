@@ -4,19 +4,20 @@ It does not know whether it is still true: that is `scope_cache`'s matter.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, partial
+from itertools import repeat
+from operator import add
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent_memory.adapters.postgres.candidates import NO_WORDS
 from agent_memory.adapters.postgres.connection import document
-from agent_memory.adapters.postgres.rows import IN_SCOPE_WIDTH, hashed, memory_in, moment_in, real
-from agent_memory.adapters.postgres.scope_index import Counts, Places, Reals, Vectors, Words, best, bm25, unit
+from agent_memory.adapters.postgres.rows import IN_SCOPE_WIDTH, fields_in, hashed, moment_in
+from agent_memory.adapters.postgres.scope_index import Counts, Held, Places, Reals, Vectors, Words, best, unit
 from agent_memory.domain.semantic.cues import Said
 from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
 from agent_memory.domain.semantic.memory import Embedding, Memory, Scope
@@ -24,11 +25,15 @@ from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, Wo
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.shortlisting import NEIGHBOURS
 from agent_memory.domain.semantic.weighing import Weighing
+from agent_memory.domain.semantic.words import rarity
 
-_METADATA = 6  # its place in `COLUMNS`
+_METADATA = 7  # its place among the fields of a memory
 # Bytes of objects, beside what a memory says and carries, and of those of a scope.
 _OF_A_MEMORY = 1100
 _OF_A_SCOPE = 2000
+
+_AROUND = 2 + np.array(NEIGHBOURS)[:, None]
+_candidate = partial(tuple.__new__, Candidate)  # of one tuple, as `_make`, but in half the time
 
 
 class Kept(NamedTuple):
@@ -42,8 +47,9 @@ class Kept(NamedTuple):
     @classmethod
     def of(cls, scope: Scope, writer: int, values: tuple[Any, ...]) -> "Kept":
         """Of a row that is as `COLUMNS` of `scope_check` are."""
-        id_, content, _, _, importance, tags, metadata, expires_at = values[:8]
-        told = id_, moment_in(values), real(importance), Said(content), partial(_whole, scope, values)
+        fields = fields_in(scope, values)
+        id_, _, content, _, _, importance, tags, metadata, expires_at = fields[:9]
+        told = id_, moment_in(values), importance, Said(content), partial(_whole, fields)
         weight = _OF_A_MEMORY + sys.getsizeof(content) + sys.getsizeof(metadata) + sum(map(sys.getsizeof, tags))
         return cls(writer, expires_at, told, weight)
 
@@ -133,34 +139,35 @@ class CachedScope:
     def shortlist(self, search: Search) -> Shortlist:
         """What `MemoryStore` promises of a search for what holds now."""
         held = self._held(search.now)
-        names = {hashed(word): word for word in search.words}
-        similarity = self._vectors.similarity(_query(search.embedding))[held]
-        counts = self._words.counts(list(names))[:, held]
-        lengths = self._words.lengths[held]
-        frequencies = np.count_nonzero(counts, axis=1)
-        eligible = self._eligible(search.selection, held)
+        similarity = held.of(self._vectors.similarity(_query(search.embedding)))
+        names, counts_of_all = self._words.counts({hashed(word): word for word in search.words})
+        counts = held.of(counts_of_all)
+        frequencies = dict(zip(names, map(int, map(np.count_nonzero, counts)), strict=True))
+        worth = held.bm25(counts, [rarity(number, len(held.places)) for number in frequencies.values()])
+        eligible = self._eligible(search.selection, held.places)
         places = np.flatnonzero(eligible)
         if len(places) > search.depth:
-            scores = bm25(counts, lengths, frequencies)[places]
+            scores = worth[places]
             worded = best(scores, search.depth)
             newest = np.arange(max(len(places) - search.newest, 0), len(places))
             merit = similarity if search.weighing is None else self._weighed(search, search.weighing, similarity, held)
             chosen = [best(merit[places], search.depth), worded[scores[worded] > 0], newest]
             places = places[np.concatenate(chosen)]
-        wanted = _with_neighbours(places, len(held))
-        at = held[wanted]
+        wanted = _with_neighbours(places, len(eligible))
+        at = held.places[wanted]
         signals = zip(
-            wanted.tolist(), similarity[wanted].tolist(), _said(counts[:, wanted], list(names.values())),
-            lengths[wanted].tolist(), eligible[wanted].tolist(), self._vectors.compared[at].tolist(), strict=True,
+            wanted.tolist(), similarity[wanted].tolist(), repeat(partial(_counted, counts, names)),
+            held.lengths[wanted].tolist(), eligible[wanted].tolist(), self._vectors.compared[at].tolist(),
         )  # fmt: skip
-        rows = zip(at.tolist(), signals, strict=True)
-        candidates = tuple(Candidate._make((*self._kept[one].told, *measured)) for one, measured in rows)
-        return Shortlist(candidates, _statistics(frequencies, lengths, names.values()))
+        told = [self._kept[place].told for place in at.tolist()]
+        candidates = tuple(map(_candidate, map(add, told, signals)))
+        words = WordStatistics(len(held.places), held.mean_length, {name: n for name, n in frequencies.items() if n})
+        return Shortlist(candidates, words, worth[wanted].tolist())
 
     def alike(self, memory: Memory, embedding: Embedding, now: datetime) -> list[Likeness]:
         """What `MemoryArchive` promises of others that say nearly the same."""
         similarity = np.minimum(self._vectors.similarity(_query(embedding)), NEARLY).tolist()
-        held = [(similarity[at], self._kept[at]) for at in self._held(now).tolist()]
+        held = [(similarity[at], self._kept[at]) for at in self._held(now).places.tolist()]
         near = [
             (1.0 if other.content == memory.content else like, other)
             for like, other in held
@@ -169,9 +176,9 @@ class CachedScope:
         nearest = sorted(near, key=lambda pair: pair[0], reverse=True)[:MOST_REPORTED]
         return [Likeness(other.memory(), like) for like, other in nearest]
 
-    def _weighed(self, search: Search, weighing: Weighing, similarity: Reals, held: Places) -> NDArray[np.float64]:
+    def _weighed(self, search: Search, weighing: Weighing, similarity: Reals, held: Held) -> NDArray[np.float64]:
         """As `Search.merit`, of all memories at once."""
-        seconds = search.moment.timestamp() - self._moments[held]
+        seconds = search.moment.timestamp() - held.of(self._moments)
         fresh = np.exp2(-np.maximum(seconds / weighing.half_life.total_seconds(), 0.0))
         return weighing.alpha * similarity.astype(np.float64) + (1 - weighing.alpha) * fresh
 
@@ -180,17 +187,18 @@ class CachedScope:
         return np.array([each.moment.timestamp() for each in self._kept])
 
     @cached_property
-    def _all(self) -> Places:
-        return np.arange(len(self._kept))
+    def _all(self) -> Held:
+        return Held(self._words.lengths)
 
     @cached_property
     def _all_last(self) -> bool:
         return not any(each.expires_at for each in self._kept)
 
-    def _held(self, now: datetime) -> Places:
+    def _held(self, now: datetime) -> Held:
         if self._all_last:
             return self._all
-        return np.flatnonzero([each.expires_at is None or each.expires_at > now for each in self._kept])
+        places = np.flatnonzero([each.expires_at is None or each.expires_at > now for each in self._kept])
+        return Held(self._words.lengths, places)
 
     def _eligible(self, selection: Selection, held: Places) -> NDArray[np.bool_]:
         if selection == EVERYTHING:
@@ -199,9 +207,9 @@ class CachedScope:
         return np.fromiter(map(selection.admits, memories), dtype=np.bool_, count=len(held))
 
 
-def _whole(scope: Scope, values: tuple[Any, ...], *, bare: bool = False) -> Memory:
-    metadata = {} if bare else document(values[_METADATA])
-    return memory_in(scope, (*values[:_METADATA], metadata, *values[_METADATA + 1 :]))
+def _whole(fields: tuple[Any, ...], *, bare: bool = False) -> Memory:
+    metadata = {} if bare else document(fields[_METADATA])
+    return Memory.stored(*fields[:_METADATA], metadata, *fields[_METADATA + 1 :])
 
 
 def _query(embedding: Embedding) -> Reals:
@@ -210,21 +218,10 @@ def _query(embedding: Embedding) -> Reals:
 
 def _with_neighbours(places: Places, size: int) -> Places:
     wanted = np.zeros(size + 4, dtype=np.bool_)
-    for step in NEIGHBOURS:
-        wanted[places + (2 + step)] = True
+    wanted[places + _AROUND] = True
     return np.flatnonzero(wanted[2 : size + 2])
 
 
-def _said(counts: Counts, names: Sequence[str]) -> list[Mapping[str, int]]:
-    """Of each memory, which of the words it says and how often."""
-    said: list[dict[str, int]] = [{} for _ in range(counts.shape[1])]
-    numbers, places = np.nonzero(counts)
-    for number, place, count in zip(numbers.tolist(), places.tolist(), counts[numbers, places].tolist(), strict=True):
-        said[place][names[number]] = count
-    return [each or NO_WORDS for each in said]
-
-
-def _statistics(frequencies: NDArray[np.intp], lengths: Counts, names: Iterable[str]) -> WordStatistics:
-    named = zip(names, frequencies.tolist(), strict=True)
-    mean_length = float(lengths.mean()) if len(lengths) else 0.0
-    return WordStatistics(len(lengths), mean_length, {name: number for name, number in named if number})
+def _counted(counts: Counts, names: Sequence[str], position: int) -> Mapping[str, int]:
+    """Which of the words a memory says and how often."""
+    return {name: count for name, count in zip(names, counts[:, position].tolist(), strict=True) if count}

@@ -26,7 +26,7 @@ def candidate_in(scope: Scope, position: int, row: tuple[Any, ...], words: dict[
     counts = _counted(said, words) if said else NO_WORDS
     whole = partial(memory_in, scope, row)
     told = id_, moment_in(row), real(importance), Said(content), whole
-    return Candidate(*told, position, similarity, counts, length, eligible, compared)
+    return Candidate(*told, position, similarity, lambda _: counts, length, eligible, compared)
 
 
 def _counted(said: list[int], words: dict[int, str]) -> Mapping[str, int]:

@@ -97,10 +97,15 @@ def memory_of(row: tuple[Any, ...]) -> Memory:
 
 def memory_in(scope: Scope, row: tuple[Any, ...]) -> Memory:
     """Of a row that begins with `IN_SCOPE`."""
+    return Memory.stored(*fields_in(scope, row))
+
+
+def fields_in(scope: Scope, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Those of the memory, in their order."""
     id_, content, created_at, memory_type, importance, tags, *rest, condensing, revised_at = row[:IN_SCOPE_WIDTH]
     labels = frozenset(tags) if tags else _NO_TAGS
     kind, known = _TYPES[memory_type], _CONDENSING[condensing]
-    return Memory.stored(id_, scope, content, created_at, kind, real(importance), labels, *rest, known, revised_at)
+    return id_, scope, content, created_at, kind, real(importance), labels, *rest, known, revised_at
 
 
 def moment_in(row: tuple[Any, ...]) -> datetime:

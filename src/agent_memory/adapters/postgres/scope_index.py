@@ -1,8 +1,9 @@
 """The vectors and words of a scope as arrays, to measure all its memories at once; it knows them by their places."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,21 +75,48 @@ class Words:
         parts = [self.said[slice(*bounds[place])] for place in places.tolist()]
         return Words(np.concatenate([*parts, np.empty(0, np.int32)]), self.lengths[places])
 
-    def counts(self, words: Sequence[int]) -> Counts:
+    def counts(self, words: Mapping[int, str]) -> tuple[list[str], Counts]:
+        """Which of some words occur, by their hashes, and how often each does in each memory."""
         sorted_words, whose = self._sorted
-        wanted = np.array(words, dtype=np.int32)
-        starts, ends = (np.searchsorted(sorted_words, wanted, side).tolist() for side in ("left", "right"))
-        counts = np.zeros((len(words), len(self.lengths)), dtype=np.int64)
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            if start < end:
-                counts[number] = np.bincount(whose[start:end], minlength=len(self.lengths))
-        return counts
+        wanted = np.array(list(words), dtype=np.int32)
+        starts, ends = (sorted_words.searchsorted(wanted, side).tolist() for side in ("left", "right"))
+        found = [place for place in zip(words.values(), starts, ends, strict=True) if place[1] < place[2]]
+        counts = np.empty((len(found), len(self.lengths)), dtype=np.int64)
+        for number, (_, start, end) in enumerate(found):
+            counts[number] = np.bincount(whose[start:end], minlength=len(self.lengths))
+        return [word for word, *_ in found], counts
 
     @cached_property
     def _sorted(self) -> tuple[Hashes, Places]:
         """All words in order, and which memory says each."""
         order = np.argsort(self.said, kind="stable")
         return self.said[order], np.repeat(np.arange(len(self.lengths)), self.lengths)[order]
+
+
+class Held:
+    """Those memories of a scope that a search is among, and how long they are; all of them, if no places are given."""
+
+    def __init__(self, lengths: Counts, places: Places | None = None) -> None:
+        self._whole = places is None
+        self.places = np.arange(len(lengths)) if places is None else places
+        self.lengths: Counts = self.of(lengths)
+        self.mean_length = int(self.lengths.sum()) / len(self.lengths) if len(self.lengths) else 0.0
+
+    def of(self, measured: NDArray[Any]) -> NDArray[Any]:
+        """Theirs, of what was measured of the whole scope, its memories last."""
+        return measured if self._whole else measured[..., self.places]
+
+    @cached_property
+    def _damping(self) -> NDArray[np.float64]:
+        relative_lengths = np.minimum(self.lengths, LONGEST_COUNTED) / (self.mean_length or 1.0)
+        return SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * relative_lengths)
+
+    def bm25(self, counts: Counts, rarities: Sequence[float]) -> NDArray[np.float64]:
+        """As `domain.semantic.words.bm25`, of all of them at once, to the last bit."""
+        scores = np.zeros(len(self.lengths))
+        for of_word in np.array(rarities)[:, None] * counts / (counts + self._damping):
+            scores += of_word  # one word after the other: a sum may take them in another order
+        return scores
 
 
 def _matrix(rows: int, dimension: int) -> Reals:
@@ -105,15 +133,6 @@ def _room_for(rows: int) -> int:
 def unit(vector: Reals) -> Reals:
     norm = float(np.sqrt(np.vecdot(vector, vector)))
     return vector / np.float32(norm) if norm else vector
-
-
-def bm25(counts: Counts, lengths: Counts, frequencies: NDArray[np.intp]) -> NDArray[np.float64]:
-    """As `domain.semantic.words.bm25`, of all memories at once; `frequencies`: in how many of them each word is."""
-    rarity = np.log(1 + (len(lengths) - frequencies + 0.5) / (frequencies + 0.5))
-    relative_lengths = np.minimum(lengths, LONGEST_COUNTED) / (lengths.mean() or 1.0)
-    damping = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * relative_lengths)
-    scores: NDArray[np.float64] = (rarity[:, None] * counts / (counts + damping)).sum(axis=0)
-    return scores
 
 
 def best(scores: NDArray[np.generic], number: int) -> Places:

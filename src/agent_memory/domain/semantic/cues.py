@@ -30,14 +30,16 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 class Said:
-    """What a memory says, as cues look at it: each thing is looked for once, however many questions ask."""
+    """What a memory says, as cues look at it; `tellers` are the words of the name that it begins with. Each thing is
+    looked for once, however many questions ask.
+    """
 
-    __slots__ = ("_tellers", "_tells_time", "content")
+    __slots__ = ("_tells_time", "content", "tellers")
 
     def __init__(self, content: str) -> None:
         self.content = content
+        self.tellers = _tellers(content) if ":" in content else ()
         self._tells_time: bool | None = None
-        self._tellers: tuple[str, ...] | None = None
 
     @property
     def tells_time(self) -> bool:
@@ -45,13 +47,10 @@ class Said:
             self._tells_time = _TIME.search(self.content.casefold()) is not None
         return self._tells_time
 
-    @property
-    def tellers(self) -> tuple[str, ...]:
-        """The words of the name that it begins with."""
-        if self._tellers is None:
-            teller = _TELLER.match(self.content) if ":" in self.content else None
-            self._tellers = tuple(_WORD.findall(teller[1].casefold())) if teller else ()
-        return self._tellers
+
+def _tellers(content: str) -> tuple[str, ...]:
+    teller = _TELLER.match(content)
+    return tuple(_WORD.findall(teller[1].casefold())) if teller else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +72,5 @@ class Cues:
 
     def met_by(self, said: Said) -> int:
         """How many of them a memory meets: it tells a time to a "when", and comes from somebody who is named."""
-        tellers = said.tellers
-        return (self.when and said.tells_time) + (bool(tellers) and not self.named.isdisjoint(tellers))
+        named = said.tellers and not self.named.isdisjoint(said.tellers)
+        return (1 if named else 0) + (1 if self.when and said.tells_time else 0)

@@ -3,8 +3,9 @@
 It knows times and positions only; what relevance is, and what is made of the loan, is `scoring`'s matter.
 """
 
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from agent_memory.domain.semantic.recall import Candidate
@@ -12,56 +13,59 @@ from agent_memory.domain.semantic.recall import Candidate
 _LONGEST_PAUSE = timedelta(hours=1)
 # What stands just before lends more than what stands just after: an answer follows its question.
 _LENDERS = {-2: 0.6, -1: 1.2, 1: 0.8, 2: 0.4}
-_SHARES = tuple(_LENDERS.values())
-_ALL_SHARES = sum(_SHARES)
+_REACH = max(_LENDERS)
+_FAR = _REACH + 1
 
 
 class Surroundings(NamedTuple):
-    """The mean relevance of the neighbours, and the best of the whole episode, the memory itself included."""
+    """Of each candidate: the mean relevance of its neighbours, and the best of its whole episode, itself included."""
 
-    neighbours: float
-    episode: float
-
-
-def surroundings(candidates: Sequence[Candidate], relevance: Sequence[float]) -> list[Surroundings]:
-    """For each candidate, in their order of position, what stands around it; one that is alone has itself."""
-    found: list[Surroundings] = []
-    for start, end in _episodes(candidates):
-        best = max(relevance[start:end])
-        found += [Surroundings(lent, best) for lent in _lent_in(candidates[start:end], relevance[start:end])]
-    return found
+    neighbours: list[float]
+    episode: list[float]
 
 
-def _lent_in(episode: Sequence[Candidate], relevance: Sequence[float]) -> list[float]:
-    """What its neighbours lend to each memory of an episode."""
-    by_position = {c.position: own for c, own in zip(episode, relevance, strict=True)}
-    first, last = episode[0].position, episode[-1].position
-    if last - first + 1 == len(episode) > len(_LENDERS):  # as a rule: all but the outermost have four neighbours
-        around = zip(relevance, relevance[1:], relevance[3:], relevance[4:], strict=False)
-        s, t, u, v = _SHARES
-        inner = [(s * a + t * b + u * c + v * d) / _ALL_SHARES for a, b, c, d in around]
-        before, after = ([_lent(by_position, at + step) for step in (0, 1)] for at in (first, last - 1))
-        return [*before, *inner, *after]
-    return [_lent(by_position, position) for position in by_position]
+def surroundings(candidates: Sequence[Candidate], relevance: Sequence[float]) -> Surroundings:
+    """What stands around each of the candidates, in their order of position; one that is alone has itself."""
+    if not candidates:
+        return Surroundings([], [])
+    starts = _starts([c.moment for c in candidates])
+    best: list[float] = []
+    for start, end in pairwise([*starts, len(candidates)]):
+        best += [max(relevance[start:end])] * (end - start)
+    return Surroundings(_lent(_places([c.position for c in candidates], starts), relevance), best)
 
 
-def _episodes(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
-    start = 0
-    for i in range(1, len(candidates) + 1):
-        if i == len(candidates) or _pause(candidates[i - 1], candidates[i]) > _LONGEST_PAUSE:
-            yield start, i
-            start = i
+def _starts(moments: Sequence[datetime]) -> list[int]:
+    """Where an episode begins."""
+    return [0, *(i for i, (one, after) in enumerate(pairwise(moments), 1) if after - one > _LONGEST_PAUSE)]
 
 
-def _pause(one: Candidate, next_one: Candidate) -> timedelta:
-    return next_one.moment - one.moment
+def _places(positions: Sequence[int], starts: Sequence[int]) -> list[int]:
+    """The positions, counted from the first, where whatever is out of reach or of another episode is just so far away
+    that nothing is lent.
+    """
+    steps = [step if 0 < (step := after - one) < _FAR else _FAR for one, after in pairwise(positions)]
+    for start in starts[1:]:
+        steps[start - 1] = _FAR
+    return list(accumulate(steps, initial=0))
 
 
-def _lent(by_position: dict[int, float], position: int) -> float:
-    lent = shares = 0.0
-    for step, share in _LENDERS.items():
-        relevance = by_position.get(position + step)
-        if relevance is not None:
-            lent += share * relevance
-            shares += share
-    return lent / shares if shares else by_position[position]
+def _lent(places: Sequence[int], relevance: Sequence[float]) -> list[float]:
+    """What its neighbours lend to each, by the shares of those that are there."""
+    own, there = ([0.0] * (places[-1] + 1) for _ in range(2))
+    for place, value in zip(places, relevance, strict=True):
+        own[place] = value
+        there[place] = 1.0
+    lent, shares = _from_around(own), _from_around(there)
+    return [lent[place] / shares[place] if shares[place] else own[place] for place in places]
+
+
+def _from_around(values: Sequence[float]) -> list[float]:
+    """For each, the sum of what stands before and after it, by the lenders' shares."""
+    edge = [0.0] * _REACH
+    wide = [*edge, *values, *edge]
+    before, just_before, just_after, after = _LENDERS.values()
+    return [
+        before * a + just_before * b + just_after * c + after * d
+        for a, b, c, d in zip(wide, wide[1:], wide[3:], wide[4:], strict=False)
+    ]

@@ -10,7 +10,7 @@ import binascii
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from zlib import crc32
@@ -95,7 +95,7 @@ class Progress:
         score = recollection.score
         if score.total <= self.least:
             return recollection
-        return replace(recollection, score=replace(score, total=self.least))
+        return recollection._replace(score=score._replace(total=self.least))
 
 
 @dataclass(frozen=True, slots=True)

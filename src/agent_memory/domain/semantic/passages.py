@@ -4,20 +4,24 @@ Many things are told in it, and a question is about one of them: words that stan
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from agent_memory.domain.semantic.recall import Candidate, WordStatistics
+from agent_memory.domain.semantic.recall import Candidate, Shortlist, WordStatistics
 from agent_memory.domain.semantic.stemming import stem
-from agent_memory.domain.semantic.words import LONGEST_COUNTED, bm25, is_unspaced, rarity
+from agent_memory.domain.semantic.words import LONGEST_COUNTED, bm25, bm25_of_each, is_unspaced, rarity
 
 _MOST_READ = 40  # memories
 _PASSAGE = 250  # characters: two or three sentences ...
 _PASSAGE_WORDS = 20  # ... with so many words that can be searched for
 
 
-def worth_by_words(candidates: Sequence[Candidate], statistics: WordStatistics) -> list[float]:
-    """Of each, by BM25; `statistics` knows the words of the question."""
-    worth = [bm25(c.counts, c.length, statistics) for c in candidates]
+def worth_by_words(shortlist: Shortlist) -> list[float]:
+    """Of each candidate, by BM25."""
+    candidates, statistics = shortlist.candidates, shortlist.words
+    if shortlist.worth is None:
+        worth = bm25_of_each([(c.counts, c.length) for c in candidates], statistics)
+    else:
+        worth = list(shortlist.worth)
     long = [i for i, c in enumerate(candidates) if c.length > LONGEST_COUNTED and len(c.counts) > 1]
     long.sort(key=worth.__getitem__, reverse=True)
     for i in long[:_MOST_READ]:

@@ -3,7 +3,7 @@
 A store fills a `Shortlist` with measured signals; `scoring` turns it into `Recollection`s.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -90,7 +90,7 @@ class Search:
 
 class Candidate(NamedTuple):
     """What ranking asks of a memory, and how it relates to the search. A tuple, because a search makes hundreds; the
-    memory itself is made of few of them, by `whole`.
+    memory itself is made of few of them, by `whole`, and which words it says, by `counted` of its position.
 
     `position` numbers the memories of the scope by time: consecutive numbers are neighbours. A candidate that
     is not `eligible` fails the filter and only lends context to its neighbours. One that was not `compared`, because
@@ -104,7 +104,7 @@ class Candidate(NamedTuple):
     whole: Callable[[], Memory]
     position: int
     similarity: float
-    counts: Mapping[str, int]
+    counted: Callable[[int], Mapping[str, int]]
     length: int
     eligible: bool = True
     compared: bool = True
@@ -112,6 +112,11 @@ class Candidate(NamedTuple):
     @property
     def memory(self) -> Memory:
         return self.whole()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often it says each of the searched words that it says."""
+        return self.counted(self.position)
 
     @classmethod
     def of(
@@ -127,7 +132,7 @@ class Candidate(NamedTuple):
     ) -> "Candidate":
         """Of a memory that is there already."""
         asked = (memory.id, memory.moment, memory.importance, Said(memory.content))
-        return cls(*asked, lambda: memory, position, similarity, counts, length, eligible, compared)
+        return cls(*asked, lambda: memory, position, similarity, lambda _: counts, length, eligible, compared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +146,14 @@ class WordStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Shortlist:
+    """`worth` is what `words.bm25` makes of each candidate, to the last bit, if the store has found it out already."""
+
     candidates: tuple[Candidate, ...]
     words: WordStatistics
+    worth: Sequence[float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Factors:
+class Factors(NamedTuple):
     """What the default policy makes of the parts: meaning against the best, what cues that are met multiply by, how
     relevant that is with the context; then, what age and importance multiply by.
     """
@@ -158,8 +165,7 @@ class Factors:
     importance: float
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """Why a memory stands where it stands: `total` orders, the parts explain."""
 
     total: float
@@ -180,7 +186,6 @@ def shown(score: float) -> float:
     return round(score, 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Recollection:
+class Recollection(NamedTuple):
     memory: Memory
     score: Score

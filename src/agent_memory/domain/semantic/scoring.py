@@ -5,11 +5,12 @@ weighing of meaning against recency that a caller asks for with `alpha`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from agent_memory.domain.semantic.aging import Aging
 from agent_memory.domain.semantic.cues import Cues
 from agent_memory.domain.semantic.episodes import Surroundings, surroundings
 from agent_memory.domain.semantic.passages import worth_by_words
@@ -41,12 +42,13 @@ class Blend:
         self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
     ) -> list[Recollection]:
         weighing, candidates = self.weighing(question), shortlist.candidates
-        fresh = [recency(c.moment, now, self.half_life) for c in candidates]
-        totals = [weighing.total(c.similarity, f) for c, f in zip(candidates, fresh, strict=True)]
-        return [
-            Recollection(c.memory, Score(totals[i], c.similarity, 0.0, 0.0, fresh[i], c.importance))
-            for i, c in _best(candidates, totals, most)
-        ]
+        fresh = {i: recency(c.moment, now, self.half_life) for i, c in enumerate(candidates) if c.eligible}
+        totals = {i: weighing.total(candidates[i].similarity, f) for i, f in fresh.items()}
+
+        def score(i: int) -> Score:
+            return Score(totals[i], candidates[i].similarity, 0.0, 0.0, fresh[i], candidates[i].importance)
+
+        return [Recollection(candidates[i].memory, score(i)) for i in _best(candidates, totals, most)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,45 +77,46 @@ class Fusion:
     def rank(
         self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
     ) -> list[Recollection]:
-        candidates = shortlist.candidates
-        words = _scaled(worth_by_words(candidates, shortlist.words))
-        cues = Cues.of(question.query)
+        candidates, cues = shortlist.candidates, Cues.of(question.query)
+        words = _scaled(worth_by_words(shortlist))
         meanings = self._meanings(candidates, words)
         met = [1 + self.cue * cues.met_by(c.said) for c in candidates]
         own = [
             (self.meaning * meaning + (1 - self.meaning) * word) * cue
             for meaning, word, cue in zip(meanings, words, met, strict=True)
         ]
-        context = [self._context(*parts) for parts in zip(own, surroundings(candidates, own), strict=True)]
+        context = self._context(own, surroundings(candidates, own))
         relevance = [(o + c) / (1 + self.neighbours + self.episode) for o, c in zip(own, context, strict=True)]
-        fresh = [recency(c.moment, now, self.half_life) for c in candidates]
-        ages = self._ages(cues, relevance, [c.moment for c in candidates])
         weights = [1 + self.nudge * (c.importance - 1) for c in candidates]
-        totals = [r * age * weight for r, age, weight in zip(relevance, ages, weights, strict=True)]
+        aging = self._aging(cues, relevance, candidates)
+        unaged = [r * weight for r, weight in zip(relevance, weights, strict=True)]
+        ages = {i: aging.factor(relevance[i], candidates[i].moment) for i in _leading(candidates, unaged, aging, most)}
+        totals = {i: relevance[i] * age * weights[i] for i, age in ages.items()}
 
         def score(i: int) -> Score:
             factors = Factors(meanings[i], met[i], relevance[i], ages[i], weights[i])
             of = candidates[i]
-            return Score(totals[i], of.similarity, words[i], context[i], fresh[i], of.importance, factors)
+            fresh = recency(of.moment, now, self.half_life)
+            return Score(totals[i], of.similarity, words[i], context[i], fresh, of.importance, factors)
 
-        return [Recollection(c.memory, score(i)) for i, c in _best(candidates, totals, most)]
+        return [Recollection(candidates[i].memory, score(i)) for i in _best(candidates, totals, most)]
 
     def _meanings(self, candidates: Sequence[Candidate], words: list[float]) -> list[float]:
         meanings = _scaled([c.similarity for c in candidates])
         return [meaning if c.compared else word for c, meaning, word in zip(candidates, meanings, words, strict=True)]
 
-    def _context(self, own: float, around: Surroundings) -> float:
-        return self.neighbours * math.sqrt(own) * around.neighbours + self.episode * around.episode
+    def _context(self, own: Sequence[float], around: Surroundings) -> list[float]:
+        neighbours, episode, root = self.neighbours, self.episode, math.sqrt
+        return [
+            neighbours * root(value) * lent + episode * best
+            for value, lent, best in zip(own, around.neighbours, around.episode, strict=True)
+        ]
 
-    def _ages(self, cues: Cues, relevance: list[float], moments: Sequence[datetime]) -> list[float]:
-        """A factor for each: what counts is how much older a memory is than the newest that answers about as well."""
-        age, steepness = self._age(cues)
+    def _aging(self, cues: Cues, relevance: Sequence[float], candidates: Sequence[Candidate]) -> Aging:
+        """What counts is how much older a memory is than the newest that answers about as well."""
         best = max(relevance, default=0.0) or 1.0
-        rivals = [moment for r, moment in zip(relevance, moments, strict=True) if r >= self.rival * best]
-        if not rivals:
-            return [1.0] * len(relevance)
-        fresh = [recency(moment, max(rivals), self.half_life) for moment in moments]
-        return [1 + age * (2 * f - 1) * (r / best) ** steepness for r, f in zip(relevance, fresh, strict=True)]
+        rivals = [c.moment for r, c in zip(relevance, candidates, strict=True) if r >= self.rival * best]
+        return Aging(*self._age(cues), best, max(rivals, default=None), self.half_life)
 
     def _age(self, cues: Cues) -> tuple[float, int]:
         """How much age may move, less than nothing if the older is to win, and how steeply that falls."""
@@ -125,10 +128,20 @@ class Fusion:
 def _scaled(values: Sequence[float]) -> list[float]:
     """The best becomes 1; what is below nothing becomes 0."""
     best = max(values, default=0.0)
-    return [max(value, 0.0) / best if best > 0 else 0.0 for value in values]
+    return [value / best if value > 0 else 0.0 for value in values]
 
 
-def _best(candidates: Sequence[Candidate], totals: Sequence[float], most: int) -> list[tuple[int, Candidate]]:
-    """The eligible candidates with the greatest totals, and their places; among equals the newest first."""
-    merits = [(totals[i], c.moment, c.id, i) for i, c in enumerate(candidates) if c.eligible]
-    return [(i, candidates[i]) for *_, i in sorted(merits, reverse=True)[:most]]
+def _leading(candidates: Sequence[Candidate], unaged: Sequence[float], aging: Aging, most: int) -> list[int]:
+    """The places of the eligible candidates that may be among the best, however age moves them all."""
+    eligible = [i for i, c in enumerate(candidates) if c.eligible]
+    if len(eligible) <= most:
+        return eligible
+    up, down = 1 + aging.reach, 1 - aging.reach
+    least = sorted([unaged[i] for i in eligible], reverse=True)[most - 1] * down
+    return [i for i in eligible if unaged[i] * up >= least]
+
+
+def _best(candidates: Sequence[Candidate], totals: Mapping[int, float], most: int) -> list[int]:
+    """The places of the candidates with the greatest totals; among equals the newest first."""
+    merits = [(total, candidates[i].moment, candidates[i].id, i) for i, total in totals.items()]
+    return [i for *_, i in sorted(merits, reverse=True)[:most]]

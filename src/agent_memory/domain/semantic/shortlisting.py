@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
-from agent_memory.domain.semantic.words import bm25
+from agent_memory.domain.semantic.words import bm25_of_each
 
 NEIGHBOURS = (-2, -1, 0, 1, 2)
 
@@ -29,7 +29,9 @@ def _best(scope: Sequence[Candidate], words: WordStatistics, search: Search) -> 
     eligible = [candidate for candidate in scope if candidate.eligible]
     if len(eligible) > search.depth:
         yield from _top(((search.merit(c.moment, c.similarity), c.position) for c in eligible), search.depth)
-        yield from _top(((bm25(c.counts, c.length, words), c.position) for c in eligible if c.counts), search.depth)
+        worded = [c for c in eligible if c.counts]
+        worth = bm25_of_each([(c.counts, c.length) for c in worded], words)
+        yield from _top(zip(worth, (c.position for c in worded), strict=True), search.depth)
         yield from (c.position for c in eligible[len(eligible) - min(search.newest, len(eligible)) :])
     else:
         yield from (c.position for c in eligible)  # by meaning all of them are among the best

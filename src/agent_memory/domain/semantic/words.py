@@ -6,7 +6,7 @@ Scripts without spaces are cut into pairs of characters, so that they can be fou
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 
@@ -76,14 +76,28 @@ def _pairs(run: str) -> list[str]:
 
 def bm25(counts: Mapping[str, int], length: int, statistics: WordStatistics) -> float:
     """The relevance of a memory by its words: rare words weigh more, repeats and long memories less."""
-    if not counts:
-        return 0.0
-    relative_length = min(length, LONGEST_COUNTED) / statistics.mean_length if statistics.mean_length else 1.0
-    damping = SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * relative_length)
-    documents, frequencies, relevance = statistics.documents, statistics.frequencies, 0.0
-    for word, count in counts.items():
-        relevance += rarity(frequencies.get(word, 0), documents) * count / (count + damping)
-    return relevance
+    return bm25_of_each([(counts, length)], statistics)[0]
+
+
+def bm25_of_each(said: Iterable[tuple[Mapping[str, int], int]], statistics: WordStatistics) -> list[float]:
+    """The same of many memories, of each the counts of its words and its length."""
+    documents, frequencies = statistics.documents, statistics.frequencies
+    rare, rarest = {word: rarity(number, documents) for word, number in frequencies.items()}, rarity(0, documents)
+    dampings = {}
+    found = []
+    for counts, length in said:
+        if length not in dampings:
+            dampings[length] = _damping(length, statistics.mean_length)
+        damping, relevance = dampings[length], 0.0
+        for word, count in counts.items():
+            relevance += rare.get(word, rarest) * count / (count + damping)
+        found.append(relevance)
+    return found
+
+
+def _damping(length: int, mean_length: float) -> float:
+    relative_length = min(length, LONGEST_COUNTED) / mean_length if mean_length else 1.0
+    return SATURATION * (1 - LENGTH_WEIGHT + LENGTH_WEIGHT * relative_length)
 
 
 @lru_cache(maxsize=10_000)

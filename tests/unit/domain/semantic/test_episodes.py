@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from uuid import UUID
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,13 +37,10 @@ def test_neighbours_lend_by_their_shares(told):
     episode = list(candidates([(step, minutes) for step, minutes, _ in told]))
     relevance = [own for *_, own in told]
     found = surroundings(episode, relevance)
-    assert [around.neighbours for around in found] == pytest.approx(
-        [plainly(episode, relevance, number) for number in range(len(episode))]
-    )
-    assert {around.episode for around in found} == ({max(relevance)} if told else set())
+    assert found.neighbours == [plainly(episode, relevance, number) for number in range(len(episode))]
+    assert found.episode == [max(relevance, default=0.0)] * len(episode)
 
 
 def test_a_long_pause_ends_an_episode():
-    first, second = surroundings(list(candidates([(1, 0), (1, 61)])), [0.2, 0.9])
-    assert first == (0.2, 0.2)
-    assert second == (0.9, 0.9)
+    found = surroundings(list(candidates([(1, 0), (1, 61)])), [0.2, 0.9])
+    assert found == ([0.2, 0.9], [0.2, 0.9])

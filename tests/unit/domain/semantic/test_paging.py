@@ -77,7 +77,7 @@ def test_what_scores_too_little_stays_out():
 
 
 def test_a_bar_is_compared_with_what_is_shown():
-    ranked = [replace(each, score=replace(each.score, total=0.98765)) for each in ranking("a")]
+    ranked = [each._replace(score=each.score._replace(total=0.98765)) for each in ranking("a")]
     for bar, found in ((0.9876, 1), (ranked[0].score.shown, 1), (0.98766, 1), (0.9878, 0)):
         asked = question(min_score=bar)
         assert len(page_of(ranked, asked, begun(asked)).recollections) == found

@@ -5,7 +5,7 @@ import pytest
 
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 from agent_memory.domain.semantic.passages import worth_by_words
-from agent_memory.domain.semantic.recall import Candidate, WordStatistics
+from agent_memory.domain.semantic.recall import Candidate, Shortlist, WordStatistics
 from agent_memory.domain.semantic.words import LONGEST_COUNTED, bm25, word_counts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,7 +21,7 @@ def candidate(content, query):
 
 def worths(contents, query):
     statistics = WordStatistics(100, 12.0, dict.fromkeys(word_counts(query), 3))
-    return worth_by_words([candidate(content, query) for content in contents], statistics)
+    return worth_by_words(Shortlist(tuple(candidate(content, query) for content in contents), statistics))
 
 
 def worth(content, query):

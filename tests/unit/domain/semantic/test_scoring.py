@@ -2,11 +2,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Candidate, Question, Shortlist, WordStatistics
 from agent_memory.domain.semantic.scoring import Blend, Fusion
+from agent_memory.domain.semantic.words import bm25
 
+QUESTION = Question(Scope("a", "u"), "a red boat")
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 MONTH = timedelta(days=30)
 WORDS = WordStatistics(documents=10, mean_length=5, frequencies={"boat": 2, "red": 5})
@@ -138,3 +142,37 @@ def test_gives_no_more_than_asked():
     question = Question(Scope("a", "u"), "anything")
     shortlist = Shortlist(tuple(candidate(n) for n in range(1, 6)), WORDS)
     assert len(Fusion().rank(question, shortlist, NOW, 2)) == len(Blend().rank(question, shortlist, NOW, 2)) == 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.3, 0.5, 0.501, 0.502, 0.9]),
+            st.integers(-2, 9),
+            st.sampled_from([0.0, 1.0, 1.5, 2.0]),
+            st.booleans(),
+        ),
+        max_size=60,
+    ),
+    st.sampled_from(["Where is it?", "Where is it now?", "Where was it before?"]),
+    st.integers(1, 12),
+    st.sampled_from([Fusion(), Fusion(nudge=0.4), Fusion(present_nudge=1.5), Blend(0.5)]),
+)
+def test_the_best_few_are_the_first_of_all(told, query, most, policy):
+    """Of those that cannot be among them not even the age is looked at."""
+    candidates = tuple(
+        candidate(number, similarity, age=age, importance=importance, eligible=eligible)
+        for number, (similarity, age, importance, eligible) in enumerate(told, 1)
+    )
+    question, shortlist = Question(Scope("a", "u"), query), Shortlist(candidates, WORDS)
+    everything = policy.rank(question, shortlist, NOW)
+    assert policy.rank(question, shortlist, NOW, most) == everything[:most]
+    assert len(everything) == sum(eligible for *_, eligible in told)
+    assert everything == sorted(everything, key=lambda r: (r.score.total, r.memory.moment, r.memory.id), reverse=True)
+
+
+def test_what_a_store_knows_of_the_words_is_not_found_out_again():
+    said = candidate(1, counts={"boat": 1}), candidate(2, counts={"boat": 1, "red": 2}), candidate(3)
+    worth = tuple(bm25(c.counts, c.length, WORDS) for c in said)
+    unknown, known = [Fusion().rank(QUESTION, Shortlist(said, WORDS, found), NOW) for found in (None, worth)]
+    assert known == unknown
