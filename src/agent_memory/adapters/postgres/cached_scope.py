@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import repeat
-from operator import add
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -33,7 +32,6 @@ _OF_A_MEMORY = 1100
 _OF_A_SCOPE = 2000
 
 _AROUND = 2 + np.array(NEIGHBOURS)[:, None]
-_candidate = partial(tuple.__new__, Candidate)  # of one tuple, as `_make`, but in half the time
 
 
 class Kept(NamedTuple):
@@ -145,7 +143,7 @@ class CachedScope:
         frequencies = dict(zip(names, map(int, map(np.count_nonzero, counts)), strict=True))
         worth = held.bm25(counts, [rarity(number, len(held.places)) for number in frequencies.values()])
         eligible = self._eligible(search.selection, held.places)
-        places = np.flatnonzero(eligible)
+        [places] = eligible.nonzero()
         if len(places) > search.depth:
             scores = worth[places]
             worded = best(scores, search.depth)
@@ -159,8 +157,9 @@ class CachedScope:
             wanted.tolist(), similarity[wanted].tolist(), repeat(partial(_counted, counts, names)),
             held.lengths[wanted].tolist(), eligible[wanted].tolist(), self._vectors.compared[at].tolist(),
         )  # fmt: skip
-        told = [self._kept[place].told for place in at.tolist()]
-        candidates = tuple(map(_candidate, map(add, told, signals)))
+        rows = zip(at.tolist(), signals, strict=True)
+        kept, made = self._kept, tuple.__new__  # as `Candidate._make`, in half the time
+        candidates = tuple([made(Candidate, kept[one].told + measured) for one, measured in rows])
         words = WordStatistics(len(held.places), held.mean_length, {name: n for name, n in frequencies.items() if n})
         return Shortlist(candidates, words, worth[wanted].tolist())
 
@@ -219,9 +218,10 @@ def _query(embedding: Embedding) -> Reals:
 def _with_neighbours(places: Places, size: int) -> Places:
     wanted = np.zeros(size + 4, dtype=np.bool_)
     wanted[places + _AROUND] = True
-    return np.flatnonzero(wanted[2 : size + 2])
+    [found] = wanted[2 : size + 2].nonzero()
+    return found
 
 
 def _counted(counts: Counts, names: Sequence[str], position: int) -> Mapping[str, int]:
     """Which of the words a memory says and how often."""
-    return {name: count for name, count in zip(names, counts[:, position].tolist(), strict=True) if count}
+    return {name: int(count) for name, count in zip(names, counts[:, position].tolist(), strict=True) if count}

@@ -15,8 +15,9 @@ _ROWS = 8
 Places = NDArray[np.intp]
 Reals = NDArray[np.float32]
 Hashes = NDArray[np.int32]
-Counts = NDArray[np.int64]
-"""How often each of some words occurs in each memory: (words, memories)."""
+Lengths = NDArray[np.int64]
+Counts = NDArray[np.float64]
+"""How often each of some words occurs in each memory: (words, memories). Not as integers, as all sums of it are."""
 
 
 class Vectors:
@@ -57,7 +58,7 @@ class Vectors:
 class Words:
     """The words of each memory, as hashes."""
 
-    def __init__(self, said: Hashes, lengths: Counts) -> None:
+    def __init__(self, said: Hashes, lengths: Lengths) -> None:
         self.said = said
         self.lengths = lengths
         self.bytes = 4 * said.nbytes + lengths.nbytes  # with what is sorted of them
@@ -81,7 +82,7 @@ class Words:
         wanted = np.array(list(words), dtype=np.int32)
         starts, ends = (sorted_words.searchsorted(wanted, side).tolist() for side in ("left", "right"))
         found = [place for place in zip(words.values(), starts, ends, strict=True) if place[1] < place[2]]
-        counts = np.empty((len(found), len(self.lengths)), dtype=np.int64)
+        counts = np.empty((len(found), len(self.lengths)))
         for number, (_, start, end) in enumerate(found):
             counts[number] = np.bincount(whose[start:end], minlength=len(self.lengths))
         return [word for word, *_ in found], counts
@@ -96,10 +97,10 @@ class Words:
 class Held:
     """Those memories of a scope that a search is among, and how long they are; all of them, if no places are given."""
 
-    def __init__(self, lengths: Counts, places: Places | None = None) -> None:
+    def __init__(self, lengths: Lengths, places: Places | None = None) -> None:
         self._whole = places is None
         self.places = np.arange(len(lengths)) if places is None else places
-        self.lengths: Counts = self.of(lengths)
+        self.lengths: Lengths = self.of(lengths)
         self.mean_length = int(self.lengths.sum()) / len(self.lengths) if len(self.lengths) else 0.0
 
     def of(self, measured: NDArray[Any]) -> NDArray[Any]:
@@ -137,4 +138,4 @@ def unit(vector: Reals) -> Reals:
 
 def best(scores: NDArray[np.generic], number: int) -> Places:
     """Where the greatest are; among equals the last."""
-    return np.argsort(scores, kind="stable")[::-1][:number]
+    return scores.argsort(kind="stable")[::-1][:number]

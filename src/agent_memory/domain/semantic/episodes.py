@@ -37,6 +37,8 @@ def surroundings(candidates: Sequence[Candidate], relevance: Sequence[float]) ->
 
 def _starts(moments: Sequence[datetime]) -> list[int]:
     """Where an episode begins."""
+    if moments[-1] - moments[0] <= _LONGEST_PAUSE:  # in the order of time: one talk, as often
+        return [0]
     return [0, *(i for i, (one, after) in enumerate(pairwise(moments), 1) if after - one > _LONGEST_PAUSE)]
 
 

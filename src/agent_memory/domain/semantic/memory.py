@@ -5,10 +5,10 @@ It knows nothing of how memories are found: that is `scoring` and `words`.
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NewType
+from typing import NewType
 from uuid import UUID
 
 from agent_memory.domain.errors import InvalidInput
@@ -118,15 +118,10 @@ class Memory:
         """A memory as its store gives it back, all fields in their order: it was checked when it came in, and a
         search brings many.
         """
-        memory: Any = _Open()
-        (
-            memory.id, memory.scope, memory.content, memory.created_at, memory.memory_type, memory.importance,
-            memory.tags, memory.metadata, memory.expires_at, memory.version, memory.superseded_by,
-            memory.superseded_at, memory.event_time, memory.condensing, memory.revised_at,
-        ) = values  # fmt: skip
-        memory.__class__ = cls
-        stored: Memory = memory
-        return stored
+        memory = object.__new__(cls)
+        for put, value in zip(_PUT, values, strict=True):
+            put(memory, value)
+        return memory
 
     def holds(self, now: datetime) -> bool:
         """Neither expired nor superseded."""
@@ -137,10 +132,8 @@ class Memory:
         return self.begins <= then and all(end is None or end > then for end in (self.superseded_at, self.expires_at))
 
 
-class _Open:
-    """A memory that is still written to: to fill in a frozen one takes five times as long."""
-
-    __slots__ = Memory.__slots__
+# The slots themselves: half the time of `object.__setattr__`, which a frozen class would need.
+_PUT = tuple(getattr(Memory, each.name).__set__ for each in fields(Memory))
 
 
 @dataclass(frozen=True, slots=True)
