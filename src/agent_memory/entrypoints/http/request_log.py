@@ -8,12 +8,13 @@ import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from uuid import uuid4
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -55,15 +56,18 @@ class _Exchange:
 class RequestLog:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
-        self._requests = Counter(
+        requests = Counter(
             "agent_memory_http_requests",
             "Requests answered, by route template",
             ["method", "route", "status"],
             registry=registry,
         )
+        self._requests = cache(requests.labels)  # which are looked for under a lock
         self._begin, self._end = (
-            Histogram(
-                f"agent_memory_http_{name}_seconds", told, ["method", "route"], buckets=_SECONDS, registry=registry
+            cache(
+                Histogram(
+                    f"agent_memory_http_{name}_seconds", told, ["method", "route"], buckets=_SECONDS, registry=registry
+                ).labels
             )
             for name, told in (
                 ("first_byte", "From a request to the first byte of its answer; of a stream, to its first token"),
@@ -76,22 +80,20 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, _id_of(scope), time.perf_counter())
-        token = request_id.set(exchange.id)
+        token, bound = request_id.set(exchange.id), bind_contextvars(request_id=exchange.id)
         try:
-            with bound_contextvars(request_id=exchange.id):
-                try:
-                    await self._app(scope, receive, exchange.sending(send))
-                finally:
-                    self._record(exchange, time.perf_counter())
+            await self._app(scope, receive, exchange.sending(send))
         finally:
+            self._record(exchange, time.perf_counter())
+            reset_contextvars(**bound)
             request_id.reset(token)
 
     def _record(self, exchange: _Exchange, now: float) -> None:
         method, route, seconds = exchange.method, exchange.route, now - exchange.started
-        self._requests.labels(method, route, str(exchange.status)).inc()
-        self._end.labels(method, route).observe(seconds)
+        self._requests(method, route, exchange.status).inc()
+        self._end(method, route).observe(seconds)
         if exchange.begun is not None:
-            self._begin.labels(method, route).observe(exchange.begun - exchange.started)
+            self._begin(method, route).observe(exchange.begun - exchange.started)
         level = logging.DEBUG if route.startswith(("/health", "/metrics")) else logging.INFO
         path = ascii(exchange.scope["path"])[1:-1]
         _log.log(level, "%s %s %s in %.3f s", method, path, exchange.status, seconds)
