@@ -74,18 +74,13 @@ class Database:
 
     async def _tried(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         deadline = time.monotonic() + _PATIENCE
-        attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_PASSING) & retry_if_not_exception_type(_LASTING),
-            wait=wait_exponential(multiplier=0.05, max=1),
-            stop=stop_before_delay(_PATIENCE),
-            before_sleep=self._heal,
-            reraise=True,
-        )
         try:
-            async for attempt in attempts:
-                with attempt:
-                    async with self._pool.connection(deadline - time.monotonic()) as connection:
-                        return await work(connection)
+            try:
+                return await self._do(work, deadline)
+            except _LASTING:
+                raise
+            except _PASSING as error:
+                return await self._do_again(work, deadline, error)
         except psycopg.errors.QueryCanceled as error:
             raise Unavailable(f"the database took longer than DB_COMMAND_TIMEOUT: {_first_line(error)}") from error
         except psycopg.errors.ProgramLimitExceeded as error:
@@ -94,6 +89,29 @@ class Database:
             raise Unavailable(CLOSED) from error
         except _PASSING as error:
             raise _away(error, _COME_BACK) from error
+
+    async def _do(self, work: Callable[[AsyncConnection], Awaitable[Result]], deadline: float) -> Result:
+        async with self._pool.connection(deadline - time.monotonic()) as connection:
+            return await work(connection)
+
+    async def _do_again(
+        self, work: Callable[[AsyncConnection], Awaitable[Result]], deadline: float, lost: BaseException
+    ) -> Result:
+        """After a first attempt that ended so. tenacity takes longer than a statement takes to send, and nearly always
+        there is nothing for it to do.
+        """
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(_PASSING) & retry_if_not_exception_type(_LASTING),
+            wait=wait_exponential(multiplier=0.05, max=1),
+            stop=stop_before_delay(deadline - time.monotonic()),
+            before_sleep=self._heal,
+            reraise=True,
+        )
+        async for attempt in attempts:
+            with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise lost
+                return await self._do(work, deadline)
         raise AssertionError("tenacity either returns or raises")
 
     def pop_stats(self) -> Mapping[str, int]:
