@@ -232,8 +232,10 @@ async def test_what_is_superseded_stays_but_is_not_found(bench):
 async def test_a_version_changes_neither_scope_nor_time(bench):
     memory = bench.memory()
     await bench.keep(memory)
-    stray = replace(memory, scope=Scope(bench.scope.agent_id, "another"), created_at=START + 9 * HOUR, version=2)
-    assert await bench.archive.replace(stray, None, 1)
+    late = replace(memory, created_at=START + 9 * HOUR, version=2)
+    for stray in (Scope(bench.scope.agent_id, "another"), Scope("another", bench.scope.user_id, bench.scope.tenant)):
+        assert not await bench.archive.replace(replace(late, scope=stray), None, 1)
+    assert await bench.archive.replace(late, None, 1)
     kept = await bench.archive.get(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant)
     assert (kept.scope, kept.created_at, kept.version) == (memory.scope, memory.created_at, 2)
 

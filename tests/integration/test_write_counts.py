@@ -7,10 +7,12 @@ import contextlib
 import fcntl
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -25,7 +27,7 @@ from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.rows import ADD, row_of
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.scope_check import check
-from agent_memory.domain.errors import Unavailable
+from agent_memory.domain.errors import Misconfigured, Unavailable
 from agent_memory.domain.semantic.memory import Scope
 
 pytestmark = pytest.mark.integration
@@ -186,21 +188,61 @@ async def test_a_writer_that_is_killed_hides_nothing(conninfo, database, scope, 
     assert await contents(store, scope, depth=1000) == await contents(exact, scope, depth=1000)
 
 
-async def test_the_dead_are_settled_when_the_database_starts(tmp_path, scope, asked):
+@pytest.mark.parametrize("act", [DIES_WRITING, DIES_WRITING.replace("[scope]", "None")])
+async def test_who_takes_the_number_of_a_dead_one_settles_what_he_left(conninfo, database, scope, asked, act):
+    store = believing(database)
+    find = "FROM pg_stat_activity WHERE application_name LIKE 'agent_memory %' AND query LIKE '%pg_sleep(1000)'"
+    async with another_process(act, conninfo, scope) as process:
+        async with asyncio.timeout(30):
+            while not (await database.read(lambda c: c.execute(f"SELECT {find}"))).rowcount:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    # The database still does what it was told.
+    for _ in range(3):
+        async with connection.opened(conninfo, 1, 1):
+            assert database.state(scope) is None
+        before = len(asked)
+        await contents(store, scope)
+        assert len(asked) == before + 1
+    await database.read(lambda c: c.execute(f"SELECT pg_terminate_backend(pid, 5000) {find}"))
+    async with connection.opened(conninfo, 1, 1):
+        assert database.state(scope) is not None
+
+
+async def test_the_dead_are_settled_when_the_database_starts(tmp_path, scope):
     async with embedded.running(tmp_path) as own, connection.opened(own, 1, 2) as database:
-        store = believing(database)
-        assert await contents(store, scope) == []
         async with another_process(DIES_WRITING, own, scope) as process:
-            await until(lambda: database.state(scope) is None and database.state(of_another(scope)) is not None)
+            await until(lambda: database.state(scope) is None)
+            assert database.state(of_another(scope)) is not None
             process.send_signal(signal.SIGKILL)
             await process.wait()
-        before = len(asked)
-        for _ in range(3):  # what is under way may be anybody's
-            await contents(store, scope)
         assert database.state(scope) is None
-        assert len(asked) == before + 3
     async with embedded.running(tmp_path) as own, connection.opened(own, 1, 2) as database:
         assert database.state(scope) is not None
+
+
+async def test_who_comes_before_the_database_is_made_counts_too(tmp_path, scope):
+    async def opened(folder, stack):
+        own = await stack.enter_async_context(embedded.shared(folder))
+        return await stack.enter_async_context(connection.opened(own, 1, 2))
+
+    async with AsyncExitStack() as of_one, AsyncExitStack() as of_other:
+        one, other = await asyncio.gather(opened(tmp_path, of_one), opened(tmp_path, of_other))
+        for writer, reader in ((one, other), (other, one)):
+            store = believing(reader)
+            before = await contents(store, scope)
+            await PostgresMemoryStore(writer).add(*await entry(memory_in(scope)))
+            assert len(await contents(store, scope)) == len(before) + 1
+
+
+async def test_however_the_database_is_addressed(conninfo, database, scope, monkeypatch):
+    monkeypatch.setenv("PGHOST", re.search("host='(.*?)'", conninfo)[1])
+    store = believing(database)
+    assert await contents(store, scope) == []
+    async with connection.opened(re.sub("host='.*?'", "", conninfo), 1, 1) as other:
+        await PostgresMemoryStore(other).add(*await entry(memory_in(scope)))
+    assert len(await contents(store, scope)) == 1
 
 
 async def test_what_goes_on_when_its_database_is_closed_stays_under_way(conninfo, database, scope):
@@ -218,7 +260,7 @@ async def test_what_goes_on_when_its_database_is_closed_stays_under_way(conninfo
 async def test_a_disk_that_takes_no_count_takes_no_write(tmp_path, scope):
     """And whoever is there lives on: as when the disk is full."""
     write_counts.prepare(tmp_path)
-    with write_counts.joined(f"host={tmp_path}") as counts:
+    with write_counts.joined(tmp_path) as counts:
         readonly = os.open(tmp_path / "writes", os.O_RDONLY)
         with counts.writing([of_another(scope)]):
             os.dup2(readonly, counts._file)
@@ -252,17 +294,17 @@ async def test_whoever_goes_on_through_a_start_stays_counted(tmp_path, scope):
 
 async def test_more_writers_than_there_are_numbers_for(tmp_path, scope):
     write_counts.prepare(tmp_path)
-    address = f"host={tmp_path}"
     with ExitStack() as stack:
-        first = stack.enter_context(write_counts.joined(address))
+        first = stack.enter_context(write_counts.joined(tmp_path))
         for _ in range(30):
-            stack.enter_context(write_counts.joined(address))
+            stack.enter_context(write_counts.joined(tmp_path))
         assert first.state(scope) is not None
-        with write_counts.joined(address) as one_too_many:
+        with write_counts.joined(tmp_path) as one_too_many:
             assert first.state(scope) is None
             with one_too_many.writing([scope]), one_too_many.writing(None):
                 assert first.state(scope) is None
             write_counts.prepare(tmp_path)
+            one_too_many.settle()
             assert first.state(scope) is None
         assert first.state(scope) is None  # what it wrote, and when, nobody can tell
         write_counts.prepare(tmp_path)
@@ -272,19 +314,37 @@ async def test_more_writers_than_there_are_numbers_for(tmp_path, scope):
 def test_a_number_is_free_when_its_process_has_ended(tmp_path):
     write_counts.prepare(tmp_path)
     for _ in range(100):
-        with write_counts.joined(f"host={tmp_path}") as counts:
-            assert counts._number == 1
+        with write_counts.joined(tmp_path) as counts:
+            assert counts.name == "agent_memory 1"
     held = os.open(tmp_path / "writer-01.lock", os.O_RDWR)
     fcntl.flock(held, fcntl.LOCK_EX)
-    with write_counts.joined(f"host={tmp_path}") as counts:
-        assert counts._number == 2
+    with write_counts.joined(tmp_path) as counts:
+        assert counts.name == "agent_memory 2"
     os.close(held)
 
 
-@pytest.mark.parametrize("address", ["host=localhost", "host=/nowhere", "postgresql://u@db.example:5432/x", "no such"])
-def test_another_database_has_no_counts(address):
-    with write_counts.joined(address) as counts:
+@pytest.mark.parametrize("home", [None, Path("/nowhere"), Path("/" + 300 * "x")])
+def test_another_database_has_no_counts(home):
+    with write_counts.joined(home) as counts:
         assert counts is None
+
+
+def test_who_counts_otherwise_is_refused_and_lives_on(tmp_path, scope, monkeypatch):
+    write_counts.prepare(tmp_path)
+    with write_counts.joined(tmp_path) as old:
+        with monkeypatch.context() as patched:
+            patched.setattr(write_counts, "_COUNTS", write_counts._COUNTS // 2)
+            patched.setattr(write_counts, "_SIZE", write_counts._SIZE // 2)
+            with pytest.raises(Misconfigured, match="another version"), write_counts.joined(tmp_path):
+                pytest.fail("it would count elsewhere")
+            write_counts.prepare(tmp_path)
+        assert old.state(scope) is not None
+
+
+def test_a_disk_that_is_full_later_has_room_for_counts(tmp_path):
+    write_counts.prepare(tmp_path)
+    file = (tmp_path / "writes").stat()
+    assert file.st_blocks * 512 >= file.st_size
 
 
 class Watched(Database):

@@ -122,7 +122,7 @@ class MemoryArchive(Protocol):
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
         """Put a new version, numbered one more, in the place of version `expected`, which goes into the history;
-        without an embedding the vector stays, and so do id, scope and time. False: there is no such version (any more),
+        without an embedding the vector stays, and so do id and time. False: its scope has no such version (any more),
         or it has been superseded, or brought back, since it was read; nothing changed.
         """
         ...

@@ -101,15 +101,15 @@ class InMemoryMemoryArchive:
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
         place = place_of(memory)
         present = self._kept.get(place)
-        if present is None or present.memory.version != expected:
+        if present is None or (present.memory.scope, present.memory.version) != (memory.scope, expected):
             return False
         former = present.memory
         if (former.superseded_at, former.superseded_by) != (memory.superseded_at, memory.superseded_by):
             return False
         left = replace(former, superseded_by=None, superseded_at=None, condensing=None)
         self._former.setdefault(place, []).insert(0, left)
-        # Whose it is, since when, and what condensing knows of it, is not the version's to say.
-        marked = replace(memory, scope=former.scope, created_at=former.created_at, condensing=former.condensing)
+        # Since when it is, and what condensing knows of it, is not the version's to say.
+        marked = replace(memory, created_at=former.created_at, condensing=former.condensing)
         self._kept[place] = Kept(marked, embedding or present.embedding)
         return True
 

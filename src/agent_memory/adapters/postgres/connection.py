@@ -6,8 +6,9 @@ Works the same for the embedded server and for any other PostgreSQL 15 or later 
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, nullcontext
-from typing import TypeVar
+from contextlib import asynccontextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import LiteralString, TypeVar
 
 import psycopg
 import structlog
@@ -43,6 +44,9 @@ _PATIENCE_AT_START = 30.0  # seconds: the server may be starting beside us
 _PATIENCE = 10.0  # seconds that a request waits for a database that is restarting
 _COME_BACK = 2.0  # seconds: within them a database that is back is in use again
 _RECONNECTING = 2.0  # seconds of attempts that come further and further apart, before they begin anew
+_NAME = "agent_memory"
+_HOME: LiteralString = "SELECT setting FROM pg_settings WHERE name = 'data_directory'"  # told to its owner only
+_CONNECTIONS: LiteralString = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
 _CONNECTING = 5  # seconds that one attempt may take, unless the address says otherwise
 
 
@@ -151,14 +155,26 @@ async def opened(
     conninfo: str, min_size: int = 5, max_size: int = 20, command_timeout: float = 10.0
 ) -> AsyncIterator[Database]:
     """A migrated database for as long as the context lasts. No statement may take longer than the timeout."""
-    with write_counts.joined(conninfo) as counts:
-        with counts.writing(None) if counts else nullcontext():
-            await _prepare(conninfo)
-        async with _pool(conninfo, min_size, max_size, command_timeout) as pool:
+    home = await _prepare(conninfo)
+    with write_counts.joined(home) as counts:
+        if counts is not None:
+            await _take_over(conninfo, counts)
+        async with _pool(conninfo, min_size, max_size, command_timeout, counts.name if counts else _NAME) as pool:
             yield Database(pool, counts)
 
 
-def _pool(conninfo: str, min_size: int, max_size: int, command_timeout: float) -> AsyncConnectionPool[AsyncConnection]:
+async def _take_over(conninfo: str, counts: WriteCounts) -> None:
+    """What the former writer of this number had begun has ended, if its connections have."""
+    with suppress(psycopg.Error):  # then nobody knows, and the scopes of what may go on are asked for
+        async with await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=_CONNECTING) as connection:
+            [[left]] = await (await connection.execute(_CONNECTIONS, [counts.name])).fetchall()
+            if not left:
+                counts.settle()
+
+
+def _pool(
+    conninfo: str, min_size: int, max_size: int, command_timeout: float, name: str
+) -> AsyncConnectionPool[AsyncConnection]:
     outage = _Outage()
 
     async def configure(connection: AsyncConnection) -> None:
@@ -175,13 +191,14 @@ def _pool(conninfo: str, min_size: int, max_size: int, command_timeout: float) -
         reconnect_failed=outage.goes_on,
         kwargs={
             "autocommit": True,
-            "application_name": "agent_memory",
+            "application_name": name,
             "connect_timeout": conninfo_to_dict(conninfo).get("connect_timeout", _CONNECTING),
         },
     )
 
 
-async def _prepare(conninfo: str) -> None:
+async def _prepare(conninfo: str) -> Path | None:
+    """Answers the home of the database, if it tells."""
     deadline = time.monotonic() + _PATIENCE_AT_START
     attempts = AsyncRetrying(
         retry=retry_if_exception_type(psycopg.OperationalError),
@@ -193,11 +210,12 @@ async def _prepare(conninfo: str) -> None:
     try:
         async for attempt in attempts:
             with attempt:
-                await _connect_and_migrate(conninfo, deadline)
+                return await _connect_and_migrate(conninfo, deadline)
     except psycopg.ProgrammingError as error:
         raise Misconfigured(f"DATABASE_URL cannot be used: {_first_line(error)}") from error
     except psycopg.OperationalError as error:
         raise _away(error) from error
+    raise AssertionError("tenacity either returns or raises")
 
 
 def _tell_of_waiting(state: RetryCallState) -> None:
@@ -206,7 +224,7 @@ def _tell_of_waiting(state: RetryCallState) -> None:
         _log.warning("waiting for the database", seconds=_PATIENCE_AT_START, error=_first_line(error))
 
 
-async def _connect_and_migrate(conninfo: str, deadline: float) -> None:
+async def _connect_and_migrate(conninfo: str, deadline: float) -> Path | None:
     seconds = max(2, round(min(deadline - time.monotonic(), 10)))  # to libpq, 0 is for ever
     try:
         connection = await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=seconds)
@@ -219,6 +237,8 @@ async def _connect_and_migrate(conninfo: str, deadline: float) -> None:
             await migrate(connection)
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
             raise Misconfigured(f"the database needs pgvector 0.8 or later: {_first_line(error)}") from error
+        rows = await (await connection.execute(_HOME)).fetchall()
+        return Path(rows[0][0]).parent if rows else None
 
 
 async def _configure(command_timeout: float, connection: AsyncConnection) -> None:

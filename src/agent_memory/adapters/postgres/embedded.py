@@ -136,7 +136,7 @@ class Server:
                 cluster.log.unlink()
             if not cluster.data.exists():
                 self._initialise(lock)
-            write_counts.prepare(socket_dir)
+            write_counts.prepare(cluster.home)
             wanted = _SETTINGS | {"max_connections": str(self._connections)}
             settings = [part for name, value in wanted.items() for part in ("-c", f"{name}={value}")]
             location = ["-D", str(cluster.data), "-k", str(socket_dir), "-p", PORT]

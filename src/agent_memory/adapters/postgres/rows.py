@@ -43,7 +43,8 @@ ON CONFLICT (id, tenant) DO NOTHING
 REPLACE: LiteralString = """
 WITH present AS (
     SELECT * FROM agent_memory.memories
-    WHERE id = %(id)s AND tenant = %(tenant)s AND version = %(expected)s
+    WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = %(user_id)s
+      AND version = %(expected)s
       AND superseded_at IS NOT DISTINCT FROM %(superseded_at)s
       AND superseded_by IS NOT DISTINCT FROM %(superseded_by)s FOR UPDATE
 ), kept AS (
@@ -80,7 +81,7 @@ def row_of(memory: Memory, embedding: Embedding) -> list[object]:
 def replacing(memory: Memory, embedding: Embedding | None, expected: int) -> dict[str, object]:
     """The parameters of `REPLACE`."""
     return {
-        "id": memory.id, "tenant": memory.scope.tenant, "expected": expected, "version": memory.version,
+        **named(memory.scope), "id": memory.id, "expected": expected, "version": memory.version,
         "superseded_at": memory.superseded_at, "superseded_by": memory.superseded_by, "content": memory.content,
         "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
         "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,

@@ -2,8 +2,8 @@
 
 Whoever writes counts before it begins and after it has ended. A scope whose counts are what they were before it was
 read, with no write under way, is what it was; nobody need ask the database. A writer that dies in between leaves its
-count open: such scopes are asked for, until the database starts anew. Scopes are known by hashes, and some share a
-count. Who writes without counting is not known here.
+count open: such scopes are asked for, until it is certain that nothing goes on. Scopes are known by hashes, and some
+share a count. Who writes without counting is not known here.
 """
 
 import fcntl
@@ -16,10 +16,8 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 
-from agent_memory.domain.errors import Unavailable
+from agent_memory.domain.errors import Misconfigured, Unavailable
 from agent_memory.domain.semantic.memory import Scope
 
 _NAME = "writes"
@@ -41,6 +39,16 @@ class WriteCounts:
         self._open = True
         if number == _CROWD:  # what several count at once may come out wrong: they are always writing
             self._count(_place(_ALL, _CROWD))
+
+    @property
+    def name(self) -> str:
+        """By which the database knows the connections of this writer, while any is there."""
+        return f"agent_memory {self._number}"
+
+    def settle(self) -> None:
+        """For who has seen that the database does nothing more for who had this number before."""
+        if self._number != _CROWD:
+            _settle(self._file, self._shared, self._number)
 
     @contextmanager
     def writing(self, scopes: Iterable[Scope] | None) -> Iterator[None]:
@@ -81,25 +89,25 @@ class WriteCounts:
         os.pwrite(self._file, (number + 1).to_bytes(_BYTES, sys.byteorder), place)
 
 
-def prepare(folder: Path) -> None:
+def prepare(home: Path) -> None:
     """Before the database in it starts: what the dead have begun has ended, for nobody does it any more."""
-    with _mapped(folder, os.O_CREAT) as (file, shared):
-        counts = np.frombuffer(bytes(shared), np.uint64).reshape(_COUNTS, 2, _WRITERS)
+    _make(home)
+    with _mapped(home) as (file, shared):
         for number in range(_WRITERS):
-            with _locked(folder, number, fcntl.LOCK_EX) as free:
-                unsettled = np.flatnonzero(counts[:, 0, number] != counts[:, 1, number])
-                for count in unsettled.tolist() if free else ():
-                    os.pwrite(file, counts[count, 0, number].tobytes(), _place(count, number) + _SIDE)
+            with _locked(home, number) as free:
+                if free:
+                    _settle(file, shared, number)
 
 
 @contextmanager
-def joined(conninfo: str) -> Iterator[WriteCounts | None]:
-    """The counts of the embedded database at this address; None if there is another one."""
-    folder = _socket_folder(conninfo)
-    if folder is None or not (folder / _NAME).exists():
+def joined(home: Path | None) -> Iterator[WriteCounts | None]:
+    """The counts of the embedded database that lives there; None if another one does. Raises Misconfigured if those who
+    use it count otherwise.
+    """
+    if home is None or not _is_there(home):
         yield None
         return
-    with _mapped(folder) as (file, shared), _numbered(folder) as number:
+    with _mapped(home) as (file, shared), _numbered(home) as number:
         counts = WriteCounts(file, shared, number)
         try:
             yield counts
@@ -107,21 +115,33 @@ def joined(conninfo: str) -> Iterator[WriteCounts | None]:
             counts.close()
 
 
-def _socket_folder(conninfo: str) -> Path | None:
+def _make(home: Path) -> None:
+    """With all the room that it will need: a disk that is full later shall still take it that something is deleted."""
+    path = home / _NAME
+    if path.exists() and path.stat().st_size != _SIZE:
+        path.unlink()  # and not another length: whoever still maps it would be killed for it
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        host = str(conninfo_to_dict(conninfo).get("host") or "")
-    except ProgrammingError:  # whoever connects will tell
-        return None
-    return Path(host) if host.startswith("/") else None
+        if os.fstat(file).st_size != _SIZE:
+            os.pwrite(file, bytes(_SIZE), 0)
+    finally:
+        os.close(file)
+
+
+def _is_there(home: Path) -> bool:
+    try:
+        return (home / _NAME).exists()
+    except OSError:
+        return False
 
 
 @contextmanager
-def _mapped(folder: Path, flags: int = 0) -> Iterator[tuple[int, mmap.mmap]]:
+def _mapped(home: Path) -> Iterator[tuple[int, mmap.mmap]]:
     """The file, and what is in it; what is written to the one is read in the other."""
-    file = os.open(folder / _NAME, os.O_RDWR | flags, 0o600)
+    file = os.open(home / _NAME, os.O_RDWR)
     try:
         if os.fstat(file).st_size != _SIZE:
-            os.truncate(file, _SIZE)
+            raise Misconfigured(f"another version of agent-memory uses the database in {home}: stop that one first")
         with mmap.mmap(file, _SIZE, access=mmap.ACCESS_READ) as shared:
             yield file, shared
     finally:
@@ -129,29 +149,42 @@ def _mapped(folder: Path, flags: int = 0) -> Iterator[tuple[int, mmap.mmap]]:
 
 
 @contextmanager
-def _numbered(folder: Path) -> Iterator[int]:
+def _numbered(home: Path) -> Iterator[int]:
     for number in range(_CROWD + 1, _WRITERS):
-        with _locked(folder, number, fcntl.LOCK_EX) as ours:
+        with _locked(home, number) as ours:
             if ours:
                 yield number
                 return
-    with _locked(folder, _CROWD, fcntl.LOCK_SH):
+    with _lock_file(home, _CROWD) as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
         yield _CROWD
 
 
 @contextmanager
-def _locked(folder: Path, number: int, kind: int) -> Iterator[bool]:
+def _locked(home: Path, number: int) -> Iterator[bool]:
     """Whether that number is ours as long as the context lasts; a process that ends gives it back."""
-    lock = os.open(folder / f"writer-{number:02}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+    with _lock_file(home, number) as lock:
         try:
-            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:
             yield True
+
+
+@contextmanager
+def _lock_file(home: Path, number: int) -> Iterator[int]:
+    lock = os.open(home / f"writer-{number:02}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield lock
     finally:
         os.close(lock)
+
+
+def _settle(file: int, shared: mmap.mmap, number: int) -> None:
+    counts = np.frombuffer(bytes(shared), np.uint64).reshape(_COUNTS, 2, _WRITERS)[:, :, number]
+    for count in np.flatnonzero(counts[:, 0] != counts[:, 1]).tolist():
+        os.pwrite(file, counts[count, 0].tobytes(), _place(count, number) + _SIDE)
 
 
 def _count_of(scope: Scope) -> int:
