@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from agent_memory.adapters.batching.waiting import Place, Run, Waiting
 from agent_memory.domain.errors import CLOSED, Unavailable
 from agent_memory.domain.semantic.memory import Embedding
@@ -18,6 +20,7 @@ from agent_memory.domain.tenants import DEFAULT_TENANT
 Result = TypeVar("Result")
 
 _CACHE_BYTES = 64_000_000
+_OF_A_TEXT = 500  # bytes of objects around it
 
 
 class Encoder(Protocol):
@@ -41,7 +44,7 @@ class BatchingEmbedder:
         self._busy: set[asyncio.Task[None]] = set()
         self._waiting = Waiting(lanes)
         self._promised: dict[Place, asyncio.Future[Embedding]] = {}
-        self._known = _Known(_CACHE_BYTES)
+        self._known = _Known(_CACHE_BYTES, model, encoder.dimension)
 
     @property
     def model(self) -> str:
@@ -123,26 +126,38 @@ class BatchingEmbedder:
 
 
 class _Known:
-    """What was embedded lately, within a budget of bytes; the least recently asked for goes first."""
+    """What was embedded lately, within a budget of bytes; the least recently asked for goes first.
 
-    def __init__(self, budget: int) -> None:
-        self._budget = budget
-        self._used = 0
-        self._entries: OrderedDict[Place, Embedding] = OrderedDict()
+    The vectors lie in one matrix: each of its own, among what a run of the model takes and gives back, they would keep
+    twice their room from the system.
+    """
+
+    def __init__(self, budget: int, model: str, dimension: int) -> None:
+        self._model = model
+        self._least = 4 * dimension + _OF_A_TEXT
+        self._vectors = np.empty((budget // self._least, dimension), dtype=np.float32)
+        self._free = list(range(len(self._vectors)))[::-1]
+        self._left = budget
+        self._rows: OrderedDict[Place, int] = OrderedDict()
 
     def get(self, place: Place) -> Embedding | None:
-        found = self._entries.get(place)
-        if found is not None:
-            self._entries.move_to_end(place)
-        return found
+        row = self._rows.get(place)
+        if row is None:
+            return None
+        self._rows.move_to_end(place)
+        return Embedding(self._model, array("f", self._vectors[row].tobytes()))
 
     def put(self, place: Place, embedding: Embedding) -> None:
-        self._entries[place] = embedding
-        self._used += _weight(place, embedding)
-        while self._used > self._budget:
-            self._used -= _weight(*self._entries.popitem(last=False))
+        weight = self._weight(place)
+        while self._rows and self._left < weight:
+            oldest, row = self._rows.popitem(last=False)
+            self._left += self._weight(oldest)
+            self._free.append(row)
+        if self._left >= weight:
+            self._left -= weight
+            row = self._rows[place] = self._free.pop()
+            self._vectors[row] = embedding.vector
 
-
-def _weight(place: Place, embedding: Embedding) -> int:
-    """Bytes, near enough: the text at its widest, the vector, and the objects around them."""
-    return 4 * len(place[1]) + 4 * len(embedding.vector) + 500
+    def _weight(self, place: Place) -> int:
+        """Bytes, near enough: the text at its widest, the vector, and the objects around them."""
+        return self._least + 4 * len(place[1])

@@ -1,14 +1,17 @@
 """Batches across callers, and what is remembered of them, with an encoder that counts."""
 
 import asyncio
+import random
 from array import array
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from threading import Event
 
 import pytest
 
+from agent_memory.adapters.batching import embedder as embedder_module
 from agent_memory.adapters.batching.embedder import BatchingEmbedder
 from agent_memory.domain.errors import Unavailable
+from agent_memory.domain.semantic.memory import Embedding
 
 
 class Counting:
@@ -48,6 +51,32 @@ async def test_no_tenant_can_tell_what_another_has_embedded(embedder, encoder):
     assert encoder.read == ["one"] * 3
     assert vectors[0] == vectors[1] == vectors[2] == await embedder.embed(["one"])
     assert len(encoder.read) == 3
+
+
+async def test_what_was_asked_lately_is_kept_within_a_budget(encoder, monkeypatch):
+    """Whatever goes and comes, each text has the vector that is its own."""
+    monkeypatch.setattr(embedder_module, "_CACHE_BYTES", 20_000)
+    monkeypatch.setattr(encoder, "vectors", lambda texts: [encoder.read.append(t) or vector_of(t) for t in texts])
+    dice = random.Random(1)
+    with ThreadPoolExecutor(1) as threads:
+        embedder = BatchingEmbedder("counting", encoder, threads, lanes=1)
+        for _ in range(2000):
+            text = f"{dice.randint(0, 60)} " + "x" * dice.choice([0, 0, 0, 100, 2000, 8000])
+            for tenant in dice.sample(["acme", "beta"], k=2):
+                [found] = await embedder.embed([text], tenant=tenant)
+                assert found == Embedding("counting", vector_of(text))
+            before = len(encoder.read)
+            if len(text) < 3000:  # both fit at once
+                await embedder.embed([text], tenant=tenant)
+            assert len(encoder.read) == before
+            weights = [embedder._known._weight(place) for place in embedder._known._rows]
+            assert embedder._known._left == 20_000 - sum(weights) >= 0
+            assert len(embedder._known._free) + len(weights) == len(embedder._known._vectors)
+    assert 300 < len(encoder.read) < 4000
+
+
+def vector_of(text):
+    return array("f", [hash(text) % 1000])
 
 
 async def test_what_is_asked_of_a_closed_one_says_so_again_and_again(encoder):
