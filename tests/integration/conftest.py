@@ -1,12 +1,19 @@
-"""A process of its own that opens a database in a folder, so that a test can kill it."""
+"""A process of its own that opens a database in a folder, so that a test can kill it; and what tests of kept scopes
+share.
+"""
 
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from uuid import uuid4
 
 import pytest
+
+from agent_memory.adapters.postgres import connection, scope_cache
+from agent_memory.adapters.postgres.scope_check import check
+from agent_memory.domain.semantic.memory import Scope
 
 PROGRAM = """
 import asyncio, sys
@@ -64,3 +71,27 @@ def owner_of():
     yield start
     for owner in owners:
         owner.kill()
+
+
+@pytest.fixture
+async def database(conninfo):
+    async with connection.opened(conninfo, 2, 4) as opened:
+        yield opened
+
+
+@pytest.fixture
+def scope():
+    return Scope(f"agent {uuid4()}", "user")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What each statement asks for, in the order in which they go out."""
+    sent = []
+
+    async def told(connection, of):
+        sent.append(of)
+        return await check(connection, of)
+
+    monkeypatch.setattr(scope_cache, "check", told)
+    return sent

@@ -25,35 +25,11 @@ from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.scope_check import Asked, check
 from agent_memory.adapters.prometheus.search_cache import SearchCacheMetrics
 from agent_memory.domain.errors import Unavailable
-from agent_memory.domain.semantic.memory import Condensing, Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.memory import Condensing, Embedding, Memory, MemoryId
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 
 pytestmark = pytest.mark.integration
 WORDS = ("boat", "tea", "train", "music", "garden", "rain", "money", "phone", "doctor", "119")
-
-
-@pytest.fixture
-async def database(conninfo):
-    async with connection.opened(conninfo, 2, 4) as opened:
-        yield opened
-
-
-@pytest.fixture
-def scope():
-    return Scope(f"agent {uuid4()}", "user")
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """What each statement asks for, in the order in which they go out."""
-    sent = []
-
-    async def told(connection, of):
-        sent.append(of)
-        return await check(connection, of)
-
-    monkeypatch.setattr(scope_cache, "check", told)
-    return sent
 
 
 def nearest(shortlist, number=20):

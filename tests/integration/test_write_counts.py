@@ -20,13 +20,12 @@ import pytest
 from lives import Life
 from scopes import contents, entry, memory_in, writer
 
-from agent_memory.adapters.postgres import connection, embedded, scope_cache, write_counts
+from agent_memory.adapters.postgres import connection, embedded, write_counts
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.rows import ADD, row_of
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
-from agent_memory.adapters.postgres.scope_check import check
 from agent_memory.domain.errors import Misconfigured, Unavailable
 from agent_memory.domain.semantic.memory import Scope
 
@@ -36,30 +35,6 @@ LONG = 600.0  # seconds: in a test nobody is asked after a time
 
 def believing(database):
     return PostgresMemoryStore(database, cache=ScopeCache(database, believed=LONG))
-
-
-@pytest.fixture
-async def database(conninfo):
-    async with connection.opened(conninfo, 2, 4) as opened:
-        yield opened
-
-
-@pytest.fixture
-def scope():
-    return Scope(f"agent {uuid4()}", "user")
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """What each statement asks for, in the order in which they go out."""
-    sent = []
-
-    async def told(connection, of):
-        sent.append(of)
-        return await check(connection, of)
-
-    monkeypatch.setattr(scope_cache, "check", told)
-    return sent
 
 
 async def until(holds):
