@@ -129,7 +129,7 @@ class _Known:
     """What was embedded lately, within a budget of bytes; the least recently asked for goes first.
 
     The vectors lie in one matrix: each of its own, among what a run of the model takes and gives back, they would keep
-    twice their room from the system.
+    far more than their room from the system.
     """
 
     def __init__(self, budget: int, model: str, dimension: int) -> None:

@@ -94,6 +94,8 @@ def prepare(home: Path) -> None:
     _make(home)
     with _mapped(home) as (file, shared):
         for number in range(_WRITERS):
+            if not _lock_path(home, number).exists():  # nobody ever had it
+                continue
             with _locked(home, number) as free:
                 if free:
                     _settle(file, shared, number)
@@ -174,15 +176,19 @@ def _locked(home: Path, number: int) -> Iterator[bool]:
 
 @contextmanager
 def _lock_file(home: Path, number: int) -> Iterator[int]:
-    lock = os.open(home / f"writer-{number:02}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(_lock_path(home, number), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         yield lock
     finally:
         os.close(lock)
 
 
+def _lock_path(home: Path, number: int) -> Path:
+    return home / f"writer-{number:02}.lock"
+
+
 def _settle(file: int, shared: mmap.mmap, number: int) -> None:
-    counts = np.frombuffer(bytes(shared), np.uint64).reshape(_COUNTS, 2, _WRITERS)[:, :, number]
+    counts = np.frombuffer(shared, np.uint64).reshape(_COUNTS, 2, _WRITERS)[:, :, number].copy()
     for count in np.flatnonzero(counts[:, 0] != counts[:, 1]).tolist():
         os.pwrite(file, counts[count, 0].tobytes(), _place(count, number) + _SIDE)
 
