@@ -25,9 +25,9 @@ async def entry(memory):
     return memory, embedding
 
 
-async def search(scope, query="tea", depth=10, selection=EVERYTHING, newest=0):
+async def search(scope, query="tea", depth=10, selection=EVERYTHING, newest=0, **fields):
     [embedding] = await HashingEmbedder().embed([query])
-    return Search(scope, embedding, frozenset(word_counts(query)), depth, NOW, newest, selection)
+    return Search(scope, embedding, frozenset(word_counts(query)), depth, NOW, newest, selection, **fields)
 
 
 async def contents(store, scope, **options):

@@ -90,19 +90,18 @@ DELETE FROM agent_memory.memories WHERE (id, tenant) IN (
 )
 """)
 
+# Versions are counted of one memory after the other, whatever the planner expects of a tenant.
 _ERASE: LiteralString = """
-WITH doomed AS (
-    SELECT id FROM agent_memory.memories
+WITH gone AS (
+    DELETE FROM agent_memory.memories
     WHERE tenant = %(tenant)s AND user_id = %(user_id)s
       AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
-    FOR UPDATE
-), versions AS (
-    SELECT count(*) AS number FROM agent_memory.memory_versions
-    WHERE tenant = %(tenant)s AND memory_id IN (SELECT id FROM doomed)
-), gone AS (
-    DELETE FROM agent_memory.memories WHERE tenant = %(tenant)s AND id IN (SELECT id FROM doomed) RETURNING id
+    RETURNING id
 )
-SELECT (SELECT count(*) FROM gone), number FROM versions
+SELECT count(*), coalesce(sum(versions.number), 0)::bigint
+FROM gone, LATERAL (
+    SELECT count(*) AS number FROM agent_memory.memory_versions WHERE memory_id = gone.id AND tenant = %(tenant)s
+) AS versions
 """
 
 _INVENTORY = SQL("""

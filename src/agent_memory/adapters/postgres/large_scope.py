@@ -31,14 +31,23 @@ _MOST_WORDED = 1000  # memories that the words of a query may bring: common word
 HELD = SQL("{} AND {}")
 
 BY_INDEX = SQL("""
-    SELECT id, moment, embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
+    SELECT ctid AS place, id, moment, embedding::halfvec({dimension}) <=> %(vector)s::halfvec({dimension}) AS distance
     FROM agent_memory.memories
     WHERE {held} AND {selected} AND embedding_model = %(model)s AND embedding_dimension = {dimension}
     ORDER BY distance LIMIT %(looked)s
 """)
 
+# Rows by where they lie. What is behind an offset is looked up one by one: of a tenant that came after the planner has
+# counted it expects one row, and would go through all that led there again for each of them.
+AT_THEIR_PLACES = SQL("""
+LATERAL (
+    SELECT * FROM agent_memory.memories AS m WHERE m.ctid = {place} AND m.tenant = %(tenant)s OFFSET 0
+) AS memories
+""")
+
 _BY_COMPARING = SQL("""
-    SELECT id, moment, CASE WHEN embedding_model = %(model)s THEN embedding <=> %(vector)s ELSE 1 END AS distance
+    SELECT ctid AS place, id, moment,
+           CASE WHEN embedding_model = %(model)s THEN embedding <=> %(vector)s ELSE 1 END AS distance
     FROM agent_memory.memories
     WHERE {held} AND {selected}
     ORDER BY distance LIMIT %(looked)s
@@ -46,48 +55,49 @@ _BY_COMPARING = SQL("""
 
 _SHORTLIST = SQL("""
 WITH looked_at AS MATERIALIZED ({looked_at}), near AS (
-    SELECT id, moment FROM looked_at ORDER BY distance LIMIT %(depth)s
+    SELECT place, id, moment FROM looked_at ORDER BY distance LIMIT %(depth)s
 ), counts AS MATERIALIZED (
-    SELECT id, moment, cardinality(words) AS length, word, count(*)::float8 AS count
+    SELECT ctid AS place, id, moment, cardinality(words) AS length, word, count(*)::float8 AS count
     FROM agent_memory.memories, unnest(words) AS word
     WHERE {held} AND {selected} AND words && %(rare)s AND word = ANY(%(rare)s)
-    GROUP BY id, moment, cardinality(words), word
+    GROUP BY ctid, id, moment, cardinality(words), word
 ), frequencies AS MATERIALIZED (
     SELECT word, count(*)::float8 AS frequency FROM counts GROUP BY word
 ), by_words AS (
-    SELECT id, moment
+    SELECT place, id, moment
     FROM counts JOIN frequencies USING (word)
-    GROUP BY id, moment
+    GROUP BY place, id, moment
     ORDER BY sum(ln((%(size)s + 1) / (frequency + 0.5::float8)) * count
                  / (count + 0.9::float8 * (0.75::float8 + 0.02::float8 * least(length, 100)))) DESC
     LIMIT %(depth)s
 ), newest AS (
     -- where all that pass were looked at, they are not looked for again: that would be through all of the scope
-    (SELECT id, moment FROM looked_at WHERE (SELECT count(*) FROM looked_at) < %(looked)s
+    (SELECT place, id, moment FROM looked_at WHERE (SELECT count(*) FROM looked_at) < %(looked)s
      ORDER BY moment DESC, id DESC LIMIT %(newest)s)
     UNION ALL
-    (SELECT id, moment FROM agent_memory.memories
+    (SELECT ctid, id, moment FROM agent_memory.memories
      WHERE (SELECT count(*) FROM looked_at) >= %(looked)s AND {held} AND {selected}
      ORDER BY moment DESC, id DESC LIMIT %(newest)s)
 ), hits AS MATERIALIZED (
-    SELECT id, moment FROM near UNION SELECT id, moment FROM by_words UNION SELECT id, moment FROM newest
+    SELECT * FROM near UNION SELECT * FROM by_words UNION SELECT * FROM newest
 ), windows AS (
-    SELECT id AS hit, 0 AS step, id FROM hits
+    SELECT id AS hit, 0 AS step, place FROM hits
     UNION ALL
-    SELECT NULL, row_number() OVER (ORDER BY moment, id), id FROM (
-        SELECT id, moment FROM agent_memory.memories WHERE {held} ORDER BY moment DESC, id DESC LIMIT %(run)s
+    SELECT NULL, row_number() OVER (ORDER BY moment, id), place FROM (
+        SELECT ctid AS place, id, moment FROM agent_memory.memories
+        WHERE {held} ORDER BY moment DESC, id DESC LIMIT %(run)s
     ) AS run
     UNION ALL
-    SELECT hits.id, -row_number() OVER (PARTITION BY hits.id ORDER BY before.moment DESC, before.id DESC), before.id
+    SELECT hits.id, -row_number() OVER (PARTITION BY hits.id ORDER BY before.moment DESC, before.id DESC), before.place
     FROM hits, LATERAL (
-        SELECT m.id, m.moment FROM agent_memory.memories AS m
+        SELECT m.ctid AS place, m.id, m.moment FROM agent_memory.memories AS m
         WHERE {held} AND (m.moment, m.id) < (hits.moment, hits.id)
         ORDER BY m.moment DESC, m.id DESC LIMIT 2
     ) AS before
     UNION ALL
-    SELECT hits.id, row_number() OVER (PARTITION BY hits.id ORDER BY after.moment, after.id), after.id
+    SELECT hits.id, row_number() OVER (PARTITION BY hits.id ORDER BY after.moment, after.id), after.place
     FROM hits, LATERAL (
-        SELECT m.id, m.moment FROM agent_memory.memories AS m
+        SELECT m.ctid AS place, m.id, m.moment FROM agent_memory.memories AS m
         WHERE {held} AND (m.moment, m.id) > (hits.moment, hits.id)
         ORDER BY m.moment, m.id LIMIT 2
     ) AS after
@@ -102,7 +112,7 @@ SELECT {columns},
             THEN ARRAY(SELECT word FROM frequencies ORDER BY word) END,
        CASE WHEN row_number() OVER (ORDER BY hit, step) = 1
             THEN ARRAY(SELECT frequency FROM frequencies ORDER BY word) END
-FROM windows JOIN agent_memory.memories USING (id) WHERE tenant = %(tenant)s
+FROM windows, {at_their_places}
 ORDER BY hit, step
 """)
 
@@ -153,6 +163,7 @@ async def _rows(
         columns=SQL(IN_SCOPE),
         held=held,
         selected=selected,
+        at_their_places=AT_THEIR_PLACES.format(place=SQL("windows.place")),
     )
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, conditions.parameters | parameters)

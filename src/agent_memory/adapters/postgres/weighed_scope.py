@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composed, Literal
 
 from agent_memory.adapters.postgres.candidates import MEASURED_WIDTH, candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.large_scope import BY_INDEX, HELD, look
+from agent_memory.adapters.postgres.large_scope import AT_THEIR_PLACES, BY_INDEX, HELD, look
 from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, moment_in
 from agent_memory.adapters.postgres.whole_scope import WEIGHED, parameters_of
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
@@ -25,17 +25,18 @@ _BEST = SQL("""
 SELECT {columns}, similarity, NULL::integer[], cardinality(words), true, embedding_model = %(model)s
 FROM (
     SELECT *, CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity
-    FROM agent_memory.memories
-    WHERE {held} AND {selected} AND {among}
+    FROM {among}
 ) AS measured
 ORDER BY {weighed} DESC, moment DESC, id DESC LIMIT %(depth)s
 """)
-_SINCE = SQL("moment >= %(since)s")
-_AT_THE_ENDS = SQL("id IN (SELECT id FROM near UNION SELECT id FROM newest)")
+_SINCE = SQL("agent_memory.memories WHERE {held} AND {selected} AND moment >= %(since)s")
+_AT_THE_ENDS = SQL("(SELECT place FROM near UNION SELECT place FROM newest) AS ends, {}").format(
+    AT_THEIR_PLACES.format(place=SQL("ends.place"))
+)
 
 _FROM_BOTH_ENDS = SQL("""
 WITH near AS MATERIALIZED ({near}), newest AS MATERIALIZED (
-    SELECT id, moment FROM agent_memory.memories WHERE {held} AND {selected}
+    SELECT ctid AS place, moment FROM agent_memory.memories WHERE {held} AND {selected}
     ORDER BY moment DESC, id DESC LIMIT %(newest)s
 ), best AS MATERIALIZED ({best})
 SELECT *, (SELECT count(*) FROM near), (SELECT 1 - max(distance) FROM near),
@@ -62,9 +63,7 @@ async def _rows(connection: AsyncConnection, search: Search, among: dict[str, An
     selected, held = conditions.selected(search.selection), HELD.format(SQL(IN_SCOPE_OF), valid(search.as_of))
     query: Composed = _BEST.format(
         columns=SQL(IN_SCOPE),
-        held=held,
-        selected=selected,
-        among=_SINCE if "since" in among else _AT_THE_ENDS,
+        among=_SINCE.format(held=held, selected=selected) if "since" in among else _AT_THE_ENDS,
         weighed=WEIGHED.format(similarity=SQL("similarity")),
     )
     if "since" not in among:
