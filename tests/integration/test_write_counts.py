@@ -43,7 +43,7 @@ async def until(holds):
             await asyncio.sleep(0.01)
 
 
-# What each does in a process of its own.
+# What each does in a process of its own: no more often than one search can bring of it.
 PROGRAM = """
 import asyncio, sys
 from agent_memory.adapters.postgres import connection
@@ -55,9 +55,10 @@ async def main():
     scope = Scope(sys.argv[2], "user")
     async with connection.opened(sys.argv[1], 1, 2) as database:
         store = PostgresMemoryStore(database)
-        for number in range(10_000):
+        for number in range(900):
             await {act}
             print(number, flush=True)
+        await asyncio.sleep(1000)
 
 asyncio.run(main())
 """
