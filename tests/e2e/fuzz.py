@@ -11,6 +11,7 @@ import pytest
 
 SECONDS = 120
 SEED = 20_261_121
+HANGS = "120"  # Seconds after which an answer is said to hang. A busy machine takes longer than schemathesis's ten.
 
 # What schemathesis could check besides, and why it does not.
 NOT_CHECKED = {
@@ -32,14 +33,15 @@ def open_server(start, tmp_path_factory):
     a short context, since an answer of the 65,536 tokens that one may ask for takes minutes.
     """
     unlimited = {"RATE_LIMIT_WRITES_PER_MINUTE": "0", "RATE_LIMIT_SEARCHES_PER_MINUTE": "0"}
-    short = {"SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "1024"}
+    short = {"SEMANTIC_MLX_MAX_CONTEXT_LENGTH": "512"}
     return start(tmp_path_factory.mktemp("fuzzed"), **unlimited, **short).wait_ready()
 
 
-@pytest.mark.timeout(2 * SECONDS + 60)
+@pytest.mark.timeout(2 * SECONDS + 240)
 def test_every_answer_is_one_that_the_document_knows(open_server, tmp_path):
     command = [sys.executable, "-m", "schemathesis.cli", "--no-color", "run", f"{open_server.url}/openapi.json"]
-    bounds = ["--max-time", str(SECONDS), "--seed", str(SEED), "--request-timeout", "30"]
+    bounds = ["--max-time", str(SECONDS), "--seed", str(SEED), "--request-timeout", HANGS]
+    bounds += ["--max-response-time", HANGS]
     checks = ["--checks", "all", "--exclude-checks", ",".join(sorted(NOT_CHECKED)), "--continue-on-failure"]
     quiet = ["--generation-database", "none", "--warnings", "off"]
     found = subprocess.run(
