@@ -109,7 +109,8 @@ def start(models_dir, model, servers):
     def begin(data_dir, *options, **environ) -> Server:
         if not {"--model", "--no-model"} & set(options):
             options = (*options, "--model", str(model))
-        if data_dir.is_dir() and not (data_dir / "models").exists():
+        if data_dir.parent.is_dir() and not (data_dir / "models").exists():
+            data_dir.mkdir(exist_ok=True)
             (data_dir / "models").symlink_to(models_dir)
         servers.append(Server(data_dir, *options, **environ))
         return servers[-1]
