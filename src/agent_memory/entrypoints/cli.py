@@ -2,23 +2,22 @@
 
 import os
 import sys
+from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import AgentMemoryError, Misconfigured
 from agent_memory.entrypoints.cache_cli import cache
-from agent_memory.entrypoints.http.neighbours import is_loopback
-from agent_memory.entrypoints.http.routes.system import VERSION
 from agent_memory.entrypoints.keys_cli import keys
 from agent_memory.entrypoints.logs import configure_logs
 from agent_memory.entrypoints.mcp_cli import mcp
 from agent_memory.entrypoints.models_cli import calibrate, models
-from agent_memory.entrypoints.serving import serve as serve_forever
-from agent_memory.entrypoints.workers import serve as serve_with_workers
 from agent_memory.settings import load_settings
+
+if TYPE_CHECKING:  # what serves takes seconds to import, and is imported by who serves
+    from agent_memory.bootstrap import Application
 
 cli = typer.Typer(name="agent-memory", help="Memory for AI agents, above and below the prompt.", no_args_is_help=True)
 cli.add_typer(cache)
@@ -77,8 +76,12 @@ def serve(
         loaded = load_settings(os.environ, options, settings)
         configure_logs(loaded.server.log_level)
         if loaded.server.workers > 1:
+            from agent_memory.entrypoints.workers import serve as serve_with_workers
+
             serve_with_workers(loaded, tell)
         else:
+            from agent_memory.entrypoints.serving import serve as serve_forever
+
             serve_forever(loaded, announce)
     except AgentMemoryError as error:
         typer.echo(f"agent-memory: {error}", err=True)
@@ -88,16 +91,18 @@ def serve(
 @cli.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(VERSION)
+    typer.echo(version_of("agent-memory"))
 
 
 def main() -> None:
     cli()
 
 
-def announce(application: Application, url: str) -> None:
+def announce(application: "Application", url: str) -> None:
+    from agent_memory.entrypoints.http.neighbours import is_loopback
+
     width = max(map(len, application.runs_on), default=0)
-    lines = ["", f"agent_memory {VERSION} is ready at {url}", ""]
+    lines = ["", f"agent_memory {version_of('agent-memory')} is ready at {url}", ""]
     lines += [f"  {name:<{width}}  {what}" for name, what in application.runs_on.items()]
     server = application.settings.server
     if server.allow_unauthenticated and not is_loopback(server.host):
@@ -111,7 +116,7 @@ def tell(text: str) -> None:
     sys.stdout.flush()
 
 
-def _commands(application: Application, url: str) -> list[str]:
+def _commands(application: "Application", url: str) -> list[str]:
     commands = [f"  curl {url}/v1/memories -d '{_REMEMBER}'", f"  curl {url}/v1/memories/search -d '{_SEARCH}'"]
     if application.conversation is not None:
         commands.append(f"  curl {url}/v1/chat/completions -d '{_CHAT}'")

@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from agent_memory.application.keys import Keys
-from agent_memory.bootstrap import opened_keys
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.entrypoints import address
 from agent_memory.entrypoints.http.admin_key import HEADER
@@ -35,6 +34,8 @@ def with_keys(settings: Settings, work: Callable[[KeyAccess], Awaitable[T]]) -> 
 
 
 async def _with_keys(settings: Settings, work: Callable[[KeyAccess], Awaitable[T]]) -> T:
+    from agent_memory.bootstrap import opened_keys  # which takes a second, and has no part in `--help`
+
     found = None if settings.database.url else address.found_in(settings.data_folder)
     try:
         async with opened_keys(settings) as keys:

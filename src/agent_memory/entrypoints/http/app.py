@@ -43,8 +43,8 @@ from agent_memory.entrypoints.http.routes import (
 )
 from agent_memory.entrypoints.http.surplus import nothing_more
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
+from agent_memory.entrypoints.mcp import PATH as MCP
 from agent_memory.entrypoints.mcp.mount import McpMount
-from agent_memory.entrypoints.mcp.scope import PATH as MCP
 
 _OF_AGENTS = Router(
     "/",

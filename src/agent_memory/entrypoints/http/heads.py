@@ -3,7 +3,7 @@
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent_memory.entrypoints.mcp.scope import PATH as MCP
+from agent_memory.entrypoints.mcp import PATH as MCP
 
 
 class Heads:

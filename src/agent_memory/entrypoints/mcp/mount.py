@@ -18,8 +18,9 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage,
 
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import NotFound
+from agent_memory.entrypoints.mcp import PATH
 from agent_memory.entrypoints.mcp.calling import Context
-from agent_memory.entrypoints.mcp.scope import PATH, Whose, whose_of
+from agent_memory.entrypoints.mcp.scope import Whose, whose_of
 from agent_memory.entrypoints.mcp.server import create_server
 from agent_memory.entrypoints.mcp.sessions import Sessions, opener_of
 from agent_memory.entrypoints.mcp.under_way import Requests

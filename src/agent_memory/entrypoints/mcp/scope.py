@@ -17,8 +17,8 @@ from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.memory import LONGEST_NAME
 from agent_memory.domain.tenants import EVERYTHING, Reach
 from agent_memory.entrypoints.http.given import AnyRequest, caller_of
+from agent_memory.entrypoints.mcp import PATH
 
-PATH = "/mcp"
 NAMES = ("agent_id", "user_id")
 
 
