@@ -190,7 +190,7 @@ async def test_the_reply_is_closed_when_the_client_leaves(app, conversation, str
         if b"begin" in message.get("body", b""):
             begun.set()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await post_to(app, HELLO | {"stream": stream}, receive, send)
     assert conversation.closed == 1
 

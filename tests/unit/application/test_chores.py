@@ -10,7 +10,7 @@ AT_ONCE = timedelta(milliseconds=1)
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 

@@ -136,9 +136,9 @@ def test_the_worst_that_fits_takes_less_than_a_second():
     words = ["".join(dice.choices("abcdefghij", k=dice.randint(1, 9))) for _ in range(5000)]
     shapes = ["x" * 8000, "a." * 4000, "東" * 8000, "1 " * 4000, " ".join(dice.choices(words, k=1200))[:8000]]
     memories = told(*(shapes[n % 5][: 8000 - n] for n in range(50)))
-    started = time.perf_counter()
+    started = time.process_time()  # of ours: the machine may have other things to do
     text = condense(memories)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert 0 < len(text) <= 8000
 
 
