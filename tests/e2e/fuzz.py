@@ -24,6 +24,8 @@ NOT_CHECKED = {
     "allow_header_conformance",
     # A turn of a removed agent makes it again, and schemathesis may send one in between.
     "use_after_free",
+    # Of an agent or a memory whose `ttl_seconds` are over at once there is nothing left for the next request.
+    "ensure_resource_availability",
 }
 
 
