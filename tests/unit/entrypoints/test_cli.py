@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.bootstrap import bootstrap
-from agent_memory.entrypoints import cli
+from agent_memory.entrypoints import cli, serving
 from agent_memory.settings import ModelSettings, Settings
 
 
@@ -14,7 +14,7 @@ from agent_memory.settings import ModelSettings, Settings
 def served(monkeypatch):
     """What would have been served."""
     seen = []
-    monkeypatch.setattr(cli, "serve_forever", lambda settings, announce: seen.append(settings))
+    monkeypatch.setattr(serving, "serve", lambda settings, announce: seen.append(settings))
     return seen
 
 
