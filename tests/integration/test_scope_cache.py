@@ -4,7 +4,8 @@ import asyncio
 import os
 import random
 import signal
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -357,18 +358,30 @@ async def test_what_nobody_searches_is_given_up(database, scope, monkeypatch):
     assert cache.pop_stats() == {"scopes": 0, "bytes": 0, "read": 1}
 
 
+def wait_for_recovery(conninfo, witness):
+    with suppress(psycopg.OperationalError):
+        while True:
+            witness.execute("SELECT 1")
+    for _ in range(300):
+        with suppress(psycopg.OperationalError):
+            return psycopg.connect(conninfo).close()
+        time.sleep(0.1)
+    pytest.fail("the database does not come back")
+
+
 async def test_a_crash_of_the_database_is_a_new_life_of_it(tmp_path, scope):
     """What was not on disk never was, and numbers of transactions are given out again."""
     async with embedded.running(tmp_path) as own, connection.opened(own, 1, 2) as database:
         store = PostgresMemoryStore(database)
         memory, embedding = await entry(memory_in(scope, "Ada lives in Oslo"))
         await store.add(memory, embedding)
-        with closing(psycopg.connect(own)) as victim:
+        with closing(psycopg.connect(own)) as victim, closing(psycopg.connect(own, autocommit=True)) as witness:
             for _ in range(3):  # that come to nothing
                 victim.execute("SELECT pg_current_xact_id()")
                 victim.rollback()
             assert await contents(store, scope) == ["Ada lives in Oslo"]
             os.kill(victim.info.backend_pid, signal.SIGKILL)
+            wait_for_recovery(own, witness)  # or what comes next would be done before the crash
         revised = replace(memory, content="Ada lives in Lima", version=2)
         assert await PostgresMemoryArchive(database).replace(revised, (await entry(revised))[1], 1)
         assert await contents(store, scope) == ["Ada lives in Lima"]
