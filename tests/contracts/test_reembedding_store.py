@@ -1,10 +1,9 @@
 """What every `ReembeddingStore` promises, and re-embedding on top of it."""
 
 import asyncio
-from uuid import uuid4
 
-import psycopg
 import pytest
+from databases import new_database
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -40,11 +39,7 @@ async def bench(request):
         store = InMemoryMemoryStore()
         yield Bench(store, InMemoryMemoryArchive(store), InMemoryReembeddingStore(store))
     else:
-        conninfo = request.getfixturevalue("conninfo")
-        name = f"models_{uuid4().hex}"
-        with psycopg.connect(conninfo, autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {name}")
-        async with connection.opened(conninfo.replace("dbname=postgres", f"dbname={name}"), 4, 8) as database:
+        async with connection.opened(new_database(request.getfixturevalue("conninfo")), 4, 8) as database:
             yield Bench(
                 PostgresMemoryStore(database), PostgresMemoryArchive(database), PostgresReembeddingStore(database)
             )

@@ -3,10 +3,10 @@
 import random
 from datetime import UTC, datetime, timedelta
 from operator import mul
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import psycopg
 import pytest
+from databases import new_database
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -40,10 +40,7 @@ def told(size):
 
 @pytest.fixture(scope="module")
 def own(request):
-    conninfo, name = request.getfixturevalue("conninfo"), f"weighing_{uuid4().hex}"
-    with psycopg.connect(conninfo, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return conninfo.replace("dbname=postgres", f"dbname={name}")
+    return new_database(request.getfixturevalue("conninfo"))
 
 
 async def fill(archive):

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
+import httpx
 import openai
 import pytest
 from models import make_model
@@ -59,6 +61,13 @@ class Server:
         for reader in self._readers:
             reader.join()
         return code
+
+    def wait_for_no_turn(self) -> None:
+        for _ in range(100):
+            if "agent_memory_engine_turns_running 0.0" in httpx.get(f"{self.url}/metrics").text:
+                return
+            time.sleep(0.1)
+        pytest.fail("a turn goes on")
 
     def kill(self) -> None:
         if self.process.poll() is None:

@@ -2,7 +2,6 @@
 
 import json
 
-import httpx
 import openai
 import pytest
 
@@ -118,8 +117,4 @@ def test_a_bias_on_no_token_is_a_bad_request(client):
 def test_a_client_that_leaves_leaves_nothing_running(client, server):
     with ask(client, stream=True, max_tokens=5000, temperature=1) as stream:
         next(iter(stream))
-    for _ in range(1000):
-        told = httpx.get(f"{server.url}/metrics").text
-        if "agent_memory_engine_turns_running 0.0" in told:
-            return
-    pytest.fail("the turn goes on")
+    server.wait_for_no_turn()

@@ -29,14 +29,6 @@ def cached(answer):
     return answer["usage"]["prompt_tokens_details"]["cached_tokens"]
 
 
-def wait_for_no_turn(server):
-    for _ in range(100):
-        if "agent_memory_engine_turns_running 0.0" in httpx.get(f"{server.url}/metrics").text:
-            return
-        time.sleep(0.1)
-    raise AssertionError("a turn goes on")
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_server_remembers_the_conversation_to_the_token(kind, start, tmp_path):
     model = make_model(tmp_path / kind, kind)
@@ -54,7 +46,7 @@ def test_a_killed_server_remembers_the_conversation_to_the_token(kind, start, tm
     messages += [{"role": "assistant", "content": text_of(last)}, {"role": "user", "content": "Thank you. And now?"}]
     server = again().wait_ready()
     back = ask(server, messages)
-    wait_for_no_turn(server)  # what a turn stands on would stay
+    server.wait_for_no_turn()  # what a turn stands on would stay
     emptied = httpx.delete(f"{server.url}/admin/caches", headers={"X-Admin-Key": "sesame"})
     assert emptied.status_code == 200, emptied.text
     anew = ask(server, messages)
@@ -86,4 +78,4 @@ def test_a_client_that_leaves_frees_its_place(start, tmp_path):
         with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=60) as answer:
             next(answer.iter_lines())
     assert text_of(ask(server, [{"role": "user", "content": "still there?"}])) is not None
-    wait_for_no_turn(server)
+    server.wait_for_no_turn()

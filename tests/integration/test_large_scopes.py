@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from databases import new_database
 
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.postgres import connection, likenesses
@@ -33,10 +34,7 @@ WORDS = (
 
 @pytest.fixture(scope="module")
 def own(conninfo):
-    name = f"large_{uuid4().hex}"
-    with psycopg.connect(conninfo, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return conninfo.replace("dbname=postgres", f"dbname={name}")
+    return new_database(conninfo)
 
 
 @pytest.fixture

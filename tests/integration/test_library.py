@@ -42,7 +42,7 @@ async def test_what_is_closed_says_so_at_once(tmp_path):
             memory.forget(kept.id, agent_id="agent"),
             keeping.list(**WHO),
         ):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(8):
                 with pytest.raises(Unavailable, match="the memory is closed"):
                     await asked
     assert told == []

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from databases import new_database
 
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
@@ -15,12 +16,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def empty(conninfo, request):
-    """A database of its own, empty."""
-    name = f"empty_{abs(hash(request.node.name))}"
-    with psycopg.connect(conninfo, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return conninfo.replace("dbname=postgres", f"dbname={name}")
+def empty(conninfo):
+    return new_database(conninfo)
 
 
 def versions(conninfo) -> list[int]:

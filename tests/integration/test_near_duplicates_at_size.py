@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import numpy as np
-import psycopg
 import pytest
+from databases import new_database
 
 from agent_memory.adapters.postgres import connection, likenesses
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
@@ -44,10 +44,7 @@ def entries(scope, size=SIZE):
 
 @asynccontextmanager
 async def filled(conninfo, kind):
-    name = f"near_{uuid4().hex}"
-    with psycopg.connect(conninfo, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    async with connection.opened(conninfo.replace("dbname=postgres", f"dbname={name}"), 1, 2) as database:
+    async with connection.opened(new_database(conninfo), 1, 2) as database:
         archive = PostgresMemoryArchive(database)
         known = {scope: entries(scope, size) for scope, size in ((LARGE, SIZE), (AMONG_OTHERS, 150))}
         for some in known.values():

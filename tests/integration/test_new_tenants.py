@@ -2,10 +2,8 @@
 there are for each that it looks up.
 """
 
-from uuid import uuid4
-
-import psycopg
 import pytest
+from databases import new_database
 from scopes import entry, memory_in, search
 
 from agent_memory.adapters.postgres import connection
@@ -22,10 +20,7 @@ NEW = Scope("agent", "user", "new")
 
 @pytest.fixture(scope="module")
 def own(conninfo):
-    name = f"new_{uuid4().hex}"
-    with psycopg.connect(conninfo, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return conninfo.replace("dbname=postgres", f"dbname={name}")
+    return new_database(conninfo)
 
 
 @pytest.fixture

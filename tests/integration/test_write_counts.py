@@ -13,10 +13,9 @@ import subprocess
 import sys
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
+from databases import new_database
 from lives import Life
 from scopes import contents, entry, memory_in, writer
 
@@ -344,10 +343,7 @@ class Watched(Database):
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_all_say_what_they_write(conninfo, seed):
-    name = f"watched_{uuid4().hex}"
-    with psycopg.connect(conninfo, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    async with connection.opened(conninfo.replace("dbname=postgres", f"dbname={name}"), 1, 1) as database:
+    async with connection.opened(new_database(conninfo), 1, 1) as database:
         for statement in (
             "CREATE TABLE touched (agent_id text, user_id text, tenant text)",
             """CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

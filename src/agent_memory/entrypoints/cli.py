@@ -2,7 +2,6 @@
 
 import os
 import sys
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from agent_memory.entrypoints.keys_cli import keys
 from agent_memory.entrypoints.logs import configure_logs
 from agent_memory.entrypoints.mcp_cli import mcp
 from agent_memory.entrypoints.models_cli import calibrate, models
+from agent_memory.entrypoints.version import VERSION
 from agent_memory.settings import load_settings
 
 if TYPE_CHECKING:  # what serves takes seconds to import, and is imported by who serves
@@ -91,7 +91,7 @@ def serve(
 @cli.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(version_of("agent-memory"))
+    typer.echo(VERSION)
 
 
 def main() -> None:
@@ -102,7 +102,7 @@ def announce(application: "Application", url: str) -> None:
     from agent_memory.entrypoints.http.neighbours import is_loopback
 
     width = max(map(len, application.runs_on), default=0)
-    lines = ["", f"agent_memory {version_of('agent-memory')} is ready at {url}", ""]
+    lines = ["", f"agent_memory {VERSION} is ready at {url}", ""]
     lines += [f"  {name:<{width}}  {what}" for name, what in application.runs_on.items()]
     server = application.settings.server
     if server.allow_unauthenticated and not is_loopback(server.host):

@@ -45,6 +45,7 @@ from agent_memory.entrypoints.http.surplus import nothing_more
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
 from agent_memory.entrypoints.mcp import PATH as MCP
 from agent_memory.entrypoints.mcp.mount import McpMount
+from agent_memory.entrypoints.version import VERSION
 
 _OF_AGENTS = Router(
     "/",
@@ -154,7 +155,7 @@ def create_app(application: Application, hosts: Collection[str] | None = None, t
         cors_config=cors,
         openapi_config=OpenAPIConfig(
             title="agent_memory",
-            version=system.VERSION,
+            version=VERSION,
             description="Memory for AI agents: semantic memories above the prompt, KV cache below it.",
             path="/docs",
             render_plugins=[DocsPage()],

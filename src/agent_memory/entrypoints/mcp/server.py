@@ -11,12 +11,12 @@ from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 
 from agent_memory.bootstrap import Application
-from agent_memory.entrypoints.http.routes.system import VERSION
 from agent_memory.entrypoints.mcp.calling import Call, Context
 from agent_memory.entrypoints.mcp.prompts import get_prompt, told_prompts
 from agent_memory.entrypoints.mcp.resources import read_resource, told_resources, told_templates
 from agent_memory.entrypoints.mcp.scope import Whose
 from agent_memory.entrypoints.mcp.tools import call_tool, told_tools
+from agent_memory.entrypoints.version import VERSION
 
 INSTRUCTIONS = """\
 Long-term memory over many conversations. Search (or take memory_context) before answering what may depend on earlier \

@@ -1,6 +1,5 @@
 """How the server is: health for people and balancers, metrics for Prometheus, the OpenAPI document."""
 
-from importlib.metadata import version
 from typing import Any
 
 from litestar import Response, get
@@ -18,9 +17,9 @@ from agent_memory.entrypoints.http.given import (
     problems,
     refusals,
 )
+from agent_memory.entrypoints.version import VERSION
 
 READY = "/health/ready"
-VERSION = version("agent-memory")
 
 
 class Health(Struct, kw_only=True):
