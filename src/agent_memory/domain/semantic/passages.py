@@ -8,7 +8,15 @@ from collections.abc import Iterable, Iterator
 
 from agent_memory.domain.semantic.recall import Candidate, Shortlist, WordStatistics
 from agent_memory.domain.semantic.stemming import stem
-from agent_memory.domain.semantic.words import LONGEST_COUNTED, bm25, bm25_of_each, is_unspaced, rarity
+from agent_memory.domain.semantic.words import (
+    IN_A_WORD,
+    LONGEST_COUNTED,
+    bm25,
+    bm25_of_each,
+    folded,
+    is_unspaced,
+    rarity,
+)
 
 _MOST_READ = 40  # memories
 _PASSAGE = 250  # characters: two or three sentences ...
@@ -50,7 +58,7 @@ def _best_together(candidate: Candidate, statistics: WordStatistics) -> list[str
 def _places(content: str, words: Iterable[str]) -> Iterator[tuple[int, str]]:
     """Where each of the words is, in whatever form it has there."""
     known = frozenset(words)
-    for found in _pattern(known).finditer(content.casefold()):
+    for found in _pattern(known).finditer(folded(content)):
         word = found[0] if found[0] in known else stem(found[0])
         if word in known:
             yield found.start(), word
@@ -60,5 +68,5 @@ def _pattern(words: frozenset[str]) -> re.Pattern[str]:
     """Whatever begins as one of the words does; a pair of characters without spaces may stand anywhere."""
     pairs = {word for word in words if is_unspaced(word)}
     begun = "|".join(sorted(re.escape(word.rstrip("i") or word) for word in words - pairs))
-    patterns = [rf"\b(?:{begun})[^\W_]*"] if begun else []
+    patterns = [rf"(?<!{IN_A_WORD})(?:{begun}){IN_A_WORD}*"] if begun else []
     return re.compile("|".join([*patterns, *sorted(map(re.escape, pairs))]))

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
+from unicodedata import category, normalize
 
 from agent_memory.domain.semantic.memory import Memory
 from agent_memory.domain.semantic.recall import WordStatistics
@@ -20,9 +21,21 @@ LENGTH_WEIGHT = 0.25
 LONGEST_COUNTED = 100
 """Words: a longer memory counts as one of so many. It tells more, and is not about it any less."""
 
-_WORD = re.compile(r"[^\W_]+")
-# Kana, CJK ideographs, Thai, Lao, Khmer, Myanmar: written without spaces between words.
-_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+# What belongs to a letter before it: vowels of Hindi and Thai, accents that have no letter of their own.
+_MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if category(chr(code)).startswith("M"))
+IN_A_WORD = rf"[\w{_MARKS}]"
+_WORD = re.compile(f"{IN_A_WORD}+")
+# Thai, Lao, Myanmar, Khmer, kana, CJK ideographs: written without spaces between words. And Hangul, where endings stand
+# at the word.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7a3"
+    "\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+# What may be left out in writing: vowel points of Arabic and Hebrew, the line that stretches an Arabic word, and the
+# dot that is left of a Turkish capital.
+_UNWRITTEN = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]|(?<=i)\u0307"
+)
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -56,9 +69,19 @@ def day_in_words(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1].capitalize()} {day.year}"
 
 
+def folded(text: str) -> str:
+    """The text as words are looked for in it: without case, each letter and digit in one form, and with white space
+    where a script without spaces meets another, as in "AWS\u306e\u8acb\u6c42\u66f8".
+    """
+    if text.isascii():
+        return text.lower().replace("_", " ")
+    plain = _UNWRITTEN.sub("", normalize("NFKC", text).casefold())
+    return _UNSPACED.sub(r" \g<0> ", plain.replace("_", " "))
+
+
 def _searchable(text: str) -> list[str]:
     found: list[str] = []
-    for word in _WORD.findall(text.casefold()):
+    for word in _WORD.findall(folded(text)):
         if is_unspaced(word):
             found.extend(_pairs(word))
         elif word not in STOP_WORDS:

@@ -45,6 +45,35 @@ def test_scripts_without_spaces_are_cut_into_pairs():
     assert word_counts("東京に住む") == {"東京": 1, "京に": 1, "に住": 1, "住む": 1}
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("AWSの請求書", ["aw", "の請", "請求", "求書"]),
+        ("コードはXK427です", ["コー", "ード", "ドは", "xk427", "です"]),
+        ("３月５日", ["3", "月", "5", "日"]), ("佐々木", ["佐々", "々木"]), ("서울에서", ["서울", "울에", "에서"]),
+    ],
+)  # fmt: skip
+def test_a_word_may_stand_next_to_a_script_without_spaces(text, words):
+    assert list(word_counts(text)) == words
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ("Café", "Cafe\u0301"), ("İstanbul", "istanbul"), ("كَلِمَة", "كلمة"), ("שָׁלוֹם", "שלום"),
+        ("\uff21\uff37\uff33", "AWS"),
+        ("STRASSE", "straße"), ("ﾃｽﾄ", "テスト"), ("naïve_plan", "naïve plan"),
+    ],
+)  # fmt: skip
+def test_a_word_is_the_same_however_it_is_written(one, same):
+    assert word_counts(one) == word_counts(same) != {}
+
+
+def test_the_vowels_of_a_word_are_part_of_it():
+    assert word_counts("रीमा दिल्ली में रहती है") == dict.fromkeys(["रीमा", "दिल्ली", "में", "रहती", "है"], 1)
+    assert word_counts("राम") != word_counts("रोमा")
+
+
 def test_rare_words_weigh_more():
     assert bm25({"rare": 1}, 10, STATISTICS) > 5 * bm25({"common": 1}, 10, STATISTICS) > 0
 
