@@ -1,7 +1,6 @@
 """A memory as one line of JSON, with its id, times and vector, and back: what export writes and import reads."""
 
 import base64
-import binascii
 import json
 import math
 import sys
@@ -74,7 +73,7 @@ def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
         return _memory(_marked(fields), tenant), _embedding(fields)
     except KeyError as missing:
         raise InvalidInput(str(missing.args[0]), "is missing") from None
-    except (TypeError, ValueError, AttributeError, binascii.Error) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise InvalidInput("line", f"has a field of the wrong kind: {error}") from None
 
 
@@ -112,7 +111,9 @@ def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
     check_count("version", version, 1, LATEST_VERSION)
     if superseded_by is not None and fields.get("superseded_at") is None:
         raise InvalidInput("superseded_at", "is missing, with superseded_by there")
-    created_at = datetime.fromisoformat(fields["created_at"])
+    created_at = _read(fields, "created_at")
+    if created_at is None:
+        raise KeyError("created_at")
     return Memory(
         id=parse_memory_id(fields["id"], "id"),
         scope=Scope(fields["agent_id"], fields["user_id"], tenant),
@@ -122,19 +123,18 @@ def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
         importance=fields.get("importance", 1.0),
         tags=parse_tags(fields.get("tags", ())),
         metadata=fields.get("metadata", {}),
-        expires_at=_read(fields.get("expires_at")),
-        event_time=_read(fields.get("event_time")),
+        expires_at=_read(fields, "expires_at"),
+        event_time=_read(fields, "event_time"),
         version=version,
         superseded_by=None if superseded_by is None else parse_memory_id(superseded_by, "superseded_by"),
-        superseded_at=_read(fields.get("superseded_at")),
+        superseded_at=_read(fields, "superseded_at"),
         condensing=None if condensing is None else parse_condensing(condensing),
-        revised_at=_revised(fields.get("updated_at"), created_at),
+        revised_at=_revised(_read(fields, "updated_at"), created_at),
     )
 
 
-def _revised(moment: str | None, created_at: datetime) -> datetime | None:
+def _revised(updated_at: datetime | None, created_at: datetime) -> datetime | None:
     """Nothing was revised before it was kept."""
-    updated_at = _read(moment)
     if updated_at is None:
         return None
     check_moment("updated_at", updated_at)
@@ -145,7 +145,10 @@ def _revised(moment: str | None, created_at: datetime) -> datetime | None:
 def _embedding(fields: Mapping[str, Any]) -> Embedding | None:
     if not fields.get("embedding"):
         return None
-    vector = array("f", base64.b64decode(fields["embedding"], validate=True))
+    try:
+        vector = array("f", base64.b64decode(fields["embedding"], validate=True))
+    except (TypeError, ValueError):
+        raise InvalidInput("embedding", "must be 32-bit floats in base64") from None
     if sys.byteorder == "big":
         vector.byteswap()
     if not abs(math.hypot(*vector) - 1) < _ROUNDING:
@@ -164,5 +167,11 @@ def _written(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _read(moment: str | None) -> datetime | None:
-    return None if moment is None else datetime.fromisoformat(moment)
+def _read(fields: Mapping[str, Any], name: str) -> datetime | None:
+    moment = fields.get(name)
+    if moment is None:
+        return None
+    try:
+        return datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        raise InvalidInput(name, f"must be a time in ISO 8601, is {str(moment)[:40]!r}") from None
