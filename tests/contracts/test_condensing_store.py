@@ -619,7 +619,7 @@ async def test_what_is_condensed_while_it_is_revised_is_not_revised(bench):
             return await super().embed(texts, **whose)
 
     keeping = MemoryKeeping(bench.archive, Slow(), clock=lambda: NOW)
-    with pytest.raises(Conflict, match="read it again"):
+    with pytest.raises(Conflict, match="restore"):
         await keeping.revise(told[0].id, agent_id=bench.scope.agent_id, content="The code of door 0 is 9999.")
     kept = await bench.kept(told[0])
     assert (kept.content, kept.version) == (told[0].content, 1)

@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 from uuid import uuid4
 
 from agent_memory.application.tenancy import OfTenant
-from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, StaleVersion
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import Document, check_count, check_text
 from agent_memory.domain.semantic.keeping import (
     Inventory,
@@ -15,6 +15,7 @@ from agent_memory.domain.semantic.keeping import (
     Page,
     Receipt,
     Versions,
+    check_end,
     check_version,
     next_version,
 )
@@ -34,7 +35,7 @@ from agent_memory.ports.answers import AnswerBook
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 MOST_LISTED = 200
-_TRIES = 5
+_TRIES = 50  # of those who change a memory at the same time, one comes through with each
 
 
 class Fields(TypedDict, total=False):
@@ -103,26 +104,27 @@ class MemoryKeeping(OfTenant):
     async def revise(
         self, memory_id: MemoryId | str, *, agent_id: str, version: Versions | None = None, **fields: Unpack[Fields]
     ) -> Memory:
-        """Say some of it anew; what it said before stays in its history. With `version`, only if it is at that.
-        What says nothing anew changes nothing, so that an update may be sent twice. Raises StaleVersion where it is not
-        at that version, Conflict where another came in between, or where what stands for it would still tell what it
-        said before.
+        """Say some of it anew; what it said before stays in its history, and what is not said is as another has it who
+        came in between. With `version`, only if it is at that. What says nothing anew changes nothing, so that an
+        update may be sent twice. Raises StaleVersion where it is not at that version, Conflict where what stands for
+        it would still tell what it said before.
         """
-        present = await self.get(memory_id, agent_id=agent_id)
-        check_version(present.id, present.version, version)
-        told = said(present, fields)
-        if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
-            return present
-        revised = next_version(told, self._clock())
-        # The vector is of the content alone; a change of anything else needs none.
-        embedding = None
-        if revised.content != present.content:
-            await self._check_told(present)
-            [embedding] = await self._embedder.embed([revised.content], tenant=self.reach.tenant)
-        if not await self._archive.replace(revised, embedding, present.version):
-            passed = Conflict if version is None else StaleVersion
-            raise passed(f"memory {present.id} is no longer as it was at version {present.version}: read it again")
-        return revised
+        for _ in range(_TRIES):
+            present = await self.get(memory_id, agent_id=agent_id)
+            check_version(present.id, present.version, version)
+            told = said(present, fields)
+            if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
+                return present
+            check_end(told)
+            revised = next_version(told, self._clock())
+            # The vector is of the content alone; a change of anything else needs none.
+            embedding = None
+            if revised.content != present.content:
+                await self._check_told(present)
+                [embedding] = await self._embedder.embed([revised.content], tenant=self.reach.tenant)
+            if await self._archive.replace(revised, embedding, present.version):
+                return revised
+        raise Conflict(f"memory {memory_id} keeps changing: try again")
 
     async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:
         """All it ever said, the newest version first."""
@@ -155,6 +157,8 @@ class MemoryKeeping(OfTenant):
             if former.superseded_at is not None:
                 await self._check_told(former)
                 raise Conflict(f"memory {former.id} is superseded already, by {former.superseded_by or 'nothing'}")
+            if "expires_at" not in fields and former.expires_at and former.expires_at <= self._clock():
+                raise Conflict(f"memory {former.id} has expired: say when what supersedes it expires, if ever")
             successor = self._successor(former, new_id or MemoryId(uuid4()), fields)
             [embedding] = await self._embedder.embed([successor.content], tenant=self.reach.tenant)
             if await self._archive.supersede(former.id, successor, embedding, former.version):

@@ -1,4 +1,6 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from uuid import uuid4
 
 import pytest
@@ -169,11 +171,44 @@ async def test_what_is_revised_meanwhile_is_in_what_supersedes_it(world):
 
 async def test_what_keeps_changing_is_a_conflict(world):
     [old] = await world.tell("She lives in Oslo")
-    slow, tags = Slow(), iter("abcdefghij")
-    slow.meanwhile = lambda: world.keeping.revise(old.id, agent_id="agent", tags=[next(tags)])
+    slow, tags = Slow(), count()
+    slow.meanwhile = lambda: world.keeping.revise(old.id, agent_id="agent", tags=[str(next(tags))])
     keeping = MemoryKeeping(InMemoryMemoryArchive(world.store), slow, clock=world.clock)
     with pytest.raises(Conflict, match="keeps changing"):
         await keeping.supersede(old.id, agent_id="agent", content="She lives in Lima")
+    with pytest.raises(Conflict, match="keeps changing"):
+        await keeping.revise(old.id, agent_id="agent", content="She lives in Lima")
+
+
+async def test_of_many_who_revise_at_once_each_comes_through(world):
+    [told] = await world.tell("She lives in Oslo")
+    slow = Slow()
+    slow.meanwhile = lambda: asyncio.sleep(0)
+    keeping = MemoryKeeping(InMemoryMemoryArchive(world.store), slow, clock=world.clock)
+    fields = [{"content": f"She lives in {n}"} for n in range(8)] + [{"tags": [str(n)]} for n in range(8)]
+    await asyncio.gather(*(keeping.revise(told.id, agent_id="agent", **said) for said in fields))
+    versions = await world.keeping.history(told.id, agent_id="agent")
+    assert [memory.version for memory in versions] == list(range(17, 0, -1))
+    assert {memory.content for memory in versions} == {told.content, *(f"She lives in {n}" for n in range(8))}
+
+
+async def test_what_supersedes_what_has_expired_says_until_when_it_holds(world):
+    [old] = await world.tell("Milk in the fridge", expires_at=world.now + timedelta(minutes=3))
+    world.now += timedelta(hours=1)
+    with pytest.raises(Conflict, match="has expired"):
+        await world.keeping.supersede(old.id, agent_id="agent", content="Butter in the fridge")
+    new = await world.keeping.supersede(old.id, agent_id="agent", content="Butter in the fridge", expires_at=None)
+    assert new.expires_at is None
+    assert await world.recalled("butter") == ["Butter in the fridge"]
+
+
+async def test_no_revision_begins_after_the_end(world):
+    [old] = await world.tell("She lives in Oslo", event_time=world.now - timedelta(days=30))
+    moved = world.now - timedelta(days=10)
+    await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Lima", event_time=moved)
+    with pytest.raises(InvalidInput, match=r"event_time: must not be after .* when the memory was superseded"):
+        await world.keeping.revise(old.id, agent_id="agent", event_time=moved + timedelta(days=1))
+    assert (await world.keeping.revise(old.id, agent_id="agent", event_time=moved)).event_time == moved
 
 
 async def test_a_dry_run_forgets_nothing(world):

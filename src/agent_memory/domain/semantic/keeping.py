@@ -28,6 +28,13 @@ def check_version(memory_id: MemoryId, present: int, meant: Versions | None) -> 
         raise StaleVersion(f"memory {memory_id} is at version {present}, not {told}")
 
 
+def check_end(told: Memory) -> None:
+    """Raises InvalidInput where it would begin after it was superseded."""
+    end = told.superseded_at
+    if end is not None and told.begins > end:
+        raise InvalidInput("event_time", f"must not be after {end.isoformat()}, when the memory was superseded")
+
+
 def next_version(told: Memory, now: datetime) -> Memory:
     """What is said anew of a memory as it was read. No version is older than the one before, whatever a clock says."""
     return replace(told, version=told.version + 1, revised_at=max(now, told.updated_at))
