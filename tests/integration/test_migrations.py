@@ -1,11 +1,12 @@
 import asyncio
 import json
 from importlib.resources import files
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from databases import new_database
+from psycopg.conninfo import make_conninfo
 
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
@@ -104,6 +105,27 @@ async def test_versions_of_before_are_as_old_as_their_memory_and_no_row_is_writt
         second, first = await PostgresMemoryArchive(database).history(MemoryId(UUID(int=1)), "a", tenant="default")
     assert (second.version, first.version) == (2, 1)
     assert second.updated_at == first.updated_at == first.created_at
+
+
+async def test_a_role_that_may_make_no_schema_needs_one_of_its_own(empty):
+    role = f"role_{uuid4().hex}"
+    as_role = make_conninfo(empty, user=role)
+    with psycopg.connect(empty, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN")
+        owner.execute("CREATE EXTENSION vector")
+        with pytest.raises(
+            Misconfigured, match=f"schema agent_memory that belongs to {role} .*GRANT CREATE ON DATABASE"
+        ):
+            await open_once(as_role)
+        owner.execute(f"CREATE SCHEMA agent_memory AUTHORIZATION {role}")
+    await open_once(as_role)
+    await open_once(as_role)
+    assert versions(as_role) == versions(empty) != []
+
+
+async def open_once(conninfo) -> None:
+    async with connection.opened(conninfo, 1, 1):
+        pass
 
 
 async def test_an_absent_database_is_misconfigured(conninfo):

@@ -40,6 +40,10 @@ _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 _LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, PoolTimeout, PoolClosed)
 # libpq gives a refused connection no code, only words: these no patience will cure.
 _REFUSALS = ("does not exist", "authentication failed", "pg_hba.conf")
+_NEEDED = (
+    "the database needs the extension vector, and a schema agent_memory that belongs to {0} or that {0} may make "
+    "(GRANT CREATE ON DATABASE)"
+)
 _PATIENCE_AT_START = 30.0  # seconds: the server may be starting beside us
 _PATIENCE = 10.0  # seconds that a request waits for a database that is restarting
 _COME_BACK = 2.0  # seconds: within them a database that is back is in use again
@@ -237,6 +241,8 @@ async def _connect_and_migrate(conninfo: str, deadline: float) -> Path | None:
             await migrate(connection)
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
             raise Misconfigured(f"the database needs pgvector 0.8 or later: {_first_line(error)}") from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise Misconfigured(f"{_first_line(error)}: {_NEEDED.format(connection.info.user)}") from error
         rows = await (await connection.execute(_HOME)).fetchall()
         return Path(rows[0][0]).parent if rows else None
 

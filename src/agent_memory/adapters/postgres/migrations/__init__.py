@@ -13,7 +13,10 @@ async def migrate(connection: AsyncConnection) -> None:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        await connection.execute("CREATE SCHEMA IF NOT EXISTS agent_memory")
+        # Who may make no schema is refused even if it is there.
+        [[missing]] = await (await connection.execute("SELECT to_regnamespace('agent_memory') IS NULL")).fetchall()
+        if missing:
+            await connection.execute("CREATE SCHEMA agent_memory")
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS agent_memory.schema_versions "
             "(version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
