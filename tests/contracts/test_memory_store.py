@@ -312,3 +312,32 @@ async def test_the_pages_of_a_question_give_all_of_a_scope_once_and_in_order(ben
     assert {recollection.memory.id for recollection in found} == told
     scores = [recollection.score.total for recollection in found]
     assert scores == sorted(scores, reverse=True)
+
+
+SIZES = {
+    "as it is kept here": {},
+    "measured by a statement": {"small_up_to": 0},
+    "by index": {"small_up_to": 0, "whole_up_to": 20},
+}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("asked", [{}, {"alpha": 0.0}, {"alpha": 0.6}], ids=str)
+async def test_what_is_kept_between_two_pages_takes_nobodys_place(sizes, asked, conninfo):
+    async with connection.opened(conninfo, 1, 2) as database:
+        bench = Bench(PostgresMemoryStore(database, **sizes), Scope(f"agent-{uuid4()}", "user"))
+        told = {(await bench.add(f"fact {number % 7} of {number}", created_at=START)).id for number in range(150)}
+        moments = count()
+        memory = SemanticMemory(bench.store, bench.embedder, clock=lambda: NOW + timedelta(hours=next(moments)))
+        who = {"agent_id": bench.scope.agent_id, "user_id": bench.scope.user_id}
+        asked = asked | who | {"query": "fact 3", "top_k": 10}
+        page = await memory.recall_page(None, **asked)
+        for number in range(250):
+            await bench.add(f"fact 3 of {number}", created_at=NOW + timedelta(minutes=1))
+        found = [*page.recollections]
+        while page.cursor is not None:
+            page = await memory.recall_page(page.cursor, **asked)
+            found += page.recollections
+    assert len(found) == 150
+    assert {recollection.memory.id for recollection in found} == told

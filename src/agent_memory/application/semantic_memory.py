@@ -135,11 +135,12 @@ class SemanticMemory(OfTenant):
         progress = Progress.begun(question, now) if cursor is None else Progress.read(cursor, question)
         policy = self._policy if question.alpha is None else self._blend
         more = most_of(question)
-        shortlist = await self._store.shortlist(await self._search(question, now, progress.depth(more)))
+        sought = replace(question, selection=progress.selection(question, now))
+        shortlist = await self._store.shortlist(await self._search(sought, now, progress.depth(more)))
         # One more than asked tells whether anything follows; what is passed over takes none of these places.
         most = more + 1 if question.max_tokens is None and not progress.given else MOST_RANKED
         ranked = policy.rank(question, shortlist, question.as_of or progress.asked_at, most)
-        return page_of(ranked, question, progress, now)
+        return page_of(ranked, question, progress)
 
     async def _search(self, question: Question, now: datetime, depth: int) -> Search:
         [embedding] = await self._embedder.embed([question.query], tenant=self.reach.tenant)

@@ -61,6 +61,9 @@ class Conditions:
             yield SQL("moment >= {}").format(self._value(selection.since))
         if selection.until is not None:
             yield SQL("moment < {}").format(self._value(selection.until))
+        if selection.not_kept is not None:
+            after, until = map(self._value, selection.not_kept)
+            yield SQL("NOT (created_at > {} AND created_at <= {})").format(after, until)
         if selection.metadata is not None:
             yield self._matching(selection.metadata)
 

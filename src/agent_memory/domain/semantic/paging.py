@@ -10,7 +10,7 @@ import binascii
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from zlib import crc32
@@ -19,6 +19,8 @@ from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.memory import MOST_RESULTS, MemoryId
 from agent_memory.domain.semantic.recall import Question, Recollection, shown
 from agent_memory.domain.semantic.scoring import MOST_RANKED
+from agent_memory.domain.semantic.selection import Selection
+from agent_memory.domain.semantic.tokens import tokens_of
 
 _MUCH_WORSE = 0.5  # of the score of what was passed over
 _MOST_FITTING = 100  # memories that even the smallest budget of tokens is filled from ...
@@ -26,7 +28,6 @@ _TOKENS_PER_MEMORY = 20  # ... and a larger one from as many of these as it has 
 # Deep enough that the ranking, which sees more signals than any one leg of the search, can change the order.
 _DEPTH_PER_RESULT = 2
 _LEAST_DEPTH = 20
-_BYTES_PER_TOKEN = 4  # of English in UTF-8, for the vocabularies of today's language models
 _HEAD = struct.Struct("<qId")
 
 
@@ -80,16 +81,17 @@ class Progress:
         head = _HEAD.pack(round(self.asked_at.timestamp() * 1e6), self.question, self.least)
         return base64.urlsafe_b64encode(head + struct.pack(f"<{len(self.given)}Q", *sorted(self.given))).decode()
 
-    def left(self, ranked: Sequence[Recollection], now: datetime) -> list[Recollection]:
-        """What was not given yet, none of it better than what was. What was kept since waits for another question; a
-        moment of keeping that is yet to come is another clock's.
+    def selection(self, question: Question, now: datetime) -> Selection:
+        """Where a page is looked for. What was kept since the first one waits for another question; a moment of keeping
+        that is yet to come is another clock's.
         """
-        return [
-            self._after_given(r)
-            for r in ranked
-            if not (self.asked_at < r.memory.created_at <= now)
-            and not (self.given and _name(r.memory.id) in self.given)
-        ]
+        return replace(question.selection, not_kept=(self.asked_at, now)) if self.given else question.selection
+
+    def left(self, ranked: Sequence[Recollection]) -> list[Recollection]:
+        """What was not given yet, none of it better than what was."""
+        if not self.given:
+            return list(ranked)
+        return [self._after_given(r) for r in ranked if _name(r.memory.id) not in self.given]
 
     def _after_given(self, recollection: Recollection) -> Recollection:
         score = recollection.score
@@ -113,21 +115,14 @@ def most_of(question: Question) -> int:
     return min(MOST_RANKED, max(_MOST_FITTING, question.max_tokens // _TOKENS_PER_MEMORY))
 
 
-def page_of(
-    ranked: Sequence[Recollection], question: Question, progress: Progress, now: datetime | None = None
-) -> RecalledPage:
+def page_of(ranked: Sequence[Recollection], question: Question, progress: Progress) -> RecalledPage:
     """What the question asks for of a whole ranking, past what was given already."""
-    left = [r for r in progress.left(ranked, now or progress.asked_at) if _good_enough(r, question)]
+    left = [r for r in progress.left(ranked) if _good_enough(r, question)]
     page = left[: question.top_k] if question.max_tokens is None else _fitting(left, question.max_tokens)
     after = progress.after(page)
     given = {r.memory.id for r in page}
     more = bool(page) and any(r.memory.id not in given and _fits(r, question) for r in left)
     return RecalledPage(tuple(page), after.cursor() if more and len(after.given) < MOST_RANKED else None)
-
-
-def tokens_of(text: str) -> int:
-    """About how many tokens a language model reads for it; more, if need be, rather than fewer."""
-    return -(-len(text.encode()) // _BYTES_PER_TOKEN) + 1
 
 
 def _good_enough(recollection: Recollection, question: Question) -> bool:

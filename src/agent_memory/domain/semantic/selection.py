@@ -10,13 +10,16 @@ from agent_memory.domain.semantic.memory import Memory, MemoryType, check_tags, 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Everything, as long as nothing is said. `since` is included, `until` is not; both are of when it happened."""
+    """Everything, as long as nothing is said. `since` is included, `until` is not; both are of when it happened.
+    What was kept after the first moment of `not_kept`, up to the second, is left out.
+    """
 
     memory_type: MemoryType | None = None
     tags: frozenset[str] = frozenset()  # all of them
     metadata: Filter | None = None
     since: datetime | None = None
     until: datetime | None = None
+    not_kept: tuple[datetime, datetime] | None = None
 
     def __post_init__(self) -> None:
         if self.memory_type is not None:
@@ -32,6 +35,7 @@ class Selection:
             and self.tags <= memory.tags
             and (self.since is None or memory.moment >= self.since)
             and (self.until is None or memory.moment < self.until)
+            and (self.not_kept is None or not self.not_kept[0] < memory.created_at <= self.not_kept[1])
             and (self.metadata is None or matches(self.metadata, memory.metadata))
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent_memory.domain.semantic.memory import Memory
-from agent_memory.domain.semantic.paging import tokens_of
+from agent_memory.domain.semantic.tokens import tokens_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
-from agent_memory.domain.semantic.paging import Progress, most_of, page_of, tokens_of
+from agent_memory.domain.semantic.paging import Progress, most_of, page_of
 from agent_memory.domain.semantic.recall import Question, Recollection, Score
 from agent_memory.domain.semantic.scoring import MOST_RANKED
+from agent_memory.domain.semantic.tokens import tokens_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -84,10 +85,10 @@ def test_a_bar_is_compared_with_what_is_shown():
 
 
 def test_a_budget_is_filled_with_the_best_that_fit():
-    ranked, asked = ranking("x" * 40, "y" * 400, "z" * 40), question(max_tokens=25, top_k=1)
+    ranked, asked = ranking("x" * 40, "y" * 400, "z" * 40), question(max_tokens=30, top_k=1)
     page = page_of(ranked, asked, begun(asked))
     assert [r.memory.content[0] for r in page.recollections] == ["x", "z"]
-    assert page.cursor is None or sum(tokens_of(r.memory.content) for r in page.recollections) <= 25
+    assert page.cursor is None or sum(tokens_of(r.memory.content) for r in page.recollections) <= 30
 
 
 def test_a_budget_is_not_filled_with_what_answers_much_worse():
@@ -131,11 +132,6 @@ def test_a_cursor_remembers_its_moment():
     asked = question()
     moment = NOW + timedelta(microseconds=123457)
     assert Progress.read(Progress.begun(asked, moment).cursor(), asked).asked_at == moment
-
-
-@pytest.mark.parametrize(("text", "least"), [("", 1), ("word " * 100, 100), ("東京" * 50, 75)])
-def test_tokens_are_rather_over_than_underestimated(text, least):
-    assert tokens_of(text) >= least
 
 
 def test_a_budget_passes_over_what_is_too_long_and_takes_as_many_as_fit():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
-from agent_memory.domain.semantic.paging import tokens_of
+from agent_memory.domain.semantic.tokens import tokens_of
 from agent_memory.entrypoints.mcp.block import block_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

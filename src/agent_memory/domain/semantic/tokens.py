@@ -1,0 +1,27 @@
+"""About how many tokens a language model reads for a text, whichever model it is: no vocabulary is known here.
+
+Each piece that a pattern finds is so many tokens. The patterns were fitted to a vocabulary of 65,000 (Claude 2's, which
+has less room for other scripts than those of today) over notes in English, German, Japanese and Arabic, code, JSON,
+addresses and UUIDs: it reads 0.7 to 1 of what is told here, of Thai, base64 and the longest compounds up to 1.2.
+"""
+
+import re
+
+_ASCII = re.compile(
+    r"(?<![A-Za-zÀ-ɏ])[A-ZÀ-Þ]?[a-zß-ɏ]{1,5}|[A-ZÀ-Þ]?[a-zß-ɏ]{1,3}|[A-ZÀ-Þ]{1,2}|[0-9]{1,2}|[!-/:-@\[-`{-~]|\n|\s{2,32}"
+)
+_OTHERS = (
+    (re.compile(r"[À-ɏ]"), 0.6),  # for the accent
+    (re.compile(r"[Ͱ-֏]"), 0.65),  # Greek, Cyrillic, Armenian
+    (re.compile(r"[^\W\x00-֏]"), 1.15),
+    (re.compile(r"[^\w\x00-¿]"), 2.2),  # emoji, and marks that stand at a letter
+)
+_RATHER_MORE = 1.05
+
+
+def tokens_of(text: str) -> int:
+    """Rather more than fewer, and at least one."""
+    tokens = float(len(_ASCII.findall(text)))
+    if not text.isascii():
+        tokens += sum(each * len(pattern.findall(text)) for pattern, each in _OTHERS)
+    return int(_RATHER_MORE * tokens) + 1
