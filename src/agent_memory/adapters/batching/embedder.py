@@ -122,7 +122,9 @@ class BatchingEmbedder:
 
     def _break_promises(self, batch: list[Place], told: str) -> None:
         for place in batch:
-            self._promised.pop(place).set_exception(Unavailable(told))
+            promise = self._promised.pop(place)
+            promise.set_exception(Unavailable(told))
+            promise.exception()  # who has brought many hears of the first, and is not told of the others by the log
 
 
 class _Known:

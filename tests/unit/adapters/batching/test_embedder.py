@@ -1,6 +1,7 @@
 """Batches across callers, and what is remembered of them, with an encoder that counts."""
 
 import asyncio
+import gc
 import random
 from array import array
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -80,6 +81,8 @@ def vector_of(text):
 
 
 async def test_what_is_asked_of_a_closed_one_says_so_again_and_again(encoder):
+    unheard = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: unheard.append(told["message"]))
     with ThreadPoolExecutor(1) as threads:
         embedder = BatchingEmbedder("counting", encoder, threads, lanes=1)
         known = await embedder.embed(["one"])
@@ -89,6 +92,8 @@ async def test_what_is_asked_of_a_closed_one_says_so_again_and_again(encoder):
                 with pytest.raises(Unavailable, match="the memory is closed"):
                     await asked
     assert await embedder.embed(["one"]) == known
+    gc.collect()
+    assert unheard == []
 
 
 class AtOnce(Executor):
