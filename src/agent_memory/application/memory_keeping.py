@@ -156,7 +156,9 @@ class MemoryKeeping(OfTenant):
             check_version(former.id, former.version, version)
             if former.superseded_at is not None:
                 await self._check_told(former)
-                raise Conflict(f"memory {former.id} is superseded already, by {former.superseded_by or 'nothing'}")
+                if former.superseded_by is None:
+                    raise Conflict(f"memory {former.id} has faded: restore it first")
+                raise Conflict(f"memory {former.id} is superseded already, by {former.superseded_by}")
             if "expires_at" not in fields and former.expires_at and former.expires_at <= self._clock():
                 raise Conflict(f"memory {former.id} has expired: say when what supersedes it expires, if ever")
             successor = self._successor(former, new_id or MemoryId(uuid4()), fields)

@@ -126,11 +126,12 @@ class SemanticMemory(OfTenant):
         """
         return list((await self.recall_page(None, **asked)).recollections)
 
-    async def recall_page(self, cursor: str | None, **asked: Unpack[Asked]) -> RecalledPage:
+    async def recall_page(self, cursor: str | None, /, **asked: Unpack[Asked]) -> RecalledPage:
         """`recall`, page by page: the cursor of one page, with the same question, asks for the next; a thousand
         memories are the most that all pages have together. A page gives what holds when it is asked for, of what was
         there when the first one was.
         """
+        _check(asked)
         question, now = _question(asked, self.scope(asked["agent_id"], asked["user_id"])), self._clock()
         progress = Progress.begun(question, now) if cursor is None else Progress.read(cursor, question)
         policy = self._policy if question.alpha is None else self._blend
@@ -175,10 +176,18 @@ class SemanticMemory(OfTenant):
         return await self._store.count(self.scope(agent_id, user_id), self._clock())
 
 
-def _question(asked: Asked, scope: Scope) -> Question:
+def _check(asked: Asked) -> None:
+    """The names of what is asked; what stands under them is checked where it is used."""
     for name in asked.keys() - Asked.__annotations__.keys():
         raise InvalidInput(name, "unknown field")
+    for name in sorted(Asked.__required_keys__ - asked.keys()):
+        raise InvalidInput(name, "is missing")
+
+
+def _question(asked: Asked, scope: Scope) -> Question:
     selection = asked.get("selection", EVERYTHING)
+    if not isinstance(selection, Selection):
+        raise InvalidInput("selection", f"must be a Selection, is {type(selection).__name__}")
     memory_type = asked.get("memory_type")
     if memory_type is not None:
         selection = replace(selection, memory_type=parse_memory_type(memory_type))

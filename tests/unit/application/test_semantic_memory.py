@@ -65,9 +65,24 @@ async def test_the_best_comes_first_and_no_more_than_asked(memory):
     assert await contents(memory, "When do trains to Oslo leave?", top_k=1) == ["Trains to Oslo leave at 9"]
 
 
-async def test_a_misspelt_option_is_no_silence(memory):
-    with pytest.raises(InvalidInput, match="topk: unknown field"):
-        await memory.recall(**WHO, query="trains", topk=1)
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"topk": 1}, "topk: unknown field"), ({"cursor": "x"}, "cursor: unknown field"),
+        ({"selection": None}, "selection: must be a Selection, is NoneType"), ({"selection": {}}, "selection: must be"),
+    ],
+)  # fmt: skip
+async def test_a_misspelt_option_is_no_silence(memory, asked, says):
+    with pytest.raises(InvalidInput, match=says):
+        await memory.recall(**WHO, query="trains", **asked)
+
+
+@pytest.mark.parametrize("missing", ["agent_id", "user_id", "query"])
+async def test_what_must_be_said_is_missed_by_its_name(memory, missing):
+    asked = WHO | {"query": "trains"}
+    del asked[missing]
+    with pytest.raises(InvalidInput, match=f"{missing}: is missing"):
+        await memory.recall(**asked)
 
 
 async def test_alpha_0_is_newest_first(memory, clock):

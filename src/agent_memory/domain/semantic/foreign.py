@@ -75,12 +75,14 @@ def lines_of_mcp(line: str, scope: Scope, now: datetime) -> Iterator[str]:
 def _told(entry: Any) -> Iterator[tuple[object, dict[str, Any]]]:
     kind = entry.get("type") if isinstance(entry, dict) else None
     if kind == "entity":
-        name, observations = _text(entry, "name"), entry.get("observations")
+        name, observations = _text(entry, "name"), entry.get("observations", [])
         if not isinstance(observations, list):
             raise InvalidInput("observations", "must be a list")
         for observation in observations:
-            # What is no text stays what it is, and is refused by itself.
-            told_of = f"{name}: {observation}" if isinstance(observation, str) else observation
+            # What is no text, or empty, stays what it is, and is refused by itself.
+            told_of = observation
+            if isinstance(observation, str):
+                told_of = f"{name}: {observation}" if observation.strip() else ""
             yield told_of, {"entity": name, "entity_type": entry.get("entityType", "")}
         if not observations:
             kind = entry.get("entityType") or ""

@@ -138,9 +138,10 @@ def test_the_mark_that_begins_some_files_is_no_part_of_them():
 
 @pytest.mark.parametrize(("kind", "content"), [("person", "Ada: person"), ("", "Ada"), (None, "Ada")])
 def test_an_entity_of_which_nothing_is_observed_is_its_name_and_type(kind, content):
-    entity = {"type": "entity", "name": "Ada", "entityType": kind, "observations": []}
-    [memory] = memories(mcp(json.dumps(entity)))
-    assert (memory.content, memory.metadata) == (content, {"entity": "Ada", "entity_type": kind or ""})
+    bare = {"type": "entity", "name": "Ada", "entityType": kind}
+    for entity in (bare, bare | {"observations": []}):
+        [memory] = memories(mcp(json.dumps(entity)))
+        assert (memory.content, memory.metadata) == (content, {"entity": "Ada", "entity_type": kind or ""})
 
 
 def test_the_mcp_server_tells_what_is_so():
@@ -188,7 +189,8 @@ def test_an_entry_of_mem0_that_is_no_memory_says_what_is_wrong(wrong, says):
     [
         ("{}", "line: is no entity"), ("5", "line: is no entity"), ('{"type": "odd"}', "line: is no entity"),
         ('{"type": []}', "line: is no entity"), ("nonsense", "line: is not JSON"), ("[" * 100_000, "line: is nested"),
-        ('{"type": "entity"}', "name: must be a text"), ('{"type": "entity", "name": "Ada"}', "observations"),
+        ('{"type": "entity"}', "name: must be a text"),
+        ('{"type": "entity", "name": "Ada", "observations": [" "]}', "content: must have 1"),
         ('{"type": "entity", "name": "Ada", "observations": "abc"}', "observations: must be a list"),
         ('{"type": "entity", "name": "Ada", "observations": [5]}', "content: must be a text"),
         ('{"type": "entity", "name": "Ada", "observations": ["\\ud800"]}', "content: has a lone surrogate"),
