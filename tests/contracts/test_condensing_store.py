@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from spools import entries_of
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
@@ -18,6 +19,7 @@ from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.application.consolidation import Consolidation, ExtractiveCondenser
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.application.transfer import Transfer
 from agent_memory.domain.errors import Conflict, NotFound
 from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
@@ -415,7 +417,7 @@ async def test_many_who_forget_bring_back_and_condense_at_once_leave_nothing_hal
         bench.archive.remove_selected(bench.scope, Selection(until=told[2].created_at), NOW),
     )
     assert [await bench.kept(memory) for memory in forgotten] == [None] * 4
-    entries = [memory for memory, _ in await bench.archive.entries(bench.scope, None, 50)]
+    entries = [memory for memory, _ in await entries_of(bench.archive, bench.scope)]
     made = {memory.id: memory for memory in entries if memory.memory_type is MemoryType.SEMANTIC}
     sources = [memory for memory in entries if memory.superseded_by]
     assert {memory.superseded_by for memory in sources} == made.keys()
@@ -624,6 +626,28 @@ async def test_what_is_condensed_while_it_is_revised_is_not_revised(bench):
     kept = await bench.kept(told[0])
     assert (kept.content, kept.version) == (told[0].content, 1)
     assert kept.superseded_by is not None
+
+
+async def test_what_was_brought_back_is_not_condensed_again_by_an_import(bench):
+    told = await bench.tell(8)
+    summary = await bench.consolidation().condense(**bench.whose)
+    transfer = Transfer(bench.archive, bench.embedder)
+    lines = [line async for line in transfer.export(**bench.whose)]
+    assert (await transfer.load(stream(lines))).known == len(lines)
+    await bench.consolidation().restore(summary.id, agent_id=bench.scope.agent_id)
+    arrival = await transfer.load(stream(lines))
+    assert (arrival.kept, arrival.known, arrival.conflicting) == (0, 8, 1)
+    assert "condensed of memories that hold here" in arrival.conflicts[0][1]
+    assert await bench.kept(summary) is None
+    await bench.keeping.erase_user("user", agent_id=bench.scope.agent_id)
+    assert (await transfer.load(stream(lines))).kept == len(lines)
+    assert (await bench.kept(summary)).is_summary
+    assert {(await bench.kept(memory)).superseded_by for memory in told} == {None, summary.id}
+
+
+async def stream(lines):
+    for line in lines:
+        yield line
 
 
 async def test_a_worker_that_comes_second_leaves_as_many_as_the_first(bench):

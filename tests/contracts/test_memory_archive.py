@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
+from spools import List, entries_of
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -157,7 +159,7 @@ async def test_replaces_and_remembers_what_was(bench):
     assert await bench.archive.get(first.id, bench.scope.agent_id, tenant=bench.scope.tenant) == second
     assert await bench.archive.history(first.id, bench.scope.agent_id, tenant=bench.scope.tenant) == [second, first]
     assert await bench.archive.history(first.id, "another", tenant=bench.scope.tenant) == []
-    [entry] = await bench.archive.entries(bench.scope, None, 10)
+    [entry] = await entries_of(bench.archive, bench.scope)
     assert entry[1].vector == pytest.approx((await bench.entry(second))[1].vector, abs=1e-3)
 
 
@@ -172,7 +174,7 @@ async def test_every_version_tells_since_when_it_was_so(bench):
     assert [version.updated_at for version in versions] == [START + n * HOUR for n in (2, 1, 0)]
     assert versions == [third, second, first]
     assert await bench.page() == await bench.found("Lima") == [third]
-    [(kept, _)] = await bench.archive.entries(bench.scope, None, 10)
+    [(kept, _)] = await entries_of(bench.archive, bench.scope)
     assert kept == third
 
 
@@ -204,7 +206,7 @@ async def test_replaces_without_a_new_vector(bench):
     first = bench.memory("She lives in Oslo")
     await bench.keep(first)
     assert await bench.archive.replace(replace(first, version=2, tags=frozenset({"x"})), None, expected=1)
-    [(second, embedding)] = await bench.archive.entries(bench.scope, None, 10)
+    [(second, embedding)] = await entries_of(bench.archive, bench.scope)
     assert second.tags == {"x"}
     assert embedding.vector == pytest.approx((await bench.entry(first))[1].vector, abs=1e-3)
 
@@ -226,7 +228,7 @@ async def test_what_is_superseded_stays_but_is_not_found(bench):
     assert (marked.superseded_by, marked.superseded_at) == (new.id, new.created_at)
     assert await bench.found("Where does she live?") == [new]
     assert await bench.page() == [new]
-    assert len(await bench.archive.entries(bench.scope, None, 10)) == 2
+    assert len(await entries_of(bench.archive, bench.scope)) == 2
 
 
 async def test_a_version_changes_neither_scope_nor_time(bench):
@@ -310,7 +312,7 @@ async def test_what_is_superseded_is_forgotten_with_what_is_selected(bench):
     selection = Selection(tags=frozenset({"health"}))
     assert await bench.archive.count_selected(bench.scope, selection, NOW) == 2
     assert await bench.archive.remove_selected(bench.scope, selection, NOW) == 2
-    assert [m for m, _ in await bench.archive.entries(bench.scope, None, 9)] in ([health, expired], [expired, health])
+    assert [m for m, _ in await entries_of(bench.archive, bench.scope)] in ([health, expired], [expired, health])
     assert await bench.archive.remove_selected(bench.scope, EVERYTHING, NOW) == 1
 
 
@@ -355,15 +357,59 @@ async def test_purges_what_has_expired(bench):
 
 
 async def test_gives_everything_with_its_vectors_oldest_first(bench):
-    memories = [bench.memory(f"number {n}", hour=n) for n in range(5)]
+    memories = [bench.memory(f"number {n}", hour=n) for n in range(450)]
     await bench.keep(*memories)
-    first = await bench.archive.entries(bench.scope, None, 3)
-    rest = await bench.archive.entries(bench.scope, Mark.after(first[-1][0]), 3)
-    assert [memory for memory, _ in first + rest] == memories
-    for memory, embedding in first + rest:
+    entries = await entries_of(bench.archive, bench.scope)
+    assert [memory for memory, _ in entries] == memories
+    for memory, embedding in entries:
         expected = (await bench.entry(memory))[1]
         assert embedding.model == expected.model
         assert embedding.vector == pytest.approx(expected.vector, abs=1e-3)
+
+
+class Meddling(List):
+    """Something happens while the first of it is taken."""
+
+    def __init__(self, meddle) -> None:
+        super().__init__()
+        self.meddle = meddle
+
+    def add(self, entries) -> None:
+        super().add(entries)
+        meddle, self.meddle = self.meddle, lambda: None
+        meddle()
+
+
+@pytest.mark.integration
+async def test_what_changes_meanwhile_is_as_it_was(conninfo):
+    async with connection.opened(conninfo, 1, 1) as database:
+        bench = Bench(PostgresMemoryStore(database), PostgresMemoryArchive(database))
+        memories = [bench.memory(f"number {n}", hour=n) for n in range(450)]
+        await bench.keep(*memories)
+
+        def move_the_last_before_the_first() -> None:
+            with psycopg.connect(conninfo) as another:
+                change = "UPDATE agent_memory.memories SET event_time = %s WHERE id = %s"
+                assert another.execute(change, [START - HOUR, memories[-1].id]).rowcount == 1
+
+        spool = Meddling(move_the_last_before_the_first)
+        await bench.archive.spool(bench.scope, spool)
+        assert [memory for memory, _ in spool.entries] == memories
+
+
+@pytest.mark.integration
+async def test_what_is_handed_over_begins_anew_when_the_connection_is_lost(conninfo):
+    async with connection.opened(conninfo, 1, 1) as database:
+        bench = Bench(PostgresMemoryStore(database), PostgresMemoryArchive(database))
+        memories = [bench.memory(f"number {n}", hour=n) for n in range(3)]
+        await bench.keep(*memories)
+
+        def lose() -> None:
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        spool = Meddling(lose)
+        await bench.archive.spool(bench.scope, spool)
+        assert [memory for memory, _ in spool.entries] == memories
 
 
 async def test_finds_what_says_nearly_the_same(bench):
@@ -503,7 +549,7 @@ async def test_tenants_share_names_and_ids_and_never_meet(bench):
     assert (await bench.archive.inventory(bench.scope, NOW)).superseded == 0
     assert (await bench.archive.inventory(other, NOW)).superseded == 1
     assert await bench.archive.count_selected(bench.scope, EVERYTHING, NOW) == 1
-    assert [memory for memory, _ in await bench.archive.entries(bench.scope, None, 9)] == [mine]
+    assert [memory for memory, _ in await entries_of(bench.archive, bench.scope)] == [mine]
     assert await bench.archive.remove_selected(other, Selection(since=successor.moment), NOW) == 1
     receipt = await bench.archive.erase(user, None, NOW, tenant="another")
     assert (receipt.memories, receipt.versions) == (1, 1)

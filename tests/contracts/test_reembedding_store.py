@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from databases import new_database
+from spools import entries_of
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -30,7 +31,7 @@ class Bench:
         self.new = SemanticMemory(store, NEW)
 
     async def models(self) -> set[str]:
-        return {embedding.model for _, embedding in await self.archive.entries(SCOPE, None, 1000)}
+        return {embedding.model for _, embedding in await entries_of(self.archive, SCOPE)}
 
 
 @pytest.fixture(params=["in_memory", pytest.param("postgres", marks=pytest.mark.integration)])
@@ -49,7 +50,7 @@ async def test_what_has_a_vector_of_another_model_gets_a_new_one(bench):
     told = [await bench.old.remember(**WHO, content=f"fact {number}") for number in range(20)]
     assert await Reembedding(bench.reembedding, NEW).run() == 20
     assert await bench.models() == {NEW.model}
-    assert [memory for memory, _ in await bench.archive.entries(SCOPE, None, 100)] == told
+    assert [memory for memory, _ in await entries_of(bench.archive, SCOPE)] == told
     assert await Reembedding(bench.reembedding, NEW).run() == 0
 
 
@@ -66,7 +67,7 @@ async def test_what_was_said_anew_meanwhile_keeps_its_own_vector(bench):
     await MemoryKeeping(bench.archive, NEW).revise(memory.id, agent_id="agent", content="She lives in Lima")
     [embedding] = await NEW.embed([stale.content])
     assert await bench.reembedding.reembed([(stale, embedding)]) == 0
-    [(_, kept)] = await bench.archive.entries(SCOPE, None, 10)
+    [(_, kept)] = await entries_of(bench.archive, SCOPE)
     assert kept == (await NEW.embed(["She lives in Lima"]))[0] or kept.model == NEW.model
 
 

@@ -44,7 +44,7 @@ def own(request):
 
 
 async def fill(archive):
-    if not await archive.entries(Scope("agent", f"{SIZES[0]}"), None, 1):
+    if not await archive.count_selected(Scope("agent", f"{SIZES[0]}"), EVERYTHING, NOW):
         for size in SIZES:
             memories = list(told(size))
             embeddings = await HashingEmbedder().embed([memory.content for memory in memories])

@@ -40,16 +40,19 @@ asyncio.run(main())
 # Forgets one at random, and says so once it is done.
 FORGETTER = f"""
 import asyncio, random, sys
+from datetime import UTC, datetime
 from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.domain.semantic.memory import MemoryType, Scope
+from agent_memory.domain.semantic.selection import EVERYTHING
 from agent_memory.domain.tenants import DEFAULT_TENANT
 
 async def main():
     async with connection.opened(sys.argv[1], 1, 1) as database:
-        entries = await PostgresMemoryArchive(database).entries(Scope("agent", "user"), None, 2 * {MEMORIES})
-        told = [memory for memory, _ in entries if memory.memory_type is MemoryType.EPISODIC]
+        archive, now = PostgresMemoryArchive(database), datetime.now(UTC)
+        page = await archive.page(Scope("agent", "user"), EVERYTHING, now, None, 2 * {MEMORIES}, superseded=True)
+        told = [memory for memory in page if memory.memory_type is MemoryType.EPISODIC]
         random.shuffle(told)
         print("ready", flush=True)
         for memory in told:

@@ -41,7 +41,7 @@ def own(conninfo):
 async def database(own):
     async with connection.opened(own, 1, 4) as opened:
         archive = PostgresMemoryArchive(opened)
-        if not await archive.entries(LARGE, None, 1):
+        if not await archive.count_selected(LARGE, EVERYTHING, NOW):
             await archive.add_many(await entries(LARGE, SIZE) + await entries(SMALL, 30))
             assert set(await Indexing(opened, large=1000).tend()) == {"memories_hnsw_384", "memories_by_word"}
         yield opened

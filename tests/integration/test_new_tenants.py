@@ -27,7 +27,7 @@ def own(conninfo):
 async def database(own):
     async with connection.opened(own, 1, 1) as opened:
         archive = PostgresMemoryArchive(opened)
-        if not await archive.entries(NEW, None, 1):
+        if not await PostgresMemoryStore(opened).count(NEW):
             old = Scope("agent", "user", "old")
             await archive.add_many([await entry(memory_in(old, f"tea {n}", n)) for n in range(300)])
             await opened.read(lambda c: c.execute("ANALYZE agent_memory.memories"))

@@ -1,17 +1,21 @@
 """Memories out of one place and into another, line by line, with ids, times and vectors kept."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from os import SEEK_END
+from tempfile import TemporaryFile, gettempdir
+from typing import IO
 
 from agent_memory.application.slots import Slots
 from agent_memory.application.tenancy import OfTenant
-from agent_memory.domain.errors import Forbidden, InvalidInput
+from agent_memory.domain.errors import Forbidden, InvalidInput, Unavailable
 from agent_memory.domain.semantic.jsonl import LONGEST_LINE, bare, entry_of, line_of
-from agent_memory.domain.semantic.keeping import Mark
-from agent_memory.domain.semantic.memory import Embedding, Memory
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 _AT_ONCE = 200
+_READ_AT_ONCE = 200_000  # bytes
 _MOST_REFUSALS = 1000
 
 Entry = tuple[Memory, Embedding | None]
@@ -20,8 +24,8 @@ Entry = tuple[Memory, Embedding | None]
 @dataclass(slots=True)
 class Arrival:
     """What an import did: how many memories were kept, were known already, or were not kept since their id is that of
-    another content, agent or user; and by their lines, why the latter and what was no memory were not: of conflicts
-    the first thousand.
+    another content, agent or user, or since they were condensed of what holds here; and by their lines, why the latter
+    and what was no memory were not: of conflicts the first thousand.
 
     Whatever else differs (importance, tags, metadata, versions, what superseded it) is no conflict: it changes in the
     life of one memory, by reinforcement and condensing too, and what is kept is the later.
@@ -33,10 +37,9 @@ class Arrival:
     conflicts: list[tuple[int, str]] = field(default_factory=list)
     refused: list[tuple[int, str]] = field(default_factory=list)
 
-    def conflict(self, number: int, memory: Memory) -> None:
+    def conflict(self, number: int, told: str) -> None:
         self.conflicting += 1
         if len(self.conflicts) < _MOST_REFUSALS:
-            told = f"id: {memory.id} is known, with another content, agent or user; what is known stays as it is"
             self.conflicts.append((number, told))
 
     def refuse(self, number: int, error: InvalidInput | Forbidden) -> None:
@@ -54,12 +57,23 @@ class Transfer(OfTenant):
         self.arrivals = Slots("imports", of_all=4, of_one=2)
 
     async def export(self, *, agent_id: str, user_id: str) -> AsyncGenerator[str, None]:
-        """Every memory of the scope as a line, oldest first, superseded ones too; reads as it is read from."""
-        scope, mark = self.scope(agent_id, user_id), None
-        while entries := await self._archive.entries(scope, mark, _AT_ONCE):
-            for memory, embedding in entries:
-                yield line_of(memory, embedding)
-            mark = Mark.after(entries[-1][0])
+        """Every memory of the scope as a line, oldest first, superseded ones too, as they are at one moment, however
+        slowly they are read: what was not read yet lies in a temporary file.
+        """
+        scope = self.scope(agent_id, user_id)
+        with TemporaryFile() as file:
+            lines = _Lines(file)
+            filling = asyncio.create_task(lines.fill(self._archive, scope))
+            filling.add_done_callback(lambda task: task.cancelled() or task.exception())  # heard of, read or not
+            try:
+                while (some := lines.unread()) or not filling.done():
+                    for line in some:
+                        yield line
+                    if not some:
+                        await lines.grown.wait()
+                await filling
+            finally:
+                filling.cancel()
 
     async def load(self, lines: AsyncIterable[str]) -> Arrival:
         """Keep every line that can be kept, in commits of many; may be repeated, for known ids stay as they are."""
@@ -69,7 +83,7 @@ class Transfer(OfTenant):
         """The same of another kind of file, each piece of which is none, one or many of our lines, or raises
         InvalidInput; what is refused is told by the number of its piece.
         """
-        arrival = Arrival()
+        arrival, sources = Arrival(), _Sources(self._archive)
         waiting: list[tuple[int, Entry]] = []
         number = 0
         async for piece in pieces:
@@ -80,9 +94,9 @@ class Transfer(OfTenant):
                 else:
                     arrival.refuse(number, found)
                 if len(waiting) >= _AT_ONCE:
-                    await self._keep(waiting, arrival)
+                    await self._keep(waiting, arrival, sources)
                     waiting = []
-        await self._keep(waiting, arrival)
+        await self._keep(waiting, arrival, sources)
         return arrival
 
     def _found(self, piece: Iterable[str]) -> Iterator[Entry | InvalidInput | Forbidden]:
@@ -101,8 +115,14 @@ class Transfer(OfTenant):
             return error
         return memory, embedding
 
-    async def _keep(self, numbered: list[tuple[int, Entry]], arrival: Arrival) -> None:
+    async def _keep(self, told: list[tuple[int, Entry]], arrival: Arrival, sources: "_Sources") -> None:
         """A vector of our own model is taken as it comes; for the others the text is embedded anew."""
+        numbered = []
+        for number, (memory, embedding) in told:
+            if await sources.hold(memory):
+                arrival.conflict(number, f"id: {memory.id} was condensed of memories that hold here; they stay")
+            else:
+                numbered.append((number, (memory, embedding)))
         entries = [entry for _, entry in numbered]
         strangers = [memory.content for memory, embedding in entries if not self._is_ours(embedding)]
         made = iter(await self._embedder.embed(strangers, tenant=self.reach.tenant))
@@ -118,7 +138,8 @@ class Transfer(OfTenant):
         arrival.known += sum(agree)
         for (number, memory), agrees in zip(there, agree, strict=True):
             if not agrees:
-                arrival.conflict(number, memory)
+                known = f"id: {memory.id} is known, with another content, agent or user; what is known stays as it is"
+                arrival.conflict(number, known)
 
     def _is_ours(self, embedding: Embedding | None) -> bool:
         return (
@@ -126,6 +147,65 @@ class Transfer(OfTenant):
             and embedding.model == self._embedder.model
             and len(embedding.vector) == self._embedder.dimension
         )
+
+
+class _Sources:
+    """What was condensed into what, as the lines tell: sources come before what was condensed of them. Where they were
+    brought back since, it would tell them twice, and go on to when they are forgotten.
+    """
+
+    def __init__(self, archive: MemoryArchive) -> None:
+        self._archive = archive
+        self._of: dict[MemoryId, list[MemoryId]] = {}
+
+    async def hold(self, memory: Memory) -> bool:
+        """Whether it is a summary that is not here, of sources that are."""
+        if memory.superseded_by is not None:
+            self._of.setdefault(memory.superseded_by, []).append(memory.id)
+        if not memory.is_summary or await self._present(memory.id, memory.scope):
+            return False
+        for source in self._of.get(memory.id, ()):
+            if present := await self._present(source, memory.scope):
+                return present.superseded_by != memory.id
+        return False
+
+    async def _present(self, memory_id: MemoryId, scope: Scope) -> Memory | None:
+        return await self._archive.get(memory_id, scope.agent_id, scope.user_id, tenant=scope.tenant)
+
+
+class _Lines:
+    """A spool in a file that is read from while it is filled."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._read = 0
+        self.grown = asyncio.Event()
+
+    async def fill(self, archive: MemoryArchive, scope: Scope) -> None:
+        try:
+            await archive.spool(scope, self)
+        except OSError as error:
+            raise Unavailable(f"an export has no room in {gettempdir()}: {error.strerror}") from error
+        finally:
+            self.grown.set()
+
+    def clear(self) -> None:
+        if self._read:
+            raise Unavailable("the database was away, and what was there when the export began may have changed")
+        self._file.truncate(0)
+
+    def add(self, entries: Sequence[tuple[Memory, Embedding]]) -> None:
+        self._file.seek(0, SEEK_END)
+        self._file.writelines(f"{line_of(memory, embedding)}\n".encode() for memory, embedding in entries)
+        self.grown.set()
+
+    def unread(self) -> list[str]:
+        """Some of it; none: there is none yet."""
+        self.grown.clear()
+        self._file.seek(self._read)
+        lines = self._file.readlines(_READ_AT_ONCE)
+        self._read = self._file.tell()
+        return [line.decode().removesuffix("\n") for line in lines]
 
 
 def _told(line: str) -> Iterator[str]:

@@ -62,6 +62,16 @@ class MemoryStore(Protocol):
         ...
 
 
+class Spool(Protocol):
+    """Takes what a scope has, some at a time."""
+
+    def clear(self) -> None:
+        """Nothing of it counts: it begins now, or begins anew."""
+        ...
+
+    def add(self, entries: Sequence[tuple[Memory, Embedding]]) -> None: ...
+
+
 class MemoryArchive(Protocol):
     """Looks after what a `MemoryStore` keeps, in the same place. Every verb is one commit: all of it, or nothing."""
 
@@ -158,8 +168,10 @@ class MemoryArchive(Protocol):
         """Remove what has expired, everywhere; answers how many. May be repeated."""
         ...
 
-    async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
-        """The next memories with their vectors, oldest first, superseded and expired ones too."""
+    async def spool(self, scope: Scope, spool: Spool) -> None:
+        """Hand over all memories of the scope with their vectors as they are at one moment, oldest first, superseded
+        and expired ones too.
+        """
         ...
 
 

@@ -11,6 +11,7 @@ pytest.importorskip("langgraph.store.base", reason="an optional extra")
 
 from langgraph.store.base import GetOp, InvalidNamespaceError, PutOp, SearchOp
 from langgraph.store.memory import InMemoryStore
+from spools import entries_of
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -394,7 +395,7 @@ def test_the_blocking_store_takes_what_the_other_takes(tmp_path):
     given = {"agent_id": "other", "user_id": "who", "fields": ["title"], "ttl": {"default_ttl": 5}}
     with AgentMemoryStore.blocking(settings, **given, **shared) as store:
         store.put(ADA, "home", {"title": "tea", "text": "boat"})
-    [(memory, _)] = asyncio.run(shared["memory_archive"].entries(Scope("other", "who"), None, 9))
+    [(memory, _)] = asyncio.run(entries_of(shared["memory_archive"], Scope("other", "who")))
     assert (memory.content, memory.expires_at - memory.created_at) == (
         "tea",
         pytest.approx(timedelta(minutes=5), abs=timedelta(seconds=5)),

@@ -1,4 +1,6 @@
+import asyncio
 import base64
+import errno
 import json
 import math
 from array import array
@@ -7,14 +9,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from spools import entries_of
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.transfer import Transfer, lines_in
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.jsonl import LONGEST_LINE
-from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Condensing, Embedding, Memory, MemoryId, MemoryType, Scope
 
 SCOPE = Scope("agent", "user")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +63,7 @@ async def test_what_goes_out_comes_in_unchanged():
     target, into = place()
     arrival = await into.load(stream(await exported(out)))
     assert (arrival.kept, arrival.known, arrival.conflicting, arrival.refused) == (450, 0, 0, [])
-    assert await target.entries(SCOPE, None, 1000) == await source.entries(SCOPE, None, 1000)
+    assert await entries_of(target, SCOPE) == await entries_of(source, SCOPE)
 
 
 def changed(line, **fields):
@@ -70,14 +73,14 @@ def changed(line, **fields):
 async def test_an_id_that_is_known_with_another_content_is_told_by_its_line(monkeypatch):
     source, out = await filled(3)
     first, second, third = await exported(out)
-    before = await source.entries(SCOPE, None, 9)
+    before = await entries_of(source, SCOPE)
     lines = [changed(first, content="other"), second, "", "nonsense", changed(third, user_id="bob")]
     arrival = await out.load(stream(lines))
     assert (arrival.kept, arrival.known, arrival.conflicting) == (0, 1, 2)
     assert [number for number, _ in arrival.conflicts] == [1, 5]
     assert json.loads(first)["id"] in arrival.conflicts[0][1]
     assert [number for number, _ in arrival.refused] == [4]
-    assert await source.entries(SCOPE, None, 9) == before
+    assert await entries_of(source, SCOPE) == before
     monkeypatch.setattr("agent_memory.application.transfer._MOST_REFUSALS", 1)
     arrival = await out.load(stream(lines))
     assert (arrival.conflicting, [number for number, _ in arrival.conflicts]) == (2, [1])
@@ -97,7 +100,7 @@ async def test_of_two_lines_of_one_id_the_first_is_kept():
     target, into = place()
     arrival = await into.load(stream([line, changed(line, content="other"), line]))
     assert (arrival.kept, arrival.known, [number for number, _ in arrival.conflicts]) == (1, 1, [2])
-    assert len(await target.entries(SCOPE, None, 9)) == 1
+    assert len(await entries_of(target, SCOPE)) == 1
 
 
 COUNTED = {"memories": 2, "from": "2026-01-01T00:00:00+00:00", "until": "2026-01-02T00:00:00+00:00"}
@@ -113,7 +116,7 @@ async def told_by(change):
     if "condensing" not in change:
         del fields["condensing"]
     await into.load(stream([json.dumps(fields)]))
-    [(memory, _)] = await target.entries(SCOPE, None, 2)
+    [(memory, _)] = await entries_of(target, SCOPE)
     return memory
 
 
@@ -153,7 +156,7 @@ async def test_vectors_of_another_model_are_made_anew():
     _, out = await filled()
     target, into = place(HashingEmbedder(16))
     await into.load(stream(await exported(out)))
-    entries = await target.entries(SCOPE, None, 10)
+    entries = await entries_of(target, SCOPE)
     assert {(embedding.model, len(embedding.vector)) for _, embedding in entries} == {("hashing-16", 16)}
 
 
@@ -167,7 +170,7 @@ async def test_a_line_needs_no_more_than_id_scope_content_and_time():
     }
     target, into = place()
     assert (await into.load(stream([json.dumps(bare), "", "\n"]))).kept == 1
-    [(memory, _)] = await target.entries(SCOPE, None, 10)
+    [(memory, _)] = await entries_of(target, SCOPE)
     assert (memory.content, memory.memory_type, memory.version) == ("x", MemoryType.EPISODIC, 1)
     assert memory.updated_at == START
 
@@ -178,7 +181,7 @@ async def test_nothing_was_updated_before_it_was_kept(told, known):
     line = json.loads((await exported(out))[0]) | {"updated_at": (START + told).isoformat()}
     target, into = place()
     await into.load(stream([json.dumps(line)]))
-    [(memory, _)] = await target.entries(SCOPE, None, 10)
+    [(memory, _)] = await entries_of(target, SCOPE)
     assert (memory.revised_at, memory.updated_at) == (known and START + known, START + (known or timedelta(0)))
 
 
@@ -223,7 +226,7 @@ async def test_pieces_of_another_file_are_refused_by_their_number_and_keep_no_ot
     target, into = place()
     arrival = await into.load_pieces(stream([lines[:2], [], ["nonsense", lines[3]], broken()]))
     assert (arrival.kept, arrival.refused) == (4, [(3, "line: is not JSON"), (4, "entry: is odd")])
-    assert len(await target.entries(SCOPE, None, 9)) == 4
+    assert len(await entries_of(target, SCOPE)) == 4
 
 
 async def test_gives_up_on_a_file_of_something_else():
@@ -262,7 +265,7 @@ async def test_a_line_that_is_no_utf8_is_refused_and_no_text_is_changed():
     arrival = await into.load(lines_in(stream([broken + b"\n", good.encode()])))
     assert (arrival.kept, [number for number, _ in arrival.refused]) == (1, [1])
     assert "line: is not valid UTF-8 at character" in arrival.refused[0][1]
-    [(memory, _)] = await target.entries(SCOPE, None, 9)
+    [(memory, _)] = await entries_of(target, SCOPE)
     assert memory.content == json.loads(good)["content"]
 
 
@@ -273,3 +276,70 @@ async def test_the_mark_that_begins_some_files_costs_no_line():
         _, into = place()
         arrival = await into.load(lines_in(stream([b"\xef\xbb\xbf", sent.encode(), b"\n"])))
         assert (arrival.kept, arrival.refused) == (1 if sent else 0, [])
+
+
+class Scripted:
+    """An archive that hands over by a script, a step in each turn of the loop."""
+
+    def __init__(self, *steps):
+        self.steps = steps
+
+    async def spool(self, scope, spool):
+        for step in self.steps:
+            await asyncio.sleep(0)
+            step(spool)
+
+
+async def lines_from(*steps):
+    transfer = Transfer(Scripted(*steps), HashingEmbedder())
+    return [json.loads(line)["content"] async for line in transfer.export(agent_id="agent", user_id="user")]
+
+
+def adding(*contents):
+    embedding = Embedding("m", array("f", [1.0]))
+    entries = [(Memory(MemoryId(uuid4()), SCOPE, content, START), embedding) for content in contents]
+    return lambda spool: spool.add(entries)
+
+
+def clear(spool):
+    spool.clear()
+
+
+def pause(spool):
+    del spool
+
+
+def fail(spool):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_what_comes_is_read_while_more_is_to_come():
+    assert await lines_from(clear, adding("a", "b\n"), pause, pause, adding("ü"), adding()) == ["a", "b\n", "ü"]
+    assert await lines_from(clear) == []
+
+
+async def test_what_nobody_has_read_may_begin_anew():
+    def add_and_clear(spool):
+        adding("a")(spool)
+        spool.clear()
+
+    assert await lines_from(clear, add_and_clear, adding("b")) == ["b"]
+
+
+async def test_what_was_read_does_not_begin_anew():
+    with pytest.raises(Unavailable, match="the database was away"):
+        await lines_from(clear, adding("a"), pause, pause, clear)
+
+
+async def test_an_export_that_has_no_room_says_so():
+    with pytest.raises(Unavailable, match=r"an export has no room in /.*: No space left on device"):
+        await lines_from(clear, fail)
+
+
+async def test_an_export_that_is_given_up_ends():
+    steps = [adding(str(number)) for number in range(1000)]
+    lines = Transfer(Scripted(clear, *steps), HashingEmbedder()).export(agent_id="agent", user_id="user")
+    assert json.loads(await anext(lines))["content"] == "0"
+    await lines.aclose()
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1

@@ -18,6 +18,7 @@ from agent_memory.domain.semantic.duplicates import (
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.ports.semantic import Spool
 
 
 class InMemoryMemoryArchive:
@@ -169,10 +170,10 @@ class InMemoryMemoryArchive:
     async def purge(self, now: datetime) -> int:
         return self._remove([m for m in self._memories() if m.expires_at is not None and m.expires_at <= now])
 
-    async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
+    async def spool(self, scope: Scope, spool: Spool) -> None:
         memories = sorted((memory for memory in self._memories() if memory.scope == scope), key=_place)
-        following = [m for m in memories if after is None or _place(m) > (after.moment, after.id)]
-        return [(memory, self._kept[place_of(memory)].embedding) for memory in following[:limit]]
+        spool.clear()
+        spool.add([(memory, self._kept[place_of(memory)].embedding) for memory in memories])
 
     def _memories(self) -> Iterator[Memory]:
         return (kept.memory for kept in self._kept.values())

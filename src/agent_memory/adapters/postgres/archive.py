@@ -31,6 +31,7 @@ from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.selection import Selection
+from agent_memory.ports.semantic import Spool
 
 _HELD = SQL("{valid} AND {selected}")
 # And what is out of sight because it is superseded.
@@ -126,6 +127,8 @@ SELECT {columns}, embedding, embedding_model FROM agent_memory.memories
 WHERE {scope} AND (%(moment)s::timestamptz IS NULL OR (moment, id) > (%(moment)s, %(mark)s))
 ORDER BY moment, id LIMIT %(limit)s
 """)
+
+_SPOOLED_AT_ONCE = 200
 
 _NAMED = SQL(COLUMNS)
 
@@ -254,10 +257,24 @@ class PostgresMemoryArchive:
             gone += some
         return gone
 
-    async def entries(self, scope: Scope, after: Mark | None, limit: int) -> list[tuple[Memory, Embedding]]:
+    async def spool(self, scope: Scope, spool: Spool) -> None:
         query = _ENTRIES.format(columns=_NAMED, scope=SQL(IN_SCOPE_OF))
-        rows = await self._rows(query, named(scope) | _place(after, limit))
-        return [(memory_of(row[:WIDTH]), Embedding(row[-1], array("f", row[-2].to_list()))) for row in rows]
+
+        async def work(connection: AsyncConnection) -> None:
+            spool.clear()
+            after: Mark | None = None
+            async with connection.transaction():
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                while rows := await (
+                    await connection.execute(query, named(scope) | _place(after, _SPOOLED_AT_ONCE))
+                ).fetchall():
+                    entries = [
+                        (memory_of(row[:WIDTH]), Embedding(row[-1], array("f", row[-2].to_list()))) for row in rows
+                    ]
+                    spool.add(entries)
+                    after = Mark.after(entries[-1][0])
+
+        await self._database.read(work)
 
     async def _rows(self, query: SQL | Composed, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         async def work(connection: AsyncConnection) -> list[tuple[Any, ...]]:
