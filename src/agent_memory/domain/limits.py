@@ -22,7 +22,9 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether one call may pass; how many more may follow at once; in how many seconds one more place is free."""
+    """Whether one call may pass; how many more may follow at once; in how many seconds there is one more place,
+    whether some are left or none.
+    """
 
     admitted: bool
     remaining: int

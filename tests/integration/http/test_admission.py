@@ -29,9 +29,9 @@ async def search(client, **fields):
 
 async def test_what_passes_tells_how_much_is_left(client):
     first, second = await write(client), await write(client)
-    assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == ('"writes";q=2;w=60', '"writes";r=1;t=0')
+    assert (first.headers["RateLimit-Policy"], first.headers["RateLimit"]) == ('"writes";q=2;w=60', '"writes";r=1;t=60')
     assert second.headers["RateLimit"].startswith('"writes";r=0;t=')
-    assert (await search(client)).headers["RateLimit"] == '"searches";r=2;t=0'
+    assert (await search(client)).headers["RateLimit"] == '"searches";r=2;t=60'
 
 
 async def test_what_is_too_much_has_to_wait(client):

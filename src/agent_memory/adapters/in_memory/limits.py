@@ -20,9 +20,8 @@ class InMemoryRateLimiter:
             for passed in calls:
                 passed.append(now)
         return [
-            Admission(not refused, remaining, 0.0 if remaining else passed[0] + window - now)
+            Admission(not refused, limit.calls - len(passed), passed[0] + window - now if passed else 0.0)
             for refused, passed in zip(full, calls, strict=True)
-            for remaining in [limit.calls - len(passed)]
         ]
 
     def _recent(self, key: str, border: float) -> deque[float]:

@@ -48,8 +48,7 @@ class PostgresRateLimiter:
         async def work(connection: AsyncConnection) -> list[Admission]:
             rows = await (await connection.execute(_ADMIT, parameters)).fetchall()
             told = {
-                key: Admission(admitted, remaining, 0.0 if remaining > 0 else max(free_in, 0.0))
-                for key, admitted, remaining, free_in in rows
+                key: Admission(admitted, remaining, max(free_in, 0.0)) for key, admitted, remaining, free_in in rows
             }
             return [told[key] for key in keys]
 
