@@ -5,6 +5,7 @@ Many things are told in it, and a question is about one of them: words that stan
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from agent_memory.domain.semantic.recall import Candidate, Shortlist, WordStatistics
 from agent_memory.domain.semantic.stemming import stem
@@ -58,15 +59,17 @@ def _best_together(candidate: Candidate, statistics: WordStatistics) -> list[str
 def _places(content: str, words: Iterable[str]) -> Iterator[tuple[int, str]]:
     """Where each of the words is, in whatever form it has there."""
     known = frozenset(words)
-    for found in _pattern(known).finditer(folded(content)):
+    for found in _pattern(known, ascii_only=content.isascii()).finditer(folded(content)):
         word = found[0] if found[0] in known else stem(found[0])
         if word in known:
             yield found.start(), word
 
 
-def _pattern(words: frozenset[str]) -> re.Pattern[str]:
+@lru_cache(maxsize=100)
+def _pattern(words: frozenset[str], *, ascii_only: bool) -> re.Pattern[str]:
     """Whatever begins as one of the words does; a pair of characters without spaces may stand anywhere."""
+    before, after = (r"\b", r"\w") if ascii_only else (f"(?<!{IN_A_WORD})", IN_A_WORD)
     pairs = {word for word in words if is_unspaced(word)}
     begun = "|".join(sorted(re.escape(word.rstrip("i") or word) for word in words - pairs))
-    patterns = [rf"(?<!{IN_A_WORD})(?:{begun}){IN_A_WORD}*"] if begun else []
+    patterns = [f"{before}(?:{begun}){after}*"] if begun else []
     return re.compile("|".join([*patterns, *sorted(map(re.escape, pairs))]))

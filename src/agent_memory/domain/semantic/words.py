@@ -22,20 +22,27 @@ LONGEST_COUNTED = 100
 """Words: a longer memory counts as one of so many. It tells more, and is not about it any less."""
 
 # What belongs to a letter before it: vowels of Hindi and Thai, accents that have no letter of their own.
-_MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if category(chr(code)).startswith("M"))
+_MARKS = "".join(
+    chr(code)
+    for code in range(0x300, 0xFE00)
+    if category(chr(code)).startswith("M") and not 0x20D0 <= code <= 0x20FF  # which stand at symbols
+)
 IN_A_WORD = rf"[\w{_MARKS}]"
-_WORD = re.compile(f"{IN_A_WORD}+")
+_WORD = re.compile(rf"\w{IN_A_WORD}*")
 # Thai, Lao, Myanmar, Khmer, kana, CJK ideographs: written without spaces between words. And Hangul, where endings stand
 # at the word.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7a3"
     "\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
-# What may be left out in writing: vowel points of Arabic and Hebrew, the line that stretches an Arabic word, and the
-# dot that is left of a Turkish capital.
+# What may be left out in writing: vowel points of Arabic and Hebrew, the line that stretches an Arabic word, which
+# variant of a character it is, and the dot that is left of a Turkish capital.
 _UNWRITTEN = re.compile(
-    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]|(?<=i)\u0307"
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\ufe00-\ufe0f"
+    "\U000e0100-\U000e01ef]|(?<=i)\u0307"
 )
+# Other forms of letters and digits: ligatures, those of Arabic by their place, full width and half width.
+_FORMS = re.compile("[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff00-\uffef]+")
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
@@ -70,12 +77,13 @@ def day_in_words(day: date) -> str:
 
 
 def folded(text: str) -> str:
-    """The text as words are looked for in it: without case, each letter and digit in one form, and with white space
+    """The text as words are looked for in it: without case, each letter in one form, and with white space
     where a script without spaces meets another, as in "AWS\u306e\u8acb\u6c42\u66f8".
     """
     if text.isascii():
         return text.lower().replace("_", " ")
-    plain = _UNWRITTEN.sub("", normalize("NFKC", text).casefold())
+    composed = _FORMS.sub(lambda forms: normalize("NFKC", forms[0]), normalize("NFC", text))
+    plain = _UNWRITTEN.sub("", composed.casefold())
     return _UNSPACED.sub(r" \g<0> ", plain.replace("_", " "))
 
 

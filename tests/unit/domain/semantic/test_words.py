@@ -69,6 +69,17 @@ def test_a_word_is_the_same_however_it_is_written(one, same):
     assert word_counts(one) == word_counts(same) != {}
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\u26a0\ufe0fImportant", ["import"]), ("\u2714\ufe0fPassport", ["passport"]), ("1\ufe0f\u20e3", ["1"]),
+        ("iPhone\u2122", ["iphon"]), ("love \u2764\ufe0f", ["love"]), ("10\u00bd", ["10\u00bd"]),
+    ],
+)  # fmt: skip
+def test_a_symbol_is_no_part_of_a_word(text, words):
+    assert list(word_counts(text)) == words
+
+
 def test_the_vowels_of_a_word_are_part_of_it():
     assert word_counts("रीमा दिल्ली में रहती है") == dict.fromkeys(["रीमा", "दिल्ली", "में", "रहती", "है"], 1)
     assert word_counts("राम") != word_counts("रोमा")
