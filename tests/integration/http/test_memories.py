@@ -240,7 +240,7 @@ async def test_what_follows_is_asked_for_by_cursor(client):
 async def test_a_search_may_have_a_budget_and_a_bar(client):
     for number in range(7):
         await remember(client, content=f"Fact {number} " + "x" * 80)
-    asked = ADA | {"query": "fact", "max_tokens": 50}
+    asked = ADA | {"query": "fact", "max_tokens": 70}
     assert (await client.post("/v1/memories/search", json=asked)).json()["total"] == 2
     asked = ADA | {"query": "fact", "min_score": 5}
     assert (await client.post("/v1/memories/search", json=asked)).json()["total"] == 0

@@ -20,7 +20,7 @@ from agent_memory.domain.semantic.memory import MOST_RESULTS, MemoryId
 from agent_memory.domain.semantic.recall import Question, Recollection, shown
 from agent_memory.domain.semantic.scoring import MOST_RANKED
 from agent_memory.domain.semantic.selection import Selection
-from agent_memory.domain.semantic.tokens import tokens_of
+from agent_memory.domain.semantic.tokens import tokens_up_to
 
 _MUCH_WORSE = 0.5  # of the score of what was passed over
 _MOST_FITTING = 100  # memories that even the smallest budget of tokens is filled from ...
@@ -131,7 +131,9 @@ def _good_enough(recollection: Recollection, question: Question) -> bool:
 
 def _fits(recollection: Recollection, question: Question) -> bool:
     """Whether there is room for it on a page of its own."""
-    return question.max_tokens is None or tokens_of(recollection.memory.content) <= question.max_tokens
+    return question.max_tokens is None or (
+        tokens_up_to(question.max_tokens, recollection.memory.content) <= question.max_tokens
+    )
 
 
 def _fitting(ranked: Sequence[Recollection], most: int) -> list[Recollection]:
@@ -141,7 +143,9 @@ def _fitting(ranked: Sequence[Recollection], most: int) -> list[Recollection]:
     fitting: list[Recollection] = []
     least = 0.0
     for recollection in ranked:
-        cost, score = tokens_of(recollection.memory.content), recollection.score.total
+        if most < 1:
+            break
+        cost, score = tokens_up_to(most, recollection.memory.content), recollection.score.total
         if cost > most:
             least = max(least, _MUCH_WORSE * score)
         elif score >= least:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent_memory.domain.semantic.memory import Memory
-from agent_memory.domain.semantic.tokens import tokens_of
+from agent_memory.domain.semantic.tokens import tokens_of, tokens_up_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,14 @@ class Block:
 
 def block_of(memories: Iterable[Memory], most: int) -> Block:
     """As many as fit, in their order; what is too long for the room that is left is passed over."""
-    block = Block()
+    lines: list[str] = []
     for memory in memories:
-        longer = Block("\n".join(filter(None, (block.text, line_of(memory)))), block.memories + 1)
-        if longer.tokens <= most:
-            block = longer
-    return block
+        line = line_of(memory)
+        cost = tokens_up_to(most, line + "\n")
+        if cost <= most:
+            lines.append(line)
+            most -= cost
+    return Block("\n".join(lines), len(lines))
 
 
 def line_of(memory: Memory) -> str:

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent_memory.domain.semantic.tokens import tokens_of
+from agent_memory.domain.semantic.tokens import tokens_of, tokens_up_to
 
 # What the vocabulary that the patterns were fitted to reads.
 READ = [
@@ -20,6 +22,16 @@ READ = [
 @pytest.mark.parametrize(("text", "read"), READ)
 def test_tokens_are_rather_over_than_underestimated(text, read):
     assert read <= tokens_of(text) <= 1.5 * read
+
+
+@given(st.characters(exclude_characters=" ", exclude_categories=["Cs", "Cn"]))
+def test_no_character_is_nothing(character):
+    assert tokens_of(character * 100) >= (5 if character.isspace() else 17)
+
+
+@given(st.text(), st.integers(0, 20))
+def test_what_does_not_fit_is_told_by_its_beginning(text, most):
+    assert (tokens_up_to(most, text * 50) > most) == (tokens_of(text * 50) > most)
 
 
 def test_there_is_no_text_without_tokens():
