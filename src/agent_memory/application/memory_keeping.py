@@ -109,13 +109,15 @@ class MemoryKeeping(OfTenant):
         update may be sent twice. Raises StaleVersion where it is not at that version, Conflict where what stands for
         it would still tell what it said before.
         """
+        fields = _to_be_read_again(fields)
         for _ in range(_TRIES):
             present = await self.get(memory_id, agent_id=agent_id)
             check_version(present.id, present.version, version)
             told = said(present, fields)
             if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
                 return present
-            check_end(told)
+            if told.begins != present.begins:
+                check_end(told)
             revised = next_version(told, self._clock())
             # The vector is of the content alone; a change of anything else needs none.
             embedding = None
@@ -147,6 +149,7 @@ class MemoryKeeping(OfTenant):
         `version`, only if it is at that, or else StaleVersion. What is not said is as that has it, also if that is
         revised meanwhile. With the id of what is to be new it may be repeated.
         """
+        fields = _to_be_read_again(fields)
         for tried in range(_TRIES):
             former = await self.get(memory_id, agent_id=agent_id)
             if new_id is not None and former.superseded_by == new_id:
@@ -202,6 +205,11 @@ class MemoryKeeping(OfTenant):
     async def purge(self) -> int:
         """Remove what has expired, of every tenant; it was not to be found before either."""
         return await self._archive.purge(self._clock())
+
+
+def _to_be_read_again(fields: Fields) -> Fields:
+    """Tags may be a generator, which gives them once."""
+    return {**fields, "tags": parse_tags(fields["tags"])} if "tags" in fields else fields
 
 
 def check_sayable(fields: Fields) -> None:

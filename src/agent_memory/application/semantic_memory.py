@@ -124,9 +124,10 @@ class SemanticMemory(OfTenant):
         memories may answer; `memory_type` is its most used part. `as_of` asks what was valid then; `max_tokens` asks
         for as many as fit, instead of `top_k`; `min_score` for none below it.
         """
+        _check(asked)
         return list((await self.recall_page(None, **asked)).recollections)
 
-    async def recall_page(self, cursor: str | None, /, **asked: Unpack[Asked]) -> RecalledPage:
+    async def recall_page(self, cursor: str | None, **asked: Unpack[Asked]) -> RecalledPage:
         """`recall`, page by page: the cursor of one page, with the same question, asks for the next; a thousand
         memories are the most that all pages have together. A page gives what holds when it is asked for, of what was
         there when the first one was.

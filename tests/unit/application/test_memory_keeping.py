@@ -192,6 +192,20 @@ async def test_of_many_who_revise_at_once_each_comes_through(world):
     assert {memory.content for memory in versions} == {told.content, *(f"She lives in {n}" for n in range(8))}
 
 
+async def test_tags_that_are_given_once_are_there_after_another_was_faster(world):
+    [told] = await world.tell("She lives in Oslo")
+    slow = Slow()
+
+    async def revise_once():
+        slow.meanwhile = None
+        await world.keeping.revise(told.id, agent_id="agent", importance=2)
+
+    slow.meanwhile = revise_once
+    keeping = MemoryKeeping(InMemoryMemoryArchive(world.store), slow, clock=world.clock)
+    revised = await keeping.revise(told.id, agent_id="agent", content="She lives in Lima", tags=iter(["new"]))
+    assert (revised.tags, revised.importance, revised.version) == ({"new"}, 2, 3)
+
+
 async def test_what_supersedes_what_has_expired_says_until_when_it_holds(world):
     [old] = await world.tell("Milk in the fridge", expires_at=world.now + timedelta(minutes=3))
     world.now += timedelta(hours=1)

@@ -43,9 +43,9 @@ class Cluster:
         except BlockingIOError:
             holder = os.read(owner, 20).decode() or "unknown"
             os.close(owner)
-            whom = "this process already" if holder == str(os.getpid()) else f"another server (process {holder})"
             raise InUse(
-                f"{self.home} is in use by {whom}: stop that one, choose another "
+                f"{self.home} is in use by another server (process {holder}; this is {os.getpid()}): "
+                "stop that one, choose another "
                 "data directory, or give both one database with DATABASE_URL"
             ) from None
         os.truncate(owner, 0)
