@@ -147,7 +147,7 @@ def _depth(search: Search, size: int, memories: int) -> int:
     """Of how many memories of all scopes the vector index brings the nearest, so that enough of them are in this one.
     Rounded, so that it seldom changes.
     """
-    if search.selection != EVERYTHING or not memories:
+    if search.selection.filters or not memories:
         return _MOST_LOOKED_AT
     return min(_MOST_LOOKED_AT, -(-_ENOUGH * memories // size // 100) * 100)
 

@@ -19,7 +19,6 @@ from agent_memory.adapters.postgres.whole_scope import read_whole
 from agent_memory.domain.semantic.keeping import Versions, check_version, versions_meant
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Search, Shortlist
-from agent_memory.domain.semantic.selection import EVERYTHING
 
 # Memories of a scope: up to here all of them are brought and kept at the first search, whatever its filter ...
 SMALL_UP_TO = 200
@@ -96,7 +95,7 @@ class PostgresMemoryStore:
             return self._small_up_to
         if size <= self._small_up_to:
             return 2 * self._small_up_to
-        worth = size <= min(self._whole_up_to, WHOLE_UP_TO) and search.selection == EVERYTHING
+        worth = size <= min(self._whole_up_to, WHOLE_UP_TO) and not search.selection.filters
         return 2 * WHOLE_UP_TO if worth and (cache.size(scope) or cache.takes(scope, size)) else 0
 
     async def remove(

@@ -1,6 +1,6 @@
 """Which memories of a scope are meant: by type, tags, metadata and time. One way to say it for every verb."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent_memory.domain.semantic.checks import check_moment
@@ -28,6 +28,11 @@ class Selection:
         for name, moment in (("since", self.since), ("until", self.until)):
             if moment is not None:
                 check_moment(name, moment)
+
+    @property
+    def filters(self) -> bool:
+        """Whether it says more than what was kept too late."""
+        return replace(self, not_kept=None) != EVERYTHING
 
     def admits(self, memory: Memory) -> bool:
         return (
