@@ -645,6 +645,22 @@ async def test_what_was_brought_back_is_not_condensed_again_by_an_import(bench):
     assert {(await bench.kept(memory)).superseded_by for memory in told} == {None, summary.id}
 
 
+async def test_an_import_keeps_what_is_told_by_nothing_else(bench):
+    """An export of before knows some of what was condensed since."""
+    told = await bench.tell(3)
+    transfer = Transfer(bench.archive, bench.embedder)
+    before = [line async for line in transfer.export(**bench.whose)]
+    told += await bench.tell(8)
+    summary = await bench.consolidation(batch=6).condense(**bench.whose)
+    lines = [line async for line in transfer.export(**bench.whose)]
+    await bench.keeping.erase_user("user", agent_id=bench.scope.agent_id)
+    await transfer.load(stream(before))
+    await transfer.load(stream(reversed(lines)))
+    assert (await bench.kept(summary)).is_summary
+    assert all([await bench.kept(memory) for memory in told])
+    await bench.keeping.erase_user("user", agent_id=bench.scope.agent_id)  # or others would condense it
+
+
 async def stream(lines):
     for line in lines:
         yield line

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import SEEK_END
-from tempfile import TemporaryFile, gettempdir
+from tempfile import TemporaryFile
 from typing import IO
 
 from agent_memory.application.slots import Slots
@@ -16,6 +16,8 @@ from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 _AT_ONCE = 200
 _READ_AT_ONCE = 200_000  # bytes
+_READ_OUT = 2  # scopes at once, whoever asks
+_MOST_SUMMARIES = 2000  # that wait for the end of an import
 _MOST_REFUSALS = 1000
 
 Entry = tuple[Memory, Embedding | None]
@@ -55,25 +57,36 @@ class Transfer(OfTenant):
         self._archive = archive
         self._embedder = embedder
         self.arrivals = Slots("imports", of_all=4, of_one=2)
+        self._departures = asyncio.Semaphore(_READ_OUT)  # each has a connection until all of it is in its file
 
     async def export(self, *, agent_id: str, user_id: str) -> AsyncGenerator[str, None]:
         """Every memory of the scope as a line, oldest first, superseded ones too, as they are at one moment, however
         slowly they are read: what was not read yet lies in a temporary file.
         """
         scope = self.scope(agent_id, user_id)
-        with TemporaryFile() as file:
-            lines = _Lines(file)
-            filling = asyncio.create_task(lines.fill(self._archive, scope))
-            filling.add_done_callback(lambda task: task.cancelled() or task.exception())  # heard of, read or not
-            try:
-                while (some := lines.unread()) or not filling.done():
-                    for line in some:
-                        yield line
-                    if not some:
-                        await lines.grown.wait()
-                await filling
-            finally:
-                filling.cancel()
+        try:
+            with TemporaryFile() as file:
+                lines = _Lines(file)
+                filling = asyncio.create_task(self._fill(lines, scope))
+                filling.add_done_callback(lambda task: task.cancelled() or task.exception())  # heard of, read or not
+                try:
+                    while (some := lines.unread()) or not filling.done():
+                        for line in some:
+                            yield line
+                        if not some:
+                            await lines.grown.wait()
+                    await filling
+                finally:
+                    filling.cancel()
+        except OSError as error:
+            raise Unavailable(f"an export has no room for its temporary file: {error.strerror}") from error
+
+    async def _fill(self, lines: "_Lines", scope: Scope) -> None:
+        try:
+            async with self._departures:
+                await self._archive.spool(scope, lines)
+        finally:
+            lines.grown.set()
 
     async def load(self, lines: AsyncIterable[str]) -> Arrival:
         """Keep every line that can be kept, in commits of many; may be repeated, for known ids stay as they are."""
@@ -85,18 +98,23 @@ class Transfer(OfTenant):
         """
         arrival, sources = Arrival(), _Sources(self._archive)
         waiting: list[tuple[int, Entry]] = []
+        summaries: list[tuple[int, Entry]] = []
         number = 0
         async for piece in pieces:
             number += 1
             for found in self._found(piece):
-                if isinstance(found, tuple):
-                    waiting.append((number, found))
-                else:
+                if not isinstance(found, tuple):
                     arrival.refuse(number, found)
+                    continue
+                sources.note(found[0])
+                late = found[0].is_summary and len(summaries) < _MOST_SUMMARIES
+                (summaries if late else waiting).append((number, found))
                 if len(waiting) >= _AT_ONCE:
                     await self._keep(waiting, arrival, sources)
                     waiting = []
-        await self._keep(waiting, arrival, sources)
+        waiting += summaries
+        for start in range(0, len(waiting), _AT_ONCE):
+            await self._keep(waiting[start : start + _AT_ONCE], arrival, sources)
         return arrival
 
     def _found(self, piece: Iterable[str]) -> Iterator[Entry | InvalidInput | Forbidden]:
@@ -150,24 +168,28 @@ class Transfer(OfTenant):
 
 
 class _Sources:
-    """What was condensed into what, as the lines tell: sources come before what was condensed of them. Where they were
-    brought back since, it would tell them twice, and go on to when they are forgotten.
+    """What was condensed into what, as the lines tell. Where all of it was brought back since, what was condensed would
+    tell it twice, and go on to when it is forgotten; where some of it is not here, nothing else tells that.
     """
 
     def __init__(self, archive: MemoryArchive) -> None:
         self._archive = archive
         self._of: dict[MemoryId, list[MemoryId]] = {}
 
-    async def hold(self, memory: Memory) -> bool:
-        """Whether it is a summary that is not here, of sources that are."""
+    def note(self, memory: Memory) -> None:
         if memory.superseded_by is not None:
             self._of.setdefault(memory.superseded_by, []).append(memory.id)
-        if not memory.is_summary or await self._present(memory.id, memory.scope):
+
+    async def hold(self, memory: Memory) -> bool:
+        """Whether it is a summary that is not here, of sources that all are."""
+        named = self._of.get(memory.id)
+        if not named or not memory.is_summary or await self._present(memory.id, memory.scope):
             return False
-        for source in self._of.get(memory.id, ()):
-            if present := await self._present(source, memory.scope):
-                return present.superseded_by != memory.id
-        return False
+        for source in named:
+            present = await self._present(source, memory.scope)
+            if present is None or present.superseded_by == memory.id:
+                return False
+        return True
 
     async def _present(self, memory_id: MemoryId, scope: Scope) -> Memory | None:
         return await self._archive.get(memory_id, scope.agent_id, scope.user_id, tenant=scope.tenant)
@@ -181,14 +203,6 @@ class _Lines:
         self._read = 0
         self.grown = asyncio.Event()
 
-    async def fill(self, archive: MemoryArchive, scope: Scope) -> None:
-        try:
-            await archive.spool(scope, self)
-        except OSError as error:
-            raise Unavailable(f"an export has no room in {gettempdir()}: {error.strerror}") from error
-        finally:
-            self.grown.set()
-
     def clear(self) -> None:
         if self._read:
             raise Unavailable("the database was away, and what was there when the export began may have changed")
@@ -197,6 +211,7 @@ class _Lines:
     def add(self, entries: Sequence[tuple[Memory, Embedding]]) -> None:
         self._file.seek(0, SEEK_END)
         self._file.writelines(f"{line_of(memory, embedding)}\n".encode() for memory, embedding in entries)
+        self._file.flush()
         self.grown.set()
 
     def unread(self) -> list[str]:

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import errno
+import io
 import json
 import math
 from array import array
@@ -309,10 +310,6 @@ def pause(spool):
     del spool
 
 
-def fail(spool):
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
 async def test_what_comes_is_read_while_more_is_to_come():
     assert await lines_from(clear, adding("a", "b\n"), pause, pause, adding("ü"), adding()) == ["a", "b\n", "ü"]
     assert await lines_from(clear) == []
@@ -331,15 +328,55 @@ async def test_what_was_read_does_not_begin_anew():
         await lines_from(clear, adding("a"), pause, pause, clear)
 
 
-async def test_an_export_that_has_no_room_says_so():
-    with pytest.raises(Unavailable, match=r"an export has no room in /.*: No space left on device"):
-        await lines_from(clear, fail)
+class Full(io.BytesIO):
+    def flush(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def nowhere():
+    raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+
+@pytest.mark.parametrize(("file", "says"), [(Full, "No space left on device"), (nowhere, "No usable temporary")])
+async def test_an_export_that_has_no_room_says_so(monkeypatch, file, says):
+    monkeypatch.setattr("agent_memory.application.transfer.TemporaryFile", file)
+    with pytest.raises(Unavailable, match=f"an export has no room for its temporary file: {says}"):
+        await lines_from(clear, adding("a"))
 
 
 async def test_an_export_that_is_given_up_ends():
-    steps = [adding(str(number)) for number in range(1000)]
-    lines = Transfer(Scripted(clear, *steps), HashingEmbedder()).export(agent_id="agent", user_id="user")
+    ended = []
+
+    class Endless:
+        async def spool(self, scope, spool):
+            adding("0")(spool)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(True)
+
+    lines = Transfer(Endless(), HashingEmbedder()).export(agent_id="agent", user_id="user")
     assert json.loads(await anext(lines))["content"] == "0"
     await lines.aclose()
     await asyncio.sleep(0)
-    assert len(asyncio.all_tasks()) == 1
+    assert ended
+
+
+async def test_two_exports_are_read_out_at_a_time():
+    reading, most = 0, []
+
+    class Slow:
+        async def spool(self, scope, spool):
+            nonlocal reading
+            reading += 1
+            most.append(reading)
+            await asyncio.sleep(0.01)
+            reading -= 1
+
+    transfer = Transfer(Slow(), HashingEmbedder())
+
+    async def read():
+        return [line async for line in transfer.export(agent_id="agent", user_id="user")]
+
+    assert await asyncio.gather(*(read() for _ in range(7))) == [[]] * 7
+    assert (max(most), len(most)) == (2, 7)
