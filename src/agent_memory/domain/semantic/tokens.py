@@ -19,7 +19,7 @@ _RUNS = (
     (re.compile(r"[^\w\x00-¿]+"), 2.2),  # emoji, and marks that stand at a letter
 )
 _RATHER_MORE = 1.05
-_LONGEST = 32  # characters of a token
+_DEEPER = 4
 
 
 def tokens_of(text: str) -> int:
@@ -31,5 +31,8 @@ def tokens_of(text: str) -> int:
 
 
 def tokens_up_to(most: int, text: str) -> int:
-    """As `tokens_of`, or more than `most`, for which no more of the text is looked at than that takes."""
-    return tokens_of(text[: (_LONGEST + 2) * (most + 1)])
+    """As `tokens_of`; or more than `most`, for which hardly more of the text is looked at than that takes."""
+    looked_at = most + 1
+    while (tokens := tokens_of(text[:looked_at])) <= most and looked_at < len(text):
+        looked_at *= _DEEPER
+    return tokens
