@@ -1,5 +1,5 @@
 """Which texts are read next. Who asks for one text, as a search does, does not wait until all that others bring by the
-hundred is read; nor do these wait for ever. It does not know how texts are read.
+hundred is read, nor for one that is as long as many; nor do these wait for ever. It does not know how texts are read.
 """
 
 import time
@@ -33,6 +33,7 @@ class Waiting:
         self._came_alone = -_QUIET
 
     def add(self, place: Place, *, alone: bool) -> None:
+        alone = alone and len(place[1]) <= _MOMENT
         (self._alone if alone else self._many).append(place)
         if alone:
             self._came_alone = time.monotonic()

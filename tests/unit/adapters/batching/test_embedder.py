@@ -166,3 +166,26 @@ async def test_a_lane_is_left_to_who_comes_alone(encoder):
         lets_go.set()
         await many
     assert len(read) == 8
+
+
+async def test_a_long_text_takes_no_lane_from_who_asks_for_one(encoder):
+    """Not even two of them, each from somebody else."""
+    lets_go, read = Event(), encoder.read
+
+    def vectors(texts):
+        if any(len(text) > 2000 for text in texts):
+            lets_go.wait(10)
+        return Counting.vectors(encoder, texts)
+
+    encoder.vectors = vectors
+    with ThreadPoolExecutor(2) as threads:
+        embedder = BatchingEmbedder("counting", encoder, threads, lanes=2)
+        await embedder.embed(["a first"])
+        long = [asyncio.create_task(embedder.embed([f"{number}: {'long ' * 1500}"])) for number in range(2)]
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            await embedder.embed(["a second"])
+        assert read == ["a first", "a second"]
+        lets_go.set()
+        await asyncio.gather(*long)
+    assert len(read) == 4
