@@ -141,13 +141,13 @@ def _fitting(ranked: Sequence[Recollection], most: int) -> list[Recollection]:
     what answers much worse: room that is left is better than room that misleads.
     """
     fitting: list[Recollection] = []
-    least = 0.0
+    least = -math.inf
     for recollection in ranked:
         if most < 1:
             break
         cost, score = tokens_up_to(most, recollection.memory.content), recollection.score.total
         if cost > most:
-            least = max(least, _MUCH_WORSE * score)
+            least = max(least, score * _MUCH_WORSE if score > 0 else score / _MUCH_WORSE)
         elif score >= least:
             fitting.append(recollection)
             most -= cost

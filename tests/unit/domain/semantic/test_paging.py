@@ -143,3 +143,11 @@ def test_a_budget_passes_over_what_is_too_long_and_takes_as_many_as_fit():
         MOST_RANKED,
         7,
     )
+
+
+def test_a_score_below_nothing_is_a_score():
+    """A cosine may be: what there is room for comes all the same."""
+    ranked, asked = ranking("aa", "bb", "cc", "dd", step=0.6), question(max_tokens=1000, alpha=1.0)
+    page = page_of(ranked, asked, begun(asked))
+    assert list(page.recollections) == ranked
+    assert page.cursor is None
