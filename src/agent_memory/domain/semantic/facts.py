@@ -5,7 +5,7 @@ Scripts without capitals show no names: there every word counts.
 
 import re
 
-from agent_memory.domain.semantic.words import STOP_WORDS
+from agent_memory.domain.semantic.words import STOP_WORDS, in_one_form
 
 _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
@@ -14,16 +14,18 @@ _DATES = frozenset(
     monday tuesday wednesday thursday friday saturday sunday january february march april june july august
     september october november december today tomorrow yesterday""")
 )
+# Soft hyphens, and where a line may or may not be broken: they come with what is copied from pages.
+_UNSEEN = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _CLOSING = " .!\u3002\uff01"
 _NEGATION = re.compile(r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot|\w+n['\u2019]t)\b")
 
 
 def said_in(text: str) -> str:
-    """What a text says, word for word: without the white space around words, a capital at its beginning, and the full
-    stop or exclamation mark that closes it. All else may be all the difference: a question mark, the point in 1.5,
-    the capitals of US.
+    """What a text says, word for word: without the white space around words, what nobody sees, a capital at its
+    beginning, and the full stop or exclamation mark that closes it, with each letter in one form. All else may be all
+    the difference: a question mark, the point in 1.5, the capitals of US.
     """
-    words = " ".join(text.split())
+    words = " ".join(in_one_form(_UNSEEN.sub("", text)).split())
     said = words.rstrip(_CLOSING) or words
     return said[:1].casefold() + said[1:]
 

@@ -82,9 +82,13 @@ def folded(text: str) -> str:
     """
     if text.isascii():
         return text.lower().replace("_", " ")
-    composed = _FORMS.sub(lambda forms: normalize("NFKC", forms[0]), normalize("NFC", text))
-    plain = _UNWRITTEN.sub("", composed.casefold())
+    plain = _UNWRITTEN.sub("", in_one_form(text).casefold())
     return _UNSPACED.sub(r" \g<0> ", plain.replace("_", " "))
+
+
+def in_one_form(text: str) -> str:
+    """The text with letters and their accents as one, and none in full or half width or joined to others."""
+    return _FORMS.sub(lambda forms: normalize("NFKC", forms[0]), normalize("NFC", text))
 
 
 def _searchable(text: str) -> list[str]:

@@ -56,3 +56,20 @@ def test_every_sign_but_the_last_may_make_another_statement(one, other):
 )
 def test_capitals_at_the_beginning_white_space_and_the_close_are_no_part_of_what_is_said(text):
     assert said_in(text) == "ada is home"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Jos\u00e9 is home", "Jose\u0301 is home"),
+        ("AWS \uff11\uff12", "\uff21\uff37\uff33 12"),
+        ("the code is 4417", "\ufeffthe co\u00adde\u200b is 4417"),
+    ],
+)
+def test_letters_in_another_form_and_what_nobody_sees_make_no_other_statement(one, other):
+    assert said_in(one) == said_in(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("10\u00b2 m", "102 m"), ("\u2460 is it", "1 is it"), ("a\u200cb", "ab")])
+def test_what_only_looks_alike_may(one, other):
+    assert said_in(one) != said_in(other)
