@@ -1,7 +1,8 @@
 """Many memories as one text: each as it was told, under its day. Nothing is made up, and what fits is told whole.
 
 Of two memories so long that not even they fit, sentences are chosen by what they tell: each memory keeps its best one
-before any keeps a second, and numbers, names and rare words tell more than small talk.
+before any keeps a second, and numbers, names and rare words tell more than small talk. What is as short as an answer or
+an entry of a list stays with what it answers.
 """
 
 import math
@@ -10,12 +11,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import combinations
 
 from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, MOST_TAGS, Memory
 from agent_memory.domain.semantic.words import day_in_words, word_counts
 
 _LONGEST_SENTENCE = 400
+_SHORT = 30  # characters: "Yes.", "- gym"
+_OPENING = (":", "?", "\uff1a", "\uff1f", "\u061f")  # what follows belongs to it
 _ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "St", "Prof", "No", "vs", "e.g", "i.e", "approx")
 _WHOLE = "".join(rf"(?<!\b{re.escape(each)}\.)" for each in _ABBREVIATIONS) + r"(?<!\b[A-Z]\.)"
 _SENTENCE_END = re.compile(rf"(?<=[.!?…]){_WHOLE}\s+|(?<=[\u3002\uff01\uff1f])|\n+")
@@ -29,17 +33,28 @@ Piece = tuple[date, str]
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
+    place: int
     text: str
     source: int
     words: frozenset[str]
+    again: bool  # it was said before: worth no room that something else needs
 
 
 def fitting(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> Sequence[Memory]:
-    """The oldest of them, as many as can be condensed with nothing left out, tags neither; two, where not even these
-    can.
+    """The oldest of them, as many as can be condensed with nothing left out, tags neither, past those that would take
+    most of the room; the oldest two, where no two can.
     """
     ordered = _in_time(memories)
-    return ordered[: max(min(_told_whole(ordered, longest), _tagged_whole(ordered)), 2)]
+    among = [memory for memory in ordered if len(memory.content) <= longest // 2 - _DAY_ROOM]
+    if len(among) < 2:
+        among = next(_pairs_told_whole(ordered, longest), ordered)
+    return among[: max(min(_told_whole(among, longest), _tagged_whole(among)), 2)]
+
+
+def _pairs_told_whole(memories: Sequence[Memory], longest: int) -> Iterator[list[Memory]]:
+    for pair in combinations(memories, 2):
+        if sum(len(memory.content) for memory in pair) < longest and _told_whole(pair, longest) == len(pair):
+            yield list(pair)
 
 
 def condense(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> str:
@@ -105,13 +120,13 @@ def _in_short(memories: Sequence[Memory], longest: int) -> str:
     days = {memory.moment.date() for memory in memories}
     headings = len(days) * _DAY_ROOM
     headed = 4 * headings <= longest  # else the days would leave too little room
-    told: dict[str, tuple[int, str]] = {}
+    sentences: list[_Sentence] = []
+    said: set[str] = set()
     for source, memory in enumerate(memories):
-        for text in _sentences(memory.content):
-            told.setdefault(said_in(text), (source, text))
-    sentences = [
-        _Sentence(text, source, frozenset(word_counts(text)) or frozenset([text])) for source, text in told.values()
-    ]
+        for text in _together(_sentences(memory.content)):
+            words, same = frozenset(word_counts(text)) or frozenset([text]), said_in(text)
+            sentences.append(_Sentence(len(sentences), text, source, words, again=same in said))
+            said.add(same)
     chosen = _chosen(sentences, longest - headings if headed else longest)
     of_days = [memory.moment.date() if headed else min(days) for memory in memories]
     return "".join(_runs([(of_days[s.source], s.text) for s in sentences if s in chosen]))
@@ -129,9 +144,22 @@ def _sentences(content: str) -> Iterator[str]:
             yield text
 
 
+def _together(sentences: Iterator[str]) -> Iterator[str]:
+    """What is short goes on the line of what it follows, as does what answers a question or was announced."""
+    line = ""
+    for text in sentences:
+        follows = line.endswith(_OPENING) or (len(text) <= _SHORT and not text.endswith(_OPENING))
+        if line and not (follows and len(line) < _LONGEST_SENTENCE):
+            yield line
+            line = ""
+        line = f"{line} {text}" if line else text
+    if line:
+        yield line
+
+
 def _chosen(sentences: list[_Sentence], longest: int) -> set[_Sentence]:
     common = Counter(word for sentence in sentences for word in sentence.words)
-    best_first = sorted(sentences, key=lambda s: -_worth(s, common, len(sentences)))
+    best_first = sorted(sentences, key=lambda s: (s.again, -_worth(s, common, len(sentences))))
     first_of_each: dict[int, _Sentence] = {}
     for sentence in best_first:
         first_of_each.setdefault(sentence.source, sentence)

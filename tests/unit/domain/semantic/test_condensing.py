@@ -181,11 +181,50 @@ def test_as_many_are_condensed_together_as_fit():
 def test_two_that_do_not_fit_are_condensed_to_what_tells_most_and_no_other_with_them():
     names = ("Adaly", "Benno", "Carol")
     laps = {name: " ".join(f"{name} ran lap {n}." for n in range(250)) for name in names}
-    told_ones = told(*(f"{name} has won. {laps[name]}" for name in names), "short")
+    told_ones = told(*(f"{name} has won. {laps[name]}" for name in names))
     assert fitting(told_ones) == told_ones[:2]
     told_in_short = condense(told_ones[:2]).splitlines()
     assert {line.split()[0] for line in told_in_short} == set(names[:2])
     assert len("\n".join(told_in_short)) > 7900
+
+
+@pytest.mark.parametrize(
+    ("contents", "chosen"),
+    [
+        (["a" * 7900, "Tea.", "b" * 7900, "Rice.", "c" * 3000, "d" * 4100], [1, 3, 4]),
+        (["a" * 7900, "b" * 7900, "Tea."], [0, 2]),
+        (["a" * 7900, "b" * 4500, "c" * 3490], [1, 2]),
+    ],
+)
+def test_what_would_leave_the_others_no_room_is_left_as_it_is(contents, chosen):
+    told_ones = told(*contents)
+    assert fitting(told_ones) == [told_ones[place] for place in chosen]
+    assert all(contents[place] in condense(fitting(told_ones)) for place in chosen)
+
+
+def test_two_that_nearly_fit_lose_next_to_nothing():
+    """Entries of a list recur, and each is one of its own."""
+    entries = ("gym", "call mum", "dentist", "choir")
+    plans = [
+        "\n\n".join(f"Day {n} of {who}:\n- {entries[n % 4]}\n- {entries[n % 3]}\n- the chapter {n}" for n in range(78))
+        for who in ("Adaly", "Benno")
+    ]
+    assert 8000 < sum(map(len, plans)) < 9000
+    text = " ".join(condense(fitting(told(*plans))).split())
+    whole = [
+        f"Day {n} of {who}: - {entries[n % 4]} - {entries[n % 3]}" for n in range(78) for who in ("Adaly", "Benno")
+    ]
+    assert sum(day in text for day in whole) > 140
+
+
+def test_an_answer_stays_with_its_question():
+    asked = [
+        f"Does {who}{n} drink tea with milk? {'Yes' if n % 3 else 'No'}." for n in range(130) for who in ("Al", "Bo")
+    ]
+    text = condense(told(" ".join(asked[::2]), " ".join(asked[1::2]), " ".join(asked[::2])))
+    kept = [question for question in asked if question.split("?")[0] in text]
+    assert len(kept) > 200
+    assert all(question in text for question in kept)
 
 
 def test_what_all_sources_carry_stays():
