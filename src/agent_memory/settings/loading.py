@@ -67,6 +67,7 @@ VARIABLES: Mapping[str, str] = {
 """Environment variable -> the key it sets."""
 
 _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
+_OTHERS = ("SEMANTIC_SCHOLAR_", "SEMANTIC_KERNEL_", "SEMANTIC_RELEASE_")  # programs whose names begin like ours
 _SHARED = ("RATE_LIMIT_", "SUMMARIZATION_", "SEARCH_", "RECENCY_", "FADE_")  # another program may have some, too
 _MISSPELT = 0.8  # as alike as a name and the one that was meant are, behind what they have in common
 _SECRET = ("database.url", "cache.encryption_key", "server.admin_key")  # or may hold one: no message repeats them
@@ -154,7 +155,7 @@ def _choices(key: str) -> str:
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = {*VARIABLES, SETTINGS_FILE}
     for name in sorted(environ.keys() - known):
-        if name.startswith(_OURS) or _is_misspelt(name):
+        if (name.startswith(_OURS) and not name.startswith(_OTHERS)) or _is_misspelt(name):
             raise Misconfigured(f"unknown setting {name} in the environment{_similar(name, known)}")
 
 

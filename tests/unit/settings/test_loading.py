@@ -107,6 +107,8 @@ def test_a_misspelt_name_is_refused(name):
         "RATE_LIMIT_REDIS_URL",
         "DB_MAX_POOL_SIZ",
         "EMBEDDING_MODELS",
+        "SEMANTIC_SCHOLAR_API_KEY",
+        "SEMANTIC_KERNEL_EXPERIMENTAL_GENAI_ENABLE_OTEL_DIAGNOSTICS",
         "PATH",
     ],
 )
