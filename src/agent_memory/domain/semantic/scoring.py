@@ -61,7 +61,8 @@ class Fusion:
     best of the episode has: an answer often stands beside the words that one asks with. Age and importance then
     move the sum by at most `nudge` each. Age decides between memories that answer about equally well, and hardly
     moves the rest: it is counted from the newest of those that have `rival` of the best relevance, so that what was
-    told once is not too old to be true. A query for the present gives age more to say, and one for the past turns it.
+    told once is not too old to be true. A query for the present gives age more to say, and to more of them, for what
+    changed is often told in other words; one for the past turns it.
     """
 
     meaning: float = 0.5
@@ -72,6 +73,7 @@ class Fusion:
     present_nudge: float = 0.4
     past_nudge: float = 0.4
     rival: float = 0.7
+    present_rival: float = 0.6
     half_life: timedelta = HALF_LIFE
 
     def rank(
@@ -115,13 +117,14 @@ class Fusion:
     def _aging(self, cues: Cues, relevance: Sequence[float], candidates: Sequence[Candidate]) -> Aging:
         """What counts is how much older a memory is than the newest that answers about as well."""
         best = max(relevance, default=0.0) or 1.0
-        rivals = [c.moment for r, c in zip(relevance, candidates, strict=True) if r >= self.rival * best]
+        least = (self.present_rival if cues.present else self.rival) * best
+        rivals = [c.moment for r, c in zip(relevance, candidates, strict=True) if r >= least]
         return Aging(*self._age(cues), best, max(rivals, default=None), self.half_life)
 
     def _age(self, cues: Cues) -> tuple[float, int]:
         """How much age may move, less than nothing if the older is to win, and how steeply that falls."""
         if cues.present:
-            return self.present_nudge, 2
+            return self.present_nudge, 1
         return (-self.past_nudge, 2) if cues.past else (self.nudge, 4)
 
 

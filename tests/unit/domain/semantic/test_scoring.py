@@ -118,6 +118,15 @@ def test_a_query_for_the_past_lets_the_older_win():
     assert ranked(Fusion(), old, new, query="Where did she live before?")[0] == [1, 2]
 
 
+def test_what_has_changed_may_be_told_in_other_words():
+    """That Ana moved to Lima answers where she lives now, though "Ana lives in Oslo" is nearer to the question."""
+    old, new = candidate(1, 0.9, age=2), candidate(2, 0.65, position=200)
+    order, (first, second) = ranked(Fusion(), old, new, query="Where does she live?")
+    assert order == [1, 2]
+    assert 0.6 < second.factors.relevance / first.factors.relevance < 0.7
+    assert ranked(Fusion(), old, new, query="Where does she live now?")[0] == [2, 1]
+
+
 @pytest.mark.parametrize(
     "query", ["Where does she live now, not before?", "Where does she live, now she no longer works?"]
 )
