@@ -123,6 +123,22 @@ async def test_a_role_that_may_make_no_schema_needs_one_of_its_own(empty):
     assert versions(as_role) == versions(empty) != []
 
 
+@pytest.mark.parametrize("at_home", [True, False])
+async def test_a_database_with_an_older_pgvector_is_refused_and_left_as_it_is(empty, at_home):
+    """It would be taken, and a setting that it does not know be kept for one of somebody else's."""
+    if at_home:
+        await open_once(empty)
+    with psycopg.connect(empty, autocommit=True) as owner:
+        owner.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        owner.execute("UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'")
+        with pytest.raises(Misconfigured, match=r"has 0\.7\.4.*ALTER EXTENSION vector UPDATE"):
+            await open_once(empty)
+        [[schema, kept]] = owner.execute(
+            "SELECT to_regnamespace('agent_memory') IS NOT NULL, extversion FROM pg_extension WHERE extname = 'vector'"
+        ).fetchall()
+    assert (schema, kept) == (at_home, "0.7.4")
+
+
 async def open_once(conninfo) -> None:
     async with connection.opened(conninfo, 1, 1):
         pass

@@ -26,7 +26,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from agent_memory.adapters.postgres import write_counts
+from agent_memory.adapters.postgres import versions, write_counts
 from agent_memory.adapters.postgres.migrations import migrate
 from agent_memory.adapters.postgres.write_counts import WriteCounts
 from agent_memory.domain.errors import CLOSED, Misconfigured, Unavailable
@@ -237,6 +237,7 @@ async def _connect_and_migrate(conninfo: str, deadline: float) -> Path | None:
             raise Misconfigured(f"the database refuses us: {_first_line(error)}") from error
         raise
     async with connection:
+        await versions.require(connection)
         try:
             await migrate(connection)
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
