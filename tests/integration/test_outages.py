@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -57,6 +58,53 @@ async def test_soon_after_the_database_is_back_it_is_used_again(server, monkeypa
                     await asyncio.sleep(0.05)
     events = [line["event"] for line in told if "connection lost" not in line["event"]]
     assert events == ["the database is away", "the database is back"]
+
+
+async def told_of(conninfo, code, monkeypatch):
+    """How often it was tried, what was said, and what was logged, where each attempt ends with that SQLSTATE."""
+    monkeypatch.setattr(connection, "_PATIENCE", 1.0)
+    tried = []
+
+    async def work(c):
+        tried.append(code)
+        await c.execute(f"DO $$ BEGIN RAISE 'too much' USING ERRCODE = '{code}'; END $$")
+
+    async with connection.opened(conninfo, 1, 1) as database:
+        with capture_logs() as logged, pytest.raises(Unavailable) as caught:
+            await database.run(work)
+    return len(tried), str(caught.value), [line["event"] for line in logged]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("53100", "the database has no room left on its disk: too much"),
+        ("53000", "the database lacks resources: too much"),
+        ("53200", "the database lacks resources: too much"),
+        ("53400", "the database lacks resources: too much"),
+    ],
+)
+async def test_a_database_that_answers_that_it_has_too_little_is_not_asked_again(conninfo, monkeypatch, code, told):
+    """The connection is not lost, and a full disk is not emptied by asking."""
+    assert await told_of(conninfo, code, monkeypatch) == (1, told, [])
+
+
+async def test_one_with_too_many_connections_may_soon_have_fewer(conninfo, monkeypatch):
+    attempts, told, logged = await told_of(conninfo, "53300", monkeypatch)
+    assert attempts > 1
+    assert told == "the database does not answer: too much"
+    assert set(logged) == {"database connection lost"}
+
+
+async def test_a_start_on_a_full_disk_says_so_and_does_not_wait(conninfo, monkeypatch):
+    async def full(_):
+        raise psycopg.errors.DiskFull("could not extend file")
+
+    monkeypatch.setattr(connection, "migrate", full)
+    with capture_logs() as logged, pytest.raises(Unavailable, match="has no room left on its disk: could not extend"):
+        async with connection.opened(conninfo, 1, 1):
+            pass
+    assert logged == []
 
 
 async def test_a_start_without_a_database_says_that_it_waits_and_gives_up_in_time(nobody, monkeypatch):

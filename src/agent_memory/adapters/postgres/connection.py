@@ -37,7 +37,13 @@ Result = TypeVar("Result")
 _log = structlog.get_logger(__name__)
 _PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 # What the next attempt would meet as well; and who waited for a connection has no time left for another.
-_LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, PoolTimeout, PoolClosed)
+_SHORT = (
+    psycopg.errors.DiskFull,
+    psycopg.errors.OutOfMemory,
+    psycopg.errors.InsufficientResources,
+    psycopg.errors.ConfigurationLimitExceeded,
+)
+_LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, *_SHORT, PoolTimeout, PoolClosed)
 # libpq gives a refused connection no code, only words: these no patience will cure.
 _REFUSALS = ("does not exist", "authentication failed", "pg_hba.conf")
 _NEEDED = (
@@ -93,6 +99,8 @@ class Database:
             raise Unavailable(f"the database took longer than DB_COMMAND_TIMEOUT: {_first_line(error)}") from error
         except psycopg.errors.ProgramLimitExceeded as error:
             raise Unavailable(f"the database cannot do that: {_first_line(error)}") from error
+        except _SHORT as error:
+            raise _short(error) from error
         except PoolClosed as error:
             raise Unavailable(CLOSED) from error
         except _PASSING as error:
@@ -205,7 +213,7 @@ async def _prepare(conninfo: str) -> Path | None:
     """Answers the home of the database, if it tells."""
     deadline = time.monotonic() + _PATIENCE_AT_START
     attempts = AsyncRetrying(
-        retry=retry_if_exception_type(psycopg.OperationalError),
+        retry=retry_if_exception_type(psycopg.OperationalError) & retry_if_not_exception_type(_SHORT),
         wait=wait_exponential(multiplier=0.1, max=2),
         stop=stop_before_delay(_PATIENCE_AT_START),
         before_sleep=_tell_of_waiting,
@@ -217,6 +225,8 @@ async def _prepare(conninfo: str) -> Path | None:
                 return await _connect_and_migrate(conninfo, deadline)
     except psycopg.ProgrammingError as error:
         raise Misconfigured(f"DATABASE_URL cannot be used: {_first_line(error)}") from error
+    except _SHORT as error:
+        raise _short(error) from error
     except psycopg.OperationalError as error:
         raise _away(error) from error
     raise AssertionError("tenacity either returns or raises")
@@ -272,6 +282,11 @@ def document(text: str | bytes) -> object:
 
 def _away(error: BaseException, retry_after: float | None = None) -> Unavailable:
     return Unavailable(f"the database does not answer: {_first_line(error)}", retry_after)
+
+
+def _short(error: BaseException) -> Unavailable:
+    what = "has no room left on its disk" if isinstance(error, psycopg.errors.DiskFull) else "lacks resources"
+    return Unavailable(f"the database {what}: {_first_line(error)}")
 
 
 def _first_line(error: BaseException | None) -> str:
