@@ -11,7 +11,7 @@ from agent_memory.adapters.postgres import connection
 from agent_memory.adapters.postgres.answers import PostgresAnswerBook
 from agent_memory.application.idempotency import Idempotency
 from agent_memory.domain.answers import Claim
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.memory import Scope
 
 SCOPE = Scope("agent", "user")
@@ -86,6 +86,27 @@ async def test_work_that_fails_leaves_the_key_free(book, key):
     with pytest.raises(RuntimeError):
         await idempotency.once(key, "one", SCOPE, fails)
     assert await idempotency.once(key, "two", SCOPE, works) == ("done", False)
+
+
+@pytest.mark.parametrize("end", [Unavailable("the database does not answer"), asyncio.CancelledError()])
+async def test_a_key_stays_with_a_request_of_which_nobody_knows_whether_it_was_done(book, key, monkeypatch, end):
+    """Nor is the book asked, which is likely away as well: whoever waits hears at once."""
+    idempotency, asked = Idempotency(book), []
+    monkeypatch.setattr(book, "release", asked.append)
+
+    async def breaks() -> str:
+        raise end
+
+    async def works() -> str:
+        return "done"
+
+    with pytest.raises(type(end)):
+        await idempotency.once(key, "one", SCOPE, breaks)
+    assert asked == []
+    with pytest.raises(InvalidInput, match="another request"):
+        await idempotency.once(key, "two", SCOPE, works)
+    assert await idempotency.once(key, "one", SCOPE, works) == ("done", False)
+    assert await idempotency.once(key, "one", SCOPE, works) == ("done", True)
 
 
 async def test_what_was_answered_about_a_user_is_erased(book, key):

@@ -3,10 +3,11 @@
 The work must bear being done twice: a request that was cut off, or is asked anew while it runs, is done again.
 """
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.memory import Scope
 from agent_memory.ports.answers import AnswerBook
 
@@ -21,7 +22,8 @@ class Idempotency:
 
     async def once(self, key: str, request: str, scope: Scope, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
         """The answer, and whether it is one that was given before. Raises InvalidInput if the key is another
-        request's; what the work raises leaves the key free.
+        request's. What the work raises leaves the key free; but one of which nobody knows whether it was done keeps it,
+        and is done when it is sent again.
         """
         claim = await self._book.claim(key, request, scope)
         if claim.request != request:
@@ -30,6 +32,8 @@ class Idempotency:
             return claim.answer, True
         try:
             answer = await work()
+        except (Unavailable, CancelledError):
+            raise  # and the book, which is likely away as well, would be waited for
         except BaseException:
             await self._book.release(key)
             raise
