@@ -29,6 +29,7 @@ class Keys:
         self._needed = False
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
+        self._waiting = 0
 
     async def create(self, reach: Reach, label: str = "", expires_at: datetime | None = None) -> tuple[ApiKey, str]:
         """The key, and its text, which is told this once: nobody can tell it again."""
@@ -65,11 +66,21 @@ class Keys:
         them lets nobody in. One that another process makes is seen within a second.
         """
         if not self._needed and time.monotonic() - self._asked_at >= _NONE_HOLDS:
-            if self._asking is None or self._asking.done():
-                self._asking = asyncio.create_task(self._ask())
-            # Whoever comes meanwhile hears the same answer; one that gives up does not take it from the others.
-            await asyncio.shield(self._asking)
+            await self._answer()
         return self._needed
+
+    async def _answer(self) -> None:
+        """Whoever comes meanwhile hears the same; one that gives up does not take it from the others, the last does."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        self._waiting += 1
+        try:
+            await asyncio.shield(self._asking)
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0 and self._asking is not None:
+                self._asking.cancel()  # of no effect on one that has ended
+                self._asking = None
 
     async def _ask(self) -> None:
         if await self._store.exist():

@@ -144,6 +144,21 @@ async def test_a_mounted_application_is_behind_the_door_too(application, app, ke
         assert (await client.get("/mounted/x", headers=bearer(acme))).text == "acme"
 
 
+async def test_who_waits_at_the_door_is_told_when_the_server_ends(app, client, application, monkeypatch):
+    waits = asyncio.Event()
+
+    async def needed():
+        waits.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(application.keys, "needed", needed)
+    asking = asyncio.create_task(client.get(COUNT))
+    await waits.wait()
+    asking.cancel()  # as the server does when its patience is over
+    answer = await asking
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the server is shutting down")
+
+
 async def test_unless_the_operator_lets_anybody_in(application, key):
     server = msgspec.structs.replace(application.settings.server, allow_unauthenticated=True)
     application = type(application)(**{

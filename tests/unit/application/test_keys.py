@@ -53,6 +53,22 @@ async def test_one_that_gives_up_leaves_the_others_their_answer():
     assert store.asked == 1
 
 
+async def test_when_all_have_given_up_the_store_is_no_longer_asked_and_the_next_asks_anew():
+    """Else the asking would outlive a server that ends."""
+    store = Slow()
+    keys = Keys(store)
+    tasks = await waiting(keys, 2)
+    for task in tasks:
+        task.cancel()
+    later = await waiting(keys, 1)
+    await asyncio.wait(tasks)
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 3  # this one, the one that came later, and what it has asked
+    store.answering.set()
+    assert await asyncio.gather(*later) == [False]
+    assert store.asked == 2
+
+
 async def test_a_store_that_fails_fails_all_who_wait_and_is_asked_again():
     store = Slow()
     store.broken = True

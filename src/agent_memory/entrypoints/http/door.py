@@ -19,6 +19,7 @@ from agent_memory.application.keys import Keys
 from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.keys import PREFIX, Caller, anybody
 from agent_memory.entrypoints.http.admin_key import is_admin
+from agent_memory.entrypoints.http.ending import server_ending
 from agent_memory.entrypoints.http.errors import answer_to
 from agent_memory.entrypoints.http.given import CALLER
 from agent_memory.entrypoints.http.limits import read_off
@@ -71,16 +72,22 @@ class Door:
             self._neighbours.admit(scope)
             scope.setdefault("state", {})[CALLER] = await self._caller(scope)
             working = self._draining.working() if _is_work(scope) else None
+        except CancelledError:
+            await self._refuse(server_ending(), scope, receive, send)
+            return
         except (HTTPException, AgentMemoryError) as error:
             with suppress(CancelledError):  # it is the server that ends: the answer is the same
                 await read_off(receive)
-            await answer_to(scope, error)(scope, receive, self._told_to_browsers(scope, send))
+            await self._refuse(error, scope, receive, send)
             return
         if working is None:
             await self._app(scope, receive, send)
             return
         with working:
             await self._app(scope, receive, send)
+
+    async def _refuse(self, error: Exception, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        await answer_to(scope, error)(scope, receive, self._told_to_browsers(scope, send))
 
     async def _caller(self, scope: HTTPScope) -> Caller:
         """Raises NoKey for who needs a key and has none that holds."""
