@@ -1,6 +1,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import psutil
 import psycopg
 import pytest
 
-from agent_memory.adapters.postgres import connection, embedded
+from agent_memory.adapters.postgres import connection, embedded, keeper
+from agent_memory.adapters.postgres.cluster import Cluster
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.semantic.memory import Scope
@@ -133,6 +136,35 @@ async def test_a_number_left_by_a_dead_server_is_not_trusted(tmp_path):
     left.write_text(f"{os.getpid()}\n{left.parent}\n0\n5432\n\n\n")
     async with embedded.running(tmp_path) as conninfo:
         psycopg.connect(conninfo).close()
+
+
+@pytest.fixture
+def by_hand(tmp_path):
+    """A PostgreSQL on our folder that is none of ours."""
+    server = embedded.server_in(tmp_path)
+    server.start()
+    server.stop()
+    data, socket_dir = tmp_path / "postgres" / "18", Cluster(tmp_path / "postgres").socket_dir()
+    user = ["--user", "nobody"] if os.geteuid() == 0 else []
+    command = [sys.executable, keeper.__file__, *user, embedded._binary("postgres"), "-D", str(data)]
+    where = ["-k", str(socket_dir), "-p", "5499", "-c", "listen_addresses="]
+    with subprocess.Popen([*command, *where], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert wait_until(lambda: "ready" in told_in(data / "postmaster.pid"))
+        yield data / "postmaster.pid"
+        process.stdin.close()
+
+
+def told_in(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+async def test_a_database_that_somebody_else_runs_in_the_folder_is_left_alone(tmp_path, by_hand):
+    before = by_hand.read_text()
+    with pytest.raises(Misconfigured) as caught:
+        await count_in(tmp_path)
+    assert f"(process {before.split()[0]})" in str(caught.value)
+    assert str(by_hand.parent) in str(caught.value)
+    assert by_hand.read_text() == before
 
 
 async def test_a_half_made_database_is_made_again(tmp_path):

@@ -16,10 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+from psycopg.conninfo import make_conninfo
+
 from agent_memory.domain.errors import Misconfigured, Unavailable
 
 VERSION = "18"
 PORT = "5432"
+ROLE = "agent_memory"
 _LONGEST_SOCKET = 103  # bytes in a socket's path: macOS has 104, Linux 108, both with the closing zero
 _PATIENCE = 120.0  # seconds: a server that stops under load writes its last checkpoint first
 
@@ -58,7 +62,8 @@ class Cluster:
         lock = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._await_predecessor(lock)
-            # Whoever wrote it is gone, for the lock is ours.
+            self._refuse_stranger()
+            # Whoever of ours wrote it is gone, for the lock is ours.
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             yield lock
         finally:
@@ -75,6 +80,19 @@ class Cluster:
                 os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
             time.sleep(0.02)
         raise Unavailable(f"the previous database server in {self.home} has not stopped in {_PATIENCE:.0f} s")
+
+    def _refuse_stranger(self) -> None:
+        """One started by hand has no lock of ours, but it answers where its file says. Raises Misconfigured."""
+        with contextlib.suppress(OSError, ValueError, psycopg.Error):
+            pid, _, _, port, socket_dir, *_ = (self.data / "postmaster.pid").read_text().splitlines()
+            where = make_conninfo(host=socket_dir or "localhost", port=port, user=ROLE, dbname="postgres")
+            with psycopg.connect(where, connect_timeout=2) as connection:
+                [[served]] = connection.execute("SHOW data_directory").fetchall()
+            if self.data.samefile(served):
+                raise Misconfigured(
+                    f"another PostgreSQL (process {pid}) runs in {self.data}, and this server did not start it: "
+                    "stop it, choose another data directory, or give its address with DATABASE_URL"
+                )
 
     def socket_dir(self) -> Path:
         """A private folder whose path is short enough: beside the data, or else in the temporary folder."""

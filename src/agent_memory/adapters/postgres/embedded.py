@@ -21,11 +21,10 @@ import psycopg
 import structlog
 
 from agent_memory.adapters.postgres import keeper, write_counts
-from agent_memory.adapters.postgres.cluster import PORT, VERSION, Cluster, InUse
+from agent_memory.adapters.postgres.cluster import PORT, ROLE, VERSION, Cluster, InUse
 from agent_memory.domain.errors import Misconfigured, Unavailable
 
 _log = structlog.get_logger(__name__)
-_ROLE = "agent_memory"
 _PATIENCE = 120.0  # seconds: recovery after a crash under load may take its time
 _SUCCESSION = 0.5  # seconds between two looks at whether the process that runs the database has ended
 _LEAST_CONNECTIONS, _SPARE_CONNECTIONS = 100, 20
@@ -118,7 +117,7 @@ class Server:
     @property
     def conninfo(self) -> str:
         """The same whichever process runs the server of this folder."""
-        return f"host='{self._cluster.socket_dir()}' port={PORT} user={_ROLE} dbname=postgres"
+        return f"host='{self._cluster.socket_dir()}' port={PORT} user={ROLE} dbname=postgres"
 
     def stop(self) -> None:
         with self._one_at_a_time:
@@ -147,7 +146,7 @@ class Server:
         fresh = self._cluster.data.with_suffix(".new")
         if fresh.exists():
             shutil.rmtree(fresh)
-        options = ["-U", _ROLE, "--auth=trust", "--encoding=UTF8", "--no-locale"]
+        options = ["-U", ROLE, "--auth=trust", "--encoding=UTF8", "--no-locale"]
         initdb = self._keep(lock, [], "initdb", "-D", str(fresh), *options)
         if initdb.wait() != 0:
             raise Misconfigured(f"no database could be made in {self._cluster.home}: {self._cluster.last_words()}")
