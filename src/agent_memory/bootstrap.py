@@ -34,13 +34,11 @@ from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.loop import LoopCollector
 from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
-from agent_memory.adapters.prometheus.pool import PoolMetrics
 from agent_memory.adapters.prometheus.scraping import FOLDER as METRICS_FOLDER
 from agent_memory.adapters.prometheus.scraping import forget_worker, scrape
-from agent_memory.adapters.prometheus.search_cache import SearchCacheMetrics
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
 from agent_memory.application.agents import Agents
-from agent_memory.application.chores import Chore, in_background
+from agent_memory.application.chores import CHORES, Chore, in_background
 from agent_memory.application.consolidation import Consolidation
 from agent_memory.application.conversation import Conversation
 from agent_memory.application.draining import Draining
@@ -66,10 +64,9 @@ from agent_memory.wiring.blocks import envelope_of
 from agent_memory.wiring.database import claim, open_database, shared_database
 from agent_memory.wiring.embedding import open_embedder
 from agent_memory.wiring.models import MlxModels, prepare
-from agent_memory.wiring.tending import EVERY_MINUTE, consolidation_of, retention, tending
+from agent_memory.wiring.tending import EVERY_MINUTE, consolidation_of, expiry, retention, tending, watching
 
 _CHECK_SECONDS = 2.0
-_FIGURES = timedelta(seconds=5)
 # Seconds for which a kept scope hides what somebody writes into the embedded database by hand.
 _BELIEVED = 1.0
 
@@ -159,7 +156,7 @@ class Application:
         )
 
     async def check(self) -> dict[str, str]:
-        """Ask every part whether it is there: "ok", or what is wrong."""
+        """Ask every part whether it is there: "ok", or what is wrong. Of the chores, which fail and since when."""
         states = await asyncio.gather(*map(_state, self.probes.values()))
         return dict(zip(self.probes, states, strict=True))
 
@@ -195,19 +192,22 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         else:
             models = _given_model(settings, plan, None)
         agents = Agents(models.ask, TarBundleFormat())
-        if models.conversation is not None and "conversation" not in parts:
-            await stack.enter_async_context(in_background(Chore("agents", EVERY_MINUTE, agents.expire)))
         condenser = parts.get("condenser")
         consolidation = consolidation_of(settings, condensing, embedder, models, condenser) if condensing else None
         answers = PostgresAnswerBook(database) if database else InMemoryAnswerBook()
         idempotency = Idempotency(answers)
+        responses = PostgresResponseStore(database) if database else InMemoryResponseStore()
+        keeping = MemoryKeeping(archive, embedder, answers=answers) if archive else None
+        chores = [*expiry(gate, idempotency, responses, keeping), *retention(settings, consolidation)]
+        if models.conversation is not None and "conversation" not in parts:
+            chores.append(Chore("agents", EVERY_MINUTE, agents.expire))
         if database is not None and scopes is not None:
-            metrics = PoolMetrics(database.pop_stats, registry), SearchCacheMetrics(scopes.pop_stats, registry)
-            figures = [Chore(type(each).__name__, _FIGURES, each.refresh) for each in metrics]
-            figures.append(Chore("idle scopes", EVERY_MINUTE, scopes.sweep))
-            chores = tending(settings, database, embedder, gate, idempotency)
-            await stack.enter_async_context(in_background(*figures, *chores, *retention(settings, consolidation)))
-        probes: dict[str, Callable[[], Awaitable[object]]] = {"db": lambda: kept_in.count(Scope("health", "health"))}
+            chores += [*watching(database, scopes, registry), *tending(settings, database, embedder)]
+        standing = await stack.enter_async_context(in_background(*chores))
+        probes: dict[str, Callable[[], Awaitable[object]]] = {
+            "db": lambda: kept_in.count(Scope("health", "health")),
+            CHORES: standing.check,
+        }
         if models.conversation is not None:
             EngineCollector(models.stats, registry)
             probes["model"] = models.check
@@ -224,12 +224,12 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
                 Blend(half_life=half_life),
             ),
             embedder=embedder,
-            keeping=MemoryKeeping(archive, embedder, answers=answers) if archive else None,
+            keeping=keeping,
             transfer=Transfer(archive, embedder) if archive else None,
             remembering=Remembering(store, archive, embedder) if archive else None,
             consolidation=consolidation,
             idempotency=idempotency,
-            responses=PostgresResponseStore(database) if database else InMemoryResponseStore(),
+            responses=responses,
             gate=gate,
             keys=Keys(PostgresKeyStore(database) if database else InMemoryKeyStore()),
             draining=Draining(),

@@ -2,12 +2,8 @@
 
 import pytest
 
-from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
-from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
 from agent_memory.adapters.postgres import connection, indexing
-from agent_memory.application.admission import Gate
-from agent_memory.application.idempotency import Idempotency
 from agent_memory.domain.errors import Unavailable
 from agent_memory.settings import Settings
 from agent_memory.settings.sections import DatabaseSettings
@@ -35,8 +31,7 @@ async def test_the_vector_index_is_of_the_kind_that_is_set(conninfo, monkeypatch
     monkeypatch.setattr(indexing, "_LARGEST", "SELECT 10000")
     monkeypatch.setattr(indexing, "_DIMENSIONS", "SELECT 384 WHERE %s > 0")
     settings = Settings(database=DatabaseSettings(vector_index=kind))
-    gate, idempotency = Gate(InMemoryRateLimiter(), {}), Idempotency(InMemoryAnswerBook())
     async with connection.opened(conninfo, 1, 2) as database:
-        [chore] = [c for c in tending(settings, database, HashingEmbedder(), gate, idempotency) if c.name == "indexes"]
+        [chore] = [c for c in tending(settings, database, HashingEmbedder()) if c.name == "indexes"]
         await chore.work()
     assert built == [f"memories_{kind}_384", "memories_by_word"]

@@ -1,15 +1,22 @@
 """Work that is done now and then beside the requests: what has expired, what is too much, what needs an index."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePath
 
 import structlog
 
-from agent_memory.domain.errors import AgentMemoryError
+from agent_memory.domain.errors import Unavailable
 
+CHORES = "chores"
+"""What their standing is called where the state of every part is told."""
+
+_LONGEST_PAUSE = timedelta(minutes=5)
+_MOST_TOLD = 300  # characters of an error: enough to know it by, and of a text that it repeats not all
 _log = structlog.get_logger(__name__)
 
 
@@ -22,30 +29,95 @@ class Chore:
     work: Callable[[], Awaitable[object]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    since: datetime
+    kind: str
+
+
+class Standing:
+    """Which chores fail at the moment."""
+
+    def __init__(self) -> None:
+        self._failing: dict[str, _Failure] = {}
+
+    async def check(self) -> None:
+        """Raises Unavailable while a chore has failed and not been done since. It tells the kinds of the errors only:
+        their messages may repeat what somebody remembers.
+        """
+        told = [
+            f"{name} fails since {failure.since.isoformat(timespec='seconds')} with {failure.kind}"
+            for name, failure in self._failing.items()
+        ]
+        if told:
+            raise Unavailable("; ".join(told))
+
+    def fails(self, chore: Chore, error: BaseException) -> bool:
+        """Whether this is new of it."""
+        kind, before = type(error).__name__, self._failing.get(chore.name)
+        self._failing[chore.name] = _Failure(before.since if before else datetime.now(UTC), kind)
+        return before is None or before.kind != kind
+
+    def done(self, chore: Chore) -> bool:
+        """Whether it failed before."""
+        return self._failing.pop(chore.name, None) is not None
+
+
 @asynccontextmanager
-async def in_background(*chores: Chore) -> AsyncIterator[None]:
+async def in_background(*chores: Chore) -> AsyncIterator[Standing]:
     """Do the chores, each at its own pace, for as long as the context lasts."""
-    tasks = [asyncio.create_task(_repeated(chore), name=chore.name) for chore in chores]
-    for task in tasks:
-        task.add_done_callback(_report)
+    standing = Standing()
+    tasks = [asyncio.create_task(_repeated(chore, standing), name=chore.name) for chore in chores]
     try:
-        yield
+        yield standing
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _repeated(chore: Chore) -> None:
+def pause_after(failures: int, every: timedelta) -> timedelta:
+    """What was done, or failed once, comes at its next time; what fails in a row comes less and less often."""
+    return min(every * (1 << min(max(failures - 1, 0), 20)), max(every, _LONGEST_PAUSE))
+
+
+async def _repeated(chore: Chore, standing: Standing) -> None:
+    failures = 0
     while True:
-        await asyncio.sleep(chore.every.total_seconds())
+        await asyncio.sleep(pause_after(failures, chore.every).total_seconds())
         try:
             await chore.work()
-        except AgentMemoryError as error:
+        except Unavailable as error:
             # A database that is away comes back: the next round finds it.
+            standing.fails(chore, error)
             _log.warning("a chore has to wait", chore=chore.name, reason=str(error))
+        except (Exception, asyncio.CancelledError) as error:  # whatever an embedder or condenser raises, it goes on
+            if _is_stopped(error):
+                raise
+            failures += 1
+            if standing.fails(chore, error):
+                told = {"chore": chore.name, "reason": _reason(error), "at": _at(error)}
+                _log.error("a chore fails, and is tried again", **told)
+        else:
+            failures = 0
+            if standing.done(chore):
+                _log.info("a chore is done again", chore=chore.name)
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("a chore has ended for good", chore=task.get_name(), exc_info=error)
+def _is_stopped(error: BaseException) -> bool:
+    """Whether the chore itself is cancelled, and not what it waits for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
+
+
+def _reason(error: BaseException) -> str:
+    told = f"{type(error).__name__}: {error}".partition("\n")[0]  # a database's next line repeats the row
+    return told if len(told) <= _MOST_TOLD else f"{told[:_MOST_TOLD]}…"
+
+
+def _at(error: BaseException) -> str:
+    """The lines that it came through: instead of a traceback, which a log may show with its variables, memories among
+    them.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames)

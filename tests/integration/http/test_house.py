@@ -93,6 +93,21 @@ async def test_health_asks_every_part(client, memory_store, monkeypatch):
     assert (await client.get("/health/live")).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+async def test_a_chore_that_fails_degrades_the_server_but_it_answers(client, application, monkeypatch, path):
+    async def failing():
+        raise Unavailable("condensing fails since 2026-01-01T00:00:00+00:00 with TimeoutError")
+
+    monkeypatch.setitem(application.probes, "chores", failing)
+    answer = await client.get(path)
+    assert answer.status_code == 200
+    told = "condensing fails since 2026-01-01T00:00:00+00:00 with TimeoutError"
+    assert (answer.json()["status"], answer.json()["parts"]) == (
+        "degraded",
+        {"db": "ok", "chores": told, "model": "ok"},
+    )
+
+
 async def test_the_instance_of_a_problem_is_a_uri(client):
     answer = await client.get("/v1/agents/ä%2F b%25")
     assert answer.json()["instance"] == "/v1/agents/%C3%A4%2F%20b%25"

@@ -7,6 +7,7 @@ from litestar.response import Redirect
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from agent_memory.application.chores import CHORES
 from agent_memory.entrypoints.http.document import completed
 from agent_memory.entrypoints.http.given import (
     AnyRequest,
@@ -24,7 +25,7 @@ READY = "/health/ready"
 
 class Health(Struct, kw_only=True):
     """`status` is ok when every part is, or else degraded; draining while no new requests are taken. A part is ok, or
-    what is wrong with it.
+    what is wrong with it; of the chores, which fail and since when.
     """
 
     status: str
@@ -40,14 +41,17 @@ class Health(Struct, kw_only=True):
     summary="Health",
 )
 async def health(application: GivenApplication, request: AnyRequest) -> Response[Health]:
-    """Whether every part answers: 200, or 503 and which does not. While it is drained, `/health/ready` is 503."""
+    """Whether every part answers: 200, or 503 and which does not. While it is drained, `/health/ready` is 503. A chore
+    that fails degrades it, but keeps no request from its answer: 200.
+    """
     parts = await application.check()
     well = all(state == "ok" for state in parts.values())
     draining = application.draining.asked
     model = application.conversation.model_id if application.conversation else None
     status = "degraded" if not well else "draining" if draining else "ok"
     told = Health(status=status, version=VERSION, model=model, parts=parts)
-    ready = well and not (draining and request.scope["path"] == READY)
+    answering = all(state == "ok" for part, state in parts.items() if part != CHORES)
+    ready = answering and not (draining and request.scope["path"] == READY)
     return Response(told, status_code=200 if ready else 503)
 
 
