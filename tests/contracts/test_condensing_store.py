@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from spools import entries_of
+from structlog.testing import capture_logs
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.condensing import InMemoryCondensingStore
@@ -20,7 +21,7 @@ from agent_memory.application.consolidation import Consolidation, ExtractiveCond
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.application.transfer import Transfer
-from agent_memory.domain.errors import Conflict, NotFound
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from agent_memory.domain.semantic.memory import Condensing, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.retention import Retention
@@ -688,3 +689,52 @@ async def test_a_worker_that_comes_second_leaves_as_many_as_the_first(bench):
     gone_on.set()
     assert await second == []
     assert sum([(await bench.kept(memory)).superseded_by is None for memory in told]) == 4
+
+
+class Partly:
+    """Cannot condense what one user said."""
+
+    def __init__(self, user_id, error):
+        self.user_id, self.error = user_id, error
+
+    async def condense(self, memories):
+        if memories[0].scope.user_id == self.user_id:
+            raise self.error
+        return f"There were {len(memories)}."
+
+
+async def crowd(bench, users, number=14):
+    for user_id in users:
+        bench.scope = Scope(bench.scope.agent_id, user_id)
+        await bench.tell(number)
+
+
+async def left(bench, user_id):
+    return len(await bench.condensing.oldest(Scope(bench.scope.agent_id, user_id), 100, NOW))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no answer"), Unavailable("no answer")])
+async def test_a_scope_whose_condensing_breaks_keeps_no_other_waiting(bench, error):
+    await crowd(bench, ("u0", "u1", "u2"), 8)
+    with capture_logs() as logs:
+        made = await bench.consolidation(condenser=Partly("u0", error)).run_once()
+    assert {memory.scope.user_id for memory in made if memory.scope.agent_id == bench.scope.agent_id} == {"u1", "u2"}
+    assert [await left(bench, user_id) for user_id in ("u0", "u1", "u2")] == [8, 4, 4]
+    assert [entry["log_level"] for entry in logs if entry["agent"] == bench.scope.agent_id] == ["warning"]
+
+
+async def test_a_run_condenses_what_it_can_and_then_says_what_failed(bench):
+    await crowd(bench, ("u0", "u1"))
+    with capture_logs() as logs, pytest.raises(RuntimeError, match="no answer"):
+        await bench.consolidation(condenser=Partly("u0", RuntimeError("no answer"))).run()
+    assert [await left(bench, user_id) for user_id in ("u0", "u1")] == [14, 6]
+    assert len([entry for entry in logs if entry["agent"] == bench.scope.agent_id]) == 1
+    assert await bench.consolidation().run() >= 2
+
+
+async def test_what_a_run_can_never_condense_is_no_failure_of_it(bench):
+    await crowd(bench, ("u0", "u1"))
+    with capture_logs():
+        assert await bench.consolidation(condenser=Partly("u0", InvalidInput("content", "too long"))).run() >= 2
+    assert await left(bench, "u0") == 14
+    await bench.consolidation().run()

@@ -50,21 +50,34 @@ class Consolidation(OfTenant):
         """Condense one batch of every scope of every tenant that has too much; the memories that stand for it. A scope
         that cannot be condensed keeps no other waiting.
         """
-        made: list[Memory] = []
-        for scope in await self._store.crowded(self._retention.threshold, self._clock()):
-            try:
-                memory = await self._condense(scope, self._retention.threshold + 1)
-            except InvalidInput as error:
-                _log.warning("cannot be condensed", agent=scope.agent_id, tenant=scope.tenant, error=str(error))
-            else:
-                made += [] if memory is None else [memory]
-        return made
+        return await self._round({})
 
     async def run(self) -> int:
-        """Condense until no scope has too much that can be condensed here; how many memories were made."""
-        made = 0
-        while of_a_round := len(await self.run_once()):
+        """Condense until no scope has too much that can be condensed here; how many memories were made. What else a
+        scope raised than InvalidInput, it raises once all others are done.
+        """
+        made, failed = 0, dict[Scope, Exception]()
+        while of_a_round := len(await self._round(failed)):
             made += of_a_round
+        for error in failed.values():
+            if not isinstance(error, InvalidInput):
+                raise error
+        return made
+
+    async def _round(self, failed: dict[Scope, Exception]) -> list[Memory]:
+        """Without the scopes that have failed, to which those come that fail now."""
+        made: list[Memory] = []
+        for scope in await self._store.crowded(self._retention.threshold, self._clock()):
+            if scope in failed:
+                continue
+            try:
+                memory = await self._condense(scope, self._retention.threshold + 1)
+            except Exception as error:  # noqa: BLE001 -- whatever a condenser or an embedder raises, others do not wait
+                failed[scope] = error
+                told = str(error) if isinstance(error, InvalidInput) else type(error).__name__
+                _log.warning("cannot be condensed", agent=scope.agent_id, tenant=scope.tenant, error=told)
+            else:
+                made += [] if memory is None else [memory]
         return made
 
     async def condense(self, *, agent_id: str, user_id: str) -> Memory | None:
