@@ -59,7 +59,7 @@ from agent_memory.domain.tenants import Reach
 from agent_memory.ports.limits import RateLimiter
 from agent_memory.ports.responses import ResponseStore
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder, MemoryArchive, MemoryStore
-from agent_memory.settings import Machine, ModelPlan, Settings, plan_model, profiles_of
+from agent_memory.settings import Machine, ModelPlan, Settings, checked, plan_model, profiles_of
 from agent_memory.wiring.blocks import envelope_of
 from agent_memory.wiring.database import claim, open_database, shared_database
 from agent_memory.wiring.embedding import open_embedder
@@ -164,7 +164,7 @@ class Application:
 @asynccontextmanager
 async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[Application]:
     _check_known(parts)
-    settings = settings or Settings()
+    settings = checked(settings or Settings())
     plan = plan_model(settings, profiles_of(settings), Machine.this())
     if settings.model.enabled and "conversation" not in parts:
         prepare()

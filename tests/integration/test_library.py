@@ -11,7 +11,7 @@ from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.admission import WRITES
 from agent_memory.bootstrap import bootstrap
-from agent_memory.domain.errors import RateLimited, Unavailable
+from agent_memory.domain.errors import Misconfigured, RateLimited, Unavailable
 from agent_memory.domain.limits import Admission
 from agent_memory.settings import MemorySettings, Settings
 
@@ -113,3 +113,19 @@ async def test_a_part_that_is_none_is_refused_before_anything_is_opened(tmp_path
         async with bootstrap(settings, memroy_store=InMemoryMemoryStore(), embeder=HashingEmbedder()):
             pass
     assert not (tmp_path / "data").exists()
+
+
+async def test_settings_that_cannot_work_are_refused_before_anything_is_opened(tmp_path):
+    settings = Settings(data_dir=str(tmp_path / "data"), memory=MemorySettings(recency_decay_days=0))
+    with pytest.raises(Misconfigured, match=r"memory.recency_decay_days=0: expected float > 0"):
+        async with bootstrap(settings, conversation=None):
+            pass
+    assert not (tmp_path / "data").exists()
+
+
+async def test_a_data_directory_without_a_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Misconfigured, match="data_dir: must not be empty"):
+        async with bootstrap(Settings(data_dir=""), conversation=None):
+            pass
+    assert list(tmp_path.iterdir()) == []

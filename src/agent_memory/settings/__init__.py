@@ -1,5 +1,6 @@
 """What the operator decides: read once, checked once, frozen. No layer below reads the environment."""
 
+from agent_memory.settings.checking import checked
 from agent_memory.settings.loading import VARIABLES, load_settings
 from agent_memory.settings.own_profiles import profiles_of
 from agent_memory.settings.profiles import Machine, ModelPlan, Profile, load_profiles, plan_model
@@ -23,6 +24,7 @@ __all__ = [
     "Profile",
     "ServerSettings",
     "Settings",
+    "checked",
     "load_profiles",
     "load_settings",
     "plan_model",

@@ -8,11 +8,11 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from agent_memory.domain.errors import Misconfigured
+from agent_memory.settings.checking import SECRET, check_together, fault_of
 from agent_memory.settings.sections import Settings
 
 SETTINGS_FILE = "AGENT_MEMORY_SETTINGS"
@@ -70,7 +70,7 @@ _OURS = ("SEMANTIC_", "AGENT_MEMORY_")
 _OTHERS = ("SEMANTIC_SCHOLAR_", "SEMANTIC_KERNEL_", "SEMANTIC_RELEASE_")  # programs whose names begin like ours
 _SHARED = ("RATE_LIMIT_", "SUMMARIZATION_", "SEARCH_", "RECENCY_", "FADE_")  # another program may have some, too
 _MISSPELT = 0.8  # as alike as a name and the one that was meant are, behind what they have in common
-_SECRET = ("database.url", "cache.encryption_key", "server.admin_key")  # or may hold one: no message repeats them
+_NAMES = {key: variable for variable, key in VARIABLES.items()}
 
 
 def load_settings(
@@ -89,7 +89,9 @@ def load_settings(
             tree.put(key, environ[variable].strip(), variable)
     for key, (option, value) in (options or {}).items():
         tree.put(key, value, option)
-    return _checked(tree.settings())
+    settings = tree.settings()
+    check_together(settings, _NAMES.__getitem__)
+    return settings
 
 
 class _Tree:
@@ -115,7 +117,7 @@ class _Tree:
         if not isinstance(at, dict):
             raise Misconfigured(f"{section} in {self._file}: must be a table")
         at[name] = _as_written(key, value)
-        self._givers[key] = giver if key in _SECRET else f"{giver}={value}"
+        self._givers[key] = giver if key in SECRET else f"{giver}={value}"
 
     def settings(self) -> Settings:
         try:
@@ -124,16 +126,13 @@ class _Tree:
             raise Misconfigured(self._blame(str(error))) from None
 
     def _blame(self, complaint: str) -> str:
-        reason, _, path = complaint.partition(" - at `$")
-        key = re.sub(r"\[.*", "", path.strip(".`"))
-        unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
+        key, reason = fault_of(complaint)
+        unknown = re.fullmatch(r"object contains unknown field (.*)", reason)
         if unknown is not None:
             full = f"{key}.{unknown[1]}".lstrip(".")
             return f"settings file {self._file}: unknown key {full}{_similar(full, set(VARIABLES.values()))}"
         giver = self._givers.get(key) or f"{key} in settings file {self._file}"
-        if reason.startswith("Invalid enum value"):
-            return f"{giver}: must be one of {_choices(key)}"
-        return f"{giver}: {reason[:1].lower()}{reason[1:].replace('`', '')}"
+        return f"{giver}: {reason}"
 
 
 def _as_written(key: str, value: object) -> object:
@@ -143,13 +142,6 @@ def _as_written(key: str, value: object) -> object:
     if key in {"cache.kv_bits", "cache.kv_attention"}:
         return str(value).lower()
     return str(value).upper() if key == "server.log_level" else value
-
-
-def _choices(key: str) -> str:
-    section, _, name = key.rpartition(".")
-    hint = get_type_hints(get_type_hints(Settings)[section])[name]
-    literals = [part for part in (hint, *get_args(hint)) if get_origin(part) is Literal]
-    return ", ".join(str(value) for literal in literals for value in get_args(literal))
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
@@ -174,24 +166,3 @@ def _behind(shared: str) -> list[str]:
 def _similar(name: str, known: set[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def _checked(settings: Settings) -> Settings:
-    """What no single field can say."""
-    database = settings.database
-    if database.min_pool_size > database.max_pool_size:
-        least, most = database.min_pool_size, database.max_pool_size
-        raise Misconfigured(f"DB_MIN_POOL_SIZE={least}: must not exceed DB_MAX_POOL_SIZE={most}")
-    memory = settings.memory
-    if memory.summarization_batch_size > memory.summarization_threshold:
-        batch, threshold = memory.summarization_batch_size, memory.summarization_threshold
-        raise Misconfigured(f"SUMMARIZATION_BATCH_SIZE={batch}: must not exceed SUMMARIZATION_THRESHOLD={threshold}")
-    if settings.server.workers > 1 and settings.model.enabled:
-        raise Misconfigured(
-            f"SEMANTIC_SERVER_WORKERS={settings.server.workers}: a language model and its KV cache belong to one "
-            "process: give --no-model as well, or leave it at 1"
-        )
-    _ = settings.cache.encryption  # its form is checked when it is read
-    if not settings.data_dir.strip():
-        raise Misconfigured("AGENT_MEMORY_DATA_DIR: must not be empty")
-    return settings
