@@ -738,3 +738,13 @@ async def test_what_a_run_can_never_condense_is_no_failure_of_it(bench):
         assert await bench.consolidation(condenser=Partly("u0", InvalidInput("content", "too long"))).run() >= 2
     assert await left(bench, "u0") == 14
     await bench.consolidation().run()
+
+
+async def test_nobody_changes_what_is_kept_by_what_is_condensed(bench):
+    told = await bench.tell(4, metadata={"pets": ["cat"]})
+    for memory in await bench.condensing.oldest(bench.scope, 4, NOW):
+        memory.metadata["pets"].append("fox")
+    made = await bench.consolidation().condense(**bench.whose)
+    made.metadata["pets"].append("hen")
+    for memory in (*told, made):
+        assert (await bench.kept(memory)).metadata["pets"] == ["cat"]

@@ -554,3 +554,37 @@ async def test_tenants_share_names_and_ids_and_never_meet(bench):
     receipt = await bench.archive.erase(user, None, NOW, tenant="another")
     assert (receipt.memories, receipt.versions) == (1, 1)
     assert await bench.archive.get(mine.id, agent, tenant=mine.scope.tenant) == mine
+
+
+async def test_nobody_changes_what_is_kept_by_what_they_gave_or_got(bench):
+    def spoilt(memory):
+        memory.metadata["pets"].append("fox")
+        memory.metadata["is"] = "gone"
+        return memory
+
+    first, known = bench.memory("Ada is well.", metadata={"pets": ["cat"]}), {"agent_id": bench.scope.agent_id}
+    await bench.keep(first)
+    again = replace(first, version=2, metadata={"pets": ["dog"]}, revised_at=NOW)
+    await bench.archive.replace(again, None, 1)
+    successor = bench.memory("Ada is ill.", metadata={"pets": ["hen"]})
+    await bench.archive.supersede(first.id, *await bench.entry(successor))
+    told = bench.memory("Ada is ill.", metadata={"pets": ["cow"]})
+    near = await bench.archive.alike(*await bench.entry(told), NOW)
+    [likeness, *_] = await bench.archive.tell_many([await bench.entry(told)], NOW)
+    once_more = bench.memory("Ada is ill.", metadata={"pets": ["pig"]})
+    remembered = await bench.archive.reinforce(*await bench.entry(once_more), NOW)
+    kept = [remembered.memory, *(like.memory for like in (*near, *likeness, *remembered.near))]
+    for memory in (first, again, successor, told, once_more, *kept):
+        spoilt(memory)
+
+    async def everything():
+        listed = [await bench.archive.get(first.id, tenant="default", **known), *await bench.page(superseded=True)]
+        versions = await bench.archive.history(first.id, tenant="default", **known)
+        spooled = [memory for memory, _ in await entries_of(bench.archive, bench.scope)]
+        return [*listed, *versions, *spooled]
+
+    for _ in range(2):
+        for memory in await everything():
+            assert "is" not in memory.metadata
+            assert len(memory.metadata["pets"]) == 1
+            spoilt(memory)

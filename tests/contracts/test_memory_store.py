@@ -1,5 +1,6 @@
 """What every `MemoryStore` promises."""
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -341,3 +342,16 @@ async def test_what_is_kept_between_two_pages_takes_nobodys_place(sizes, asked, 
             found += page.recollections
     assert len(found) == 150
     assert {recollection.memory.id for recollection in found} == told
+
+
+@pytest.mark.parametrize("given", [{"home": "Oslo", "pets": ["cat"]}, {}])
+async def test_nobody_changes_what_is_kept_by_what_they_gave_or_got(bench, given):
+    metadata = deepcopy(given)
+    await bench.add("She lives in Oslo", metadata=metadata)
+    metadata["home"] = "Rome"
+    metadata.setdefault("pets", []).append("dog")
+    for _ in range(2):
+        [found] = await bench.found("Where does she live?")
+        assert found.metadata == given
+        found.metadata.setdefault("pets", []).append("fox")
+        found.metadata["is"] = "gone"

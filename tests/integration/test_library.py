@@ -129,3 +129,17 @@ async def test_a_data_directory_without_a_name_is_refused(tmp_path, monkeypatch)
         async with bootstrap(Settings(data_dir=""), conversation=None):
             pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stores", ["in_memory", pytest.param("postgres", marks=pytest.mark.integration)])
+async def test_nobody_changes_what_is_kept_by_what_they_gave_or_got(tmp_path, stores):
+    parts = {"memory_store": InMemoryMemoryStore()} if stores == "in_memory" else {}
+    settings, metadata = Settings(data_dir=str(tmp_path)), {"pets": ["cat"]}
+    async with bootstrap(settings, conversation=None, embedder=HashingEmbedder(), **parts) as memory:
+        kept = await memory.remember(**WHO, content="She lives in Oslo", metadata=metadata)
+        metadata["pets"].append("dog")
+        kept.metadata["is"] = "gone"
+        for _ in range(3):
+            [found] = await memory.recall(**WHO, query="Where does she live?")
+            assert found.memory.metadata == {"pets": ["cat"]}
+            found.memory.metadata["pets"].append("fox")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of, similarities
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, apart, place_of, similarities
 from agent_memory.domain.semantic.duplicates import (
     MOST_REPORTED,
     NEAR,
@@ -58,7 +58,7 @@ class InMemoryMemoryArchive:
         place = place_of(memory)
         told_before = self._kept.get((place[0], self._store.told.get(place, memory.id)))
         if told_before is not None:
-            return Remembered(told_before.memory, added=False)
+            return Remembered(apart(told_before.memory), added=False)
         near = self._near(memory, embedding, now)
         found = told_again(memory, near)
         if found is None:
@@ -77,7 +77,7 @@ class InMemoryMemoryArchive:
             Likeness(other, 1.0 if other.content == memory.content else min(cosine, NEARLY))
             for other, cosine in zip(others, cosines, strict=True)
         ]
-        near = [likeness for likeness in likenesses if likeness.similarity >= NEAR]
+        near = [Likeness(apart(each.memory), each.similarity) for each in likenesses if each.similarity >= NEAR]
         return sorted(near, key=lambda like: (-like.similarity, like.memory.created_at, like.memory.id))
 
     async def get(
@@ -97,7 +97,8 @@ class InMemoryMemoryArchive:
     ) -> list[Memory]:
         shown = self._known if superseded else self._held
         held = sorted(shown(scope, selection, now), key=_place, reverse=True)
-        return [memory for memory in held if after is None or _place(memory) < (after.moment, after.id)][:limit]
+        follows = [memory for memory in held if after is None or _place(memory) < (after.moment, after.id)]
+        return [apart(memory) for memory in follows[:limit]]
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
         place = place_of(memory)
@@ -116,7 +117,7 @@ class InMemoryMemoryArchive:
 
     async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
         present = await self.get(memory_id, agent_id, tenant=tenant)
-        return [] if present is None else [present, *self._former.get((tenant, memory_id), [])]
+        return [] if present is None else [present, *map(apart, self._former.get((tenant, memory_id), []))]
 
     async def supersede(
         self, memory_id: MemoryId, successor: Memory, embedding: Embedding, expected: int | None = None
@@ -173,7 +174,7 @@ class InMemoryMemoryArchive:
     async def spool(self, scope: Scope, spool: Spool) -> None:
         memories = sorted((memory for memory in self._memories() if memory.scope == scope), key=_place)
         spool.clear()
-        spool.add([(memory, self._kept[place_of(memory)].embedding) for memory in memories])
+        spool.add([(apart(memory), self._kept[place_of(memory)].embedding) for memory in memories])
 
     def _memories(self) -> Iterator[Memory]:
         return (kept.memory for kept in self._kept.values())

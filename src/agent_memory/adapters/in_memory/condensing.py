@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, apart, place_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.retention import MADE, brought_back, is_faded, is_lasting, is_told_anew, released
 
@@ -21,7 +21,7 @@ class InMemoryCondensingStore:
 
     async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
         held = [memory for memory in self._lasting(now) if memory.scope == scope]
-        return sorted(held, key=lambda memory: (memory.moment, memory.id))[:limit]
+        return [apart(memory) for memory in sorted(held, key=lambda memory: (memory.moment, memory.id))[:limit]]
 
     async def stand_for(
         self, sources: Sequence[Memory], successor: Memory, embedding: Embedding, now: datetime

@@ -4,6 +4,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -23,10 +24,13 @@ Place = tuple[str, MemoryId]
 
 @dataclass(frozen=True)
 class Kept:
-    """A memory with all that searching needs of it."""
+    """A memory with all that searching needs of it. It is ours alone: what leaves the store is `apart` from it."""
 
     memory: Memory
     embedding: Embedding
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "memory", apart(self.memory))
 
     @cached_property
     def words(self) -> Counter[str]:
@@ -41,7 +45,7 @@ class Kept:
             length=self.words.total(),
             eligible=search.selection.admits(self.memory),
             compared=self.embedding.model == search.embedding.model,
-        )
+        )._replace(whole=lambda: apart(self.memory))
 
 
 class InMemoryMemoryStore:
@@ -83,7 +87,7 @@ class InMemoryMemoryStore:
         kept = self.kept.get((tenant, memory_id))
         if kept is None or kept.memory.scope.agent_id != agent_id:
             return None
-        return kept.memory if user_id in {None, kept.memory.scope.user_id} else None
+        return apart(kept.memory) if user_id in {None, kept.memory.scope.user_id} else None
 
     def forget(self, memories: Sequence[Memory]) -> None:
         """And what was condensed of them, and of that; its other sources are superseded as it was itself: by nothing,
@@ -119,6 +123,11 @@ class InMemoryMemoryStore:
     async def count(self, scope: Scope, now: datetime | None = None) -> int:
         kept = [row.memory for row in self.kept.values() if row.memory.scope == scope]
         return len(kept) if now is None else sum(memory.holds(now) for memory in kept)
+
+
+def apart(memory: Memory) -> Memory:
+    """The same, with metadata that nobody else can change."""
+    return replace(memory, metadata=deepcopy(memory.metadata))
 
 
 def place_of(memory: Memory) -> Place:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, place_of
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, apart, place_of
 from agent_memory.domain.semantic.memory import Embedding, Memory
 
 
@@ -11,7 +11,8 @@ class InMemoryReembeddingStore:
         self._kept = store.kept
 
     async def outdated(self, model: str, limit: int) -> list[Memory]:
-        return [kept.memory for kept in self._kept.values() if kept.embedding.model != model][:limit]
+        of_others = [kept.memory for kept in self._kept.values() if kept.embedding.model != model]
+        return [apart(memory) for memory in of_others[:limit]]
 
     async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:
         present = [
