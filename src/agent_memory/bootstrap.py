@@ -54,7 +54,7 @@ from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.limits import MOST_CALLS, Limit
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Recollection
-from agent_memory.domain.semantic.scoring import Blend, Fusion
+from agent_memory.domain.semantic.scoring import Blend, Fusion, ScoringPolicy
 from agent_memory.domain.tenants import Reach
 from agent_memory.ports.limits import RateLimiter
 from agent_memory.ports.responses import ResponseStore
@@ -83,6 +83,7 @@ class Parts(TypedDict, total=False):
     condenser: Condenser
     rate_limiter: RateLimiter
     embedder: Embedder
+    policy: ScoringPolicy  # where a question has no alpha
     conversation: Conversation | None
     conninfo: str | None  # of an embedded database that another process runs: `shared_database`
     sharing: bool  # the embedded database may be one that another process of this user runs
@@ -220,7 +221,7 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             memory=SemanticMemory(
                 store,
                 embedder,
-                Fusion(half_life=half_life),
+                parts.get("policy") or Fusion(half_life=half_life),
                 Blend(half_life=half_life),
             ),
             embedder=embedder,

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,6 +14,8 @@ from agent_memory.application.admission import WRITES
 from agent_memory.bootstrap import bootstrap
 from agent_memory.domain.errors import Misconfigured, RateLimited, Unavailable
 from agent_memory.domain.limits import Admission
+from agent_memory.domain.semantic.recall import Recollection, Score
+from agent_memory.entrypoints.http.app import create_app
 from agent_memory.settings import MemorySettings, Settings
 
 WHO = {"agent_id": "agent", "user_id": "user"}
@@ -143,3 +146,26 @@ async def test_nobody_changes_what_is_kept_by_what_they_gave_or_got(tmp_path, st
             [found] = await memory.recall(**WHO, query="Where does she live?")
             assert found.memory.metadata == {"pets": ["cat"]}
             found.memory.metadata["pets"].append("fox")
+
+
+class ShortestFirst:
+    def rank(self, question, shortlist, now, most=1000):
+        eligible = [candidate for candidate in shortlist.candidates if candidate.eligible]
+        shortest = sorted(eligible, key=lambda candidate: len(candidate.memory.content))[:most]
+        return [Recollection(c.memory, Score(1 / n, c.similarity, 0, 0, 0, 1)) for n, c in enumerate(shortest, 1)]
+
+
+async def test_a_policy_that_is_given_ranks_for_the_library_and_the_server():
+    parts = {"memory_store": InMemoryMemoryStore(), "embedder": HashingEmbedder(), "policy": ShortestFirst()}
+    async with bootstrap(Settings(), conversation=None, **parts) as memory:
+        for content in ("She lives in Oslo now", "Tea", "Tea and cake"):
+            await memory.remember(**WHO, content=content)
+        shortest = ["Tea", "Tea and cake", "She lives in Oslo now"]
+        asked = {**WHO, "query": "Where does she live now?"}
+        assert [found.memory.content for found in await memory.recall(**asked)] == shortest
+        transport = httpx.ASGITransport(create_app(memory))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            answer = await client.post("/v1/memories/search", json={**asked, "explain": True})
+        assert [found["content"] for found in answer.json()["results"]] == shortest
+        weighed = [found.memory.content for found in await memory.recall(**asked, alpha=1.0)]
+        assert weighed[0] == "She lives in Oslo now"
