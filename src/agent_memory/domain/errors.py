@@ -16,6 +16,7 @@ AgentMemoryError
 """
 
 CLOSED = "the memory is closed: it is used after what opened it was left"
+FORKED = "the memory belongs to the process that opened it; one that was forked since has to open its own"
 
 
 class AgentMemoryError(Exception):

@@ -5,8 +5,9 @@ with BlockingMemory() as memory:
 """
 
 import asyncio
-import threading
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -15,72 +16,84 @@ from agent_memory.bootstrap import Application, Parts, bootstrap
 from agent_memory.domain.semantic.keeping import Versions
 from agent_memory.domain.semantic.memory import Memory, MemoryId
 from agent_memory.domain.semantic.recall import Recollection
+from agent_memory.entrypoints.other_loop import LoopThread
 from agent_memory.settings import Settings
 
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    thread: LoopThread
+    opening: AbstractAsyncContextManager[Application]
+    application: Application
+
+
 class BlockingMemory:
-    """Opens everything when it is entered; may be called from any thread until it is left."""
+    """Opens everything when it is entered; may be called from any thread until it is left, and then entered again.
+
+    Calls that still run when it is left are ended, and raise Unavailable. A process that was forked meanwhile cannot
+    use it, and closes nothing when it leaves.
+    """
 
     def __init__(self, settings: Settings | None = None, **parts: Unpack[Parts]) -> None:
         parts.setdefault("conversation", None)  # what only remembers needs no language model
-        self._opening = bootstrap(settings, **parts)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="agent-memory", daemon=True)
-        self._application: Application | None = None
+        self._settings = settings
+        self._parts = parts
+        self._opened: _Opened | None = None
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._opened is not None and self._opened.thread.is_ours:
+            raise RuntimeError("this BlockingMemory is open already: it is entered again once it was left")
+        opening = bootstrap(self._settings, **self._parts)
+        thread = LoopThread()
         try:
-            self._application = self._done(self._opening.__aenter__())
+            self._opened = _Opened(thread, opening, thread.wait(opening.__aenter__()))
         except BaseException:
-            self._end()
+            thread.stop()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        opened, self._opened = self._here, None
+        if not opened.thread.is_ours:
+            return
         try:
-            self._done(self._opening.__aexit__(kind, error, trace))
+            opened.thread.end_calls()
+            opened.thread.wait(opened.opening.__aexit__(kind, error, trace))
         finally:
-            self._application = None
-            self._end()
+            opened.thread.stop()
 
     def remember(self, **told: Unpack[Told]) -> Memory:
-        return self._done(self._opened.memory.remember(**told))
+        return self._done(self.application.memory.remember(**told))
 
     def recall(self, **asked: Unpack[Asked]) -> list[Recollection]:
-        return self._done(self._opened.memory.recall(**asked))
+        return self._done(self.application.memory.recall(**asked))
 
     def forget(
         self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None, version: Versions | None = None
     ) -> None:
-        self._done(self._opened.memory.forget(memory_id, agent_id=agent_id, user_id=user_id, version=version))
+        self._done(self.application.memory.forget(memory_id, agent_id=agent_id, user_id=user_id, version=version))
 
     def count(self, *, agent_id: str, user_id: str) -> int:
-        return self._done(self._opened.memory.count(agent_id=agent_id, user_id=user_id))
+        return self._done(self.application.memory.count(agent_id=agent_id, user_id=user_id))
 
     @property
     def application(self) -> Application:
         """For those who build on it: everything that was opened. It is used on `loop`."""
-        return self._opened
+        return self._here.application
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+        return self._here.thread.loop
 
     @property
-    def _opened(self) -> Application:
-        if self._application is None:
+    def _here(self) -> _Opened:
+        if self._opened is None:
             raise RuntimeError("a BlockingMemory works between entering it and leaving it")
-        return self._application
+        return self._opened
 
     def _done(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        return self._here.thread.wait(work)

@@ -1,17 +1,62 @@
+import asyncio
+import os
+import signal
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
-from agent_memory.domain.errors import InvalidInput, NotFound
+from agent_memory.domain.errors import InvalidInput, NotFound, Unavailable
+from agent_memory.entrypoints import other_loop
 from agent_memory.entrypoints.blocking import BlockingMemory
 
 WHO = {"agent_id": "agent", "user_id": "user"}
 
 
-def blocking():
-    return BlockingMemory(memory_store=InMemoryMemoryStore(), embedder=HashingEmbedder())
+class Waiting(HashingEmbedder):
+    """Waits in `pause` before each text, and tells of what was cancelled meanwhile."""
+
+    def __init__(self, pause) -> None:
+        super().__init__()
+        self.pause = pause
+        self.cancelled = 0
+
+    async def embed(self, texts, *, tenant="default"):
+        try:
+            await self.pause()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return await super().embed(texts, tenant=tenant)
+
+
+async def for_ever():
+    await asyncio.Event().wait()
+
+
+async def for_ever_whoever_cancels():
+    while True:
+        try:
+            await for_ever()
+        except asyncio.CancelledError:
+            continue
+
+
+async def so_that_nothing_else_goes_on():
+    time.sleep(0.2)  # noqa: ASYNC251
+
+
+async def until_interrupted():
+    await asyncio.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGINT)
+    await for_ever()
+
+
+def blocking(embedder=None):
+    return BlockingMemory(memory_store=InMemoryMemoryStore(), embedder=embedder or HashingEmbedder())
 
 
 def test_the_same_verbs_wait():
@@ -45,3 +90,70 @@ def test_it_works_while_it_is_open():
 def test_a_part_that_is_none_is_refused():
     with pytest.raises(TypeError, match="memroy_store"), BlockingMemory(memroy_store=InMemoryMemoryStore()):
         pass
+
+
+@pytest.mark.parametrize("pause", [for_ever, so_that_nothing_else_goes_on, for_ever_whoever_cancels])
+def test_calls_that_run_when_it_is_left_are_told(pause, monkeypatch):
+    monkeypatch.setattr(other_loop, "_PATIENCE", 0.2)
+    ends = []
+
+    def call(number):
+        try:
+            while True:
+                memory.remember(**WHO, content=f"fact {number}")
+        except (RuntimeError, Unavailable) as error:
+            ends.append(str(error))
+
+    threads = [threading.Thread(target=call, args=[number], daemon=True) for number in range(8)]
+    with blocking(Waiting(pause)) as memory:
+        for thread in threads:
+            thread.start()
+        time.sleep(0.1)
+    for thread in threads:
+        thread.join(10)
+    assert len(ends) == 8
+    assert all("the memory is closed" in end or "between entering" in end for end in ends)
+
+
+def test_what_else_runs_on_its_loop_is_ended():
+    with blocking() as memory:
+        call = asyncio.run_coroutine_threadsafe(for_ever(), memory.loop)
+    assert call.cancelled()
+
+
+def test_an_interrupt_ends_the_call(caplog):
+    embedder = Waiting(until_interrupted)
+    with blocking(embedder) as memory:
+        with pytest.raises(KeyboardInterrupt):
+            memory.remember(**WHO, content="a fact")
+        assert memory.count(**WHO) == 0
+        assert embedder.cancelled == 1
+    with pytest.raises(KeyboardInterrupt), blocking(embedder) as memory:
+        memory.remember(**WHO, content="a fact")
+    assert embedder.cancelled == 2
+    assert not caplog.records
+
+
+def test_what_it_runs_itself_may_not_wait_for_it():
+    async def ask_again():
+        memory.count(**WHO)
+
+    with blocking(Waiting(ask_again)) as memory, pytest.raises(RuntimeError, match="would wait for itself"):
+        memory.remember(**WHO, content="a fact")
+
+
+def test_it_may_be_entered_again_once_it_was_left():
+    memory = blocking()
+    for known in range(3):
+        with memory as entered:
+            assert entered.count(**WHO) == known
+            entered.remember(**WHO, content=f"fact {known}")
+            with pytest.raises(RuntimeError, match="is open already"), memory:
+                pass
+        assert not memory_threads()
+    with pytest.raises(RuntimeError, match="between entering"):
+        _ = memory.loop
+
+
+def memory_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "agent-memory"]

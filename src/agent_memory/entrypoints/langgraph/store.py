@@ -43,6 +43,7 @@ from agent_memory.domain.semantic.memory import MOST_RESULTS, Memory, MemoryId, 
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.entrypoints.blocking import BlockingMemory
 from agent_memory.entrypoints.langgraph import items
+from agent_memory.entrypoints.other_loop import OtherLoop, running_loop
 from agent_memory.settings import Settings
 
 _ITEMS = items.selection_of(SearchOp(()))
@@ -77,6 +78,7 @@ class AgentMemoryStore(BaseStore):
         self._whose: Whose = {"agent_id": agent_id, "user_id": user_id}
         self._fields = fields
         self._loop = loop or asyncio.get_running_loop()
+        self._home = OtherLoop(self._loop)
         self._turns: WeakValueDictionary[MemoryId, asyncio.Lock] = WeakValueDictionary()
         self.ttl_config = ttl
 
@@ -96,14 +98,11 @@ class AgentMemoryStore(BaseStore):
             yield cls(memory.application, agent_id=agent_id, user_id=user_id, fields=fields, ttl=ttl, loop=memory.loop)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        if _running() is self._loop:
-            raise RuntimeError("this would wait for itself: on its own event loop the store is asked with `await`")
-        return asyncio.run_coroutine_threadsafe(self._done(list(ops)), self._loop).result()
+        return self._home.wait(self._done(list(ops)))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        if _running() is self._loop:
-            return await self._done(list(ops))
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._done(list(ops)), self._loop))
+        done = self._done(list(ops))
+        return await (done if running_loop() is self._loop else self._home.answer(done))
 
     async def _done(self, ops: list[Op]) -> list[Result]:
         """What is read is read before anything is put; of two puts of one item the later holds."""
@@ -251,13 +250,6 @@ def _parts(application: Application) -> tuple[MemoryKeeping, Remembering]:
     if application.keeping is None or application.remembering is None:
         raise Unavailable("a LangGraph store needs a memory archive beside the memory store")
     return application.keeping, application.remembering
-
-
-def _running() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _now() -> datetime:
