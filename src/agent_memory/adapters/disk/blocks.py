@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from agent_memory.adapters import unshared
 from agent_memory.adapters.disk.envelope import Envelope, Plain
 from agent_memory.adapters.disk.format import Header, TooNew, decode, encode
 from agent_memory.adapters.disk.meter import Meter
@@ -34,7 +35,7 @@ def owned(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (folder / "lock").open("w")
+        lock = unshared.opened(folder / "lock")
     except OSError as error:
         raise Misconfigured(f"cannot write the cache folder {folder}: {error.strerror}") from error
     with lock:

@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 import safetensors.numpy
 import structlog
 
+from agent_memory.adapters import unshared
 from agent_memory.adapters.onnx.weights import weights_and_tokenizer
 from agent_memory.domain.errors import Misconfigured
 
@@ -82,6 +83,6 @@ def _checksum(path: Path) -> str:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with unshared.opened(lock) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield

@@ -19,6 +19,8 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from agent_memory.adapters import unshared
+from agent_memory.adapters.unshared import Descriptor
 from agent_memory.domain.errors import Misconfigured, Unavailable
 
 VERSION = "18"
@@ -38,38 +40,35 @@ class Cluster:
         self.data = self.home / VERSION
         self.log = self.home / "log"
 
-    def own(self) -> int:
-        """Take the folder for this process, until the file descriptor is closed or the process ends."""
+    def own(self) -> Descriptor:
+        """Take the folder for this process, until the descriptor is closed or the process ends."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = os.open(self.home / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        owner = unshared.opened(self.home / "owner.lock")
         try:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(owner, 20).decode() or "unknown"
-            os.close(owner)
+            holder = os.read(owner.fileno(), 20).decode() or "unknown"
+            owner.close()
             raise InUse(
                 f"{self.home} is in use by another server (process {holder}; this is {os.getpid()}): "
                 "stop that one, choose another "
                 "data directory, or give both one database with DATABASE_URL"
             ) from None
-        os.truncate(owner, 0)
-        os.write(owner, str(os.getpid()).encode())
+        os.truncate(owner.fileno(), 0)
+        os.write(owner.fileno(), str(os.getpid()).encode())
         return owner
 
     @contextmanager
-    def reserved(self) -> Iterator[int]:
+    def reserved(self) -> Iterator[Descriptor]:
         """The lock that the database's processes inherit, free of any that a killed owner has left behind."""
-        lock = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
+        with unshared.opened(self.home / "server.lock") as lock:
             self._await_predecessor(lock)
             self._refuse_stranger()
             # Whoever of ours wrote it is gone, for the lock is ours.
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             yield lock
-        finally:
-            os.close(lock)
 
-    def _await_predecessor(self, lock: int) -> None:
+    def _await_predecessor(self, lock: Descriptor) -> None:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             with contextlib.suppress(BlockingIOError):

@@ -14,14 +14,17 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import structlog
 
+from agent_memory.adapters import unshared
 from agent_memory.adapters.postgres import keeper, write_counts
 from agent_memory.adapters.postgres.cluster import PORT, ROLE, VERSION, Cluster, InUse
+from agent_memory.adapters.unshared import Descriptor
 from agent_memory.domain.errors import Misconfigured, Unavailable
 
 _log = structlog.get_logger(__name__)
@@ -92,14 +95,26 @@ def server_in(data_dir: Path, connections: int = 0) -> "Server":
     return Server(Cluster(data_dir / "postgres"), max(connections + _SPARE_CONNECTIONS, _LEAST_CONNECTIONS))
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A program with its keeper, which ends it when the lifeline closes."""
+
+    keeper: "subprocess.Popen[bytes]"
+    lifeline: Descriptor
+
+    def end(self) -> None:
+        self.lifeline.close()
+        self.keeper.wait()
+
+
 class Server:
     """The server of one folder; start and stop block, and each may be called from any thread."""
 
     def __init__(self, cluster: Cluster, connections: int = _LEAST_CONNECTIONS) -> None:
         self._cluster = cluster
         self._connections = connections
-        self._owner: int | None = None
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._owner: Descriptor | None = None
+        self._kept: _Kept | None = None
         # A start that is cancelled goes on in its thread: the stop waits for it.
         self._one_at_a_time = threading.Lock()
 
@@ -121,11 +136,11 @@ class Server:
 
     def stop(self) -> None:
         with self._one_at_a_time:
-            if self._keeper is not None:
-                self._keeper.communicate()
-                self._keeper = None
+            if self._kept is not None:
+                self._kept.end()
+                self._kept = None
             if self._owner is not None:
-                os.close(self._owner)
+                self._owner.close()
                 self._owner = None
 
     def _launch(self, socket_dir: Path) -> None:
@@ -139,39 +154,44 @@ class Server:
             wanted = _SETTINGS | {"max_connections": str(self._connections)}
             settings = [part for name, value in wanted.items() for part in ("-c", f"{name}={value}")]
             location = ["-D", str(cluster.data), "-k", str(socket_dir), "-p", PORT]
-            self._keeper = self._keep(lock, ["--restart"], "postgres", *location, *settings)
+            self._kept = self._keep(lock, ["--restart"], "postgres", *location, *settings)
 
-    def _initialise(self, lock: int) -> None:
+    def _initialise(self, lock: Descriptor) -> None:
         """Make the database aside and rename it: a half-made one is never taken for one."""
         fresh = self._cluster.data.with_suffix(".new")
         if fresh.exists():
             shutil.rmtree(fresh)
         options = ["-U", ROLE, "--auth=trust", "--encoding=UTF8", "--no-locale"]
         initdb = self._keep(lock, [], "initdb", "-D", str(fresh), *options)
-        if initdb.wait() != 0:
+        status = initdb.keeper.wait()
+        initdb.end()
+        if status != 0:
             raise Misconfigured(f"no database could be made in {self._cluster.home}: {self._cluster.last_words()}")
-        initdb.communicate()
         fresh.rename(self._cluster.data)
 
-    def _keep(self, lock: int, options: list[str], program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _keep(self, lock: Descriptor, options: list[str], program: str, *arguments: str) -> _Kept:
         user = ["--user", _ordinary_user()] if os.geteuid() == 0 else []
         command = [sys.executable, "-I", "-S", keeper.__file__, *options, *user, _binary(program), *arguments]
-        with self._cluster.log.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - our own script and packaged programs, and no shell
+        watched, lifeline = unshared.pipe()
+        with self._cluster.log.open("ab") as log, watched, ExitStack() as stack:
+            stack.enter_context(lifeline)
+            process = subprocess.Popen(  # noqa: S603 - our own script and packaged programs, and no shell
                 command,
-                stdin=subprocess.PIPE,
+                stdin=watched.fileno(),
                 stdout=log,
                 stderr=log,
-                pass_fds=[lock],
+                pass_fds=[lock.fileno()],
                 start_new_session=True,
                 env={**os.environ, "LC_ALL": "C"},
             )
+            stack.pop_all()
+        return _Kept(process, lifeline)
 
     def _await_ready(self, conninfo: str) -> None:
-        assert self._keeper is not None
+        assert self._kept is not None
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            if self._keeper.poll() is not None:
+            if self._kept.keeper.poll() is not None:
                 raise Misconfigured(
                     f"the database in {self._cluster.home} does not start: {self._cluster.last_words()}"
                 )

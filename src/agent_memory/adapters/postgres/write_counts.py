@@ -17,6 +17,7 @@ from zlib import crc32
 
 import numpy as np
 
+from agent_memory.adapters import unshared
 from agent_memory.domain.errors import Misconfigured, Unavailable
 from agent_memory.domain.semantic.memory import Scope
 
@@ -157,7 +158,7 @@ def _numbered(home: Path) -> Iterator[int]:
             if ours:
                 yield number
                 return
-    with _lock_file(home, _CROWD) as lock:
+    with unshared.opened(_lock_path(home, _CROWD)) as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield _CROWD
 
@@ -165,22 +166,13 @@ def _numbered(home: Path) -> Iterator[int]:
 @contextmanager
 def _locked(home: Path, number: int) -> Iterator[bool]:
     """Whether that number is ours as long as the context lasts; a process that ends gives it back."""
-    with _lock_file(home, number) as lock:
+    with unshared.opened(_lock_path(home, number)) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:
             yield True
-
-
-@contextmanager
-def _lock_file(home: Path, number: int) -> Iterator[int]:
-    lock = os.open(_lock_path(home, number), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        yield lock
-    finally:
-        os.close(lock)
 
 
 def _lock_path(home: Path, number: int) -> Path:
