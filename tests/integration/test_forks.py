@@ -95,6 +95,25 @@ if not child:
     os._exit(0)  # through the end of the context, which closes nothing of ours
 """
 
+CHILD_USES_APPLICATION = """
+async def main():
+    async with bootstrap(SETTINGS, conversation=None, **PARTS) as memory:
+        await memory.remember(**WHO, content="a fact")
+        await memory.recall(**WHO, query="a fact")
+        def asks(verb, **asked):
+            return lambda: told(lambda: asyncio.run(verb(**WHO, **asked)))
+        for does in (
+            asks(memory.recall, query="a fact"),
+            asks(memory.remember, content="another fact"),
+            asks(memory.memory.count),
+        ):
+            os.waitpid(forked(does), 0)
+        print(await memory.memory.count(**WHO))
+
+PARTS = {"embedder": HashingEmbedder()} if sys.argv[2:] else {}
+asyncio.run(main())
+"""
+
 FORKED = "the memory belongs to the process that opened it"
 
 
@@ -147,3 +166,12 @@ def test_they_are_told_that_it_is_not_theirs(tmp_path):
     refusal, counted, again = said_by(CHILD_USES_BLOCKING, tmp_path)
     assert refusal.startswith(FORKED)
     assert (counted, again) == ("1", "1")
+
+
+@pytest.mark.parametrize("replaced", [[], ["the embedder"]])
+def test_they_are_told_so_by_an_application_as_well(tmp_path, models_dir, replaced):
+    (tmp_path / "models").symlink_to(models_dir)
+    *refusals, counted = said_by(CHILD_USES_APPLICATION, tmp_path, *replaced)
+    assert len(refusals) == 3
+    assert all(refusal.startswith(FORKED) for refusal in refusals)
+    assert counted == "1"

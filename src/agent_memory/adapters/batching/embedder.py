@@ -4,6 +4,7 @@ As many runs go on as there are lanes; texts that arrive meanwhile wait and shar
 """
 
 import asyncio
+import os
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from agent_memory.adapters.batching.waiting import Place, Run, Waiting
-from agent_memory.domain.errors import CLOSED, Unavailable
+from agent_memory.domain.errors import CLOSED, FORKED, Unavailable
 from agent_memory.domain.semantic.memory import Embedding
 from agent_memory.domain.tenants import DEFAULT_TENANT
 
@@ -41,6 +42,7 @@ class BatchingEmbedder:
         self._model = model
         self._encoder = encoder
         self._threads = threads
+        self._process = os.getpid()
         self._busy: set[asyncio.Task[None]] = set()
         self._waiting = Waiting(lanes)
         self._promised: dict[Place, asyncio.Future[Embedding]] = {}
@@ -55,13 +57,20 @@ class BatchingEmbedder:
         return self._encoder.dimension
 
     async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
+        self._check_ours()
         alone = len(texts) == 1
         promises = [self._promise((tenant, text), alone=alone) for text in texts]
         # One caller that gives up must not cancel a text that another waits for.
         return [await asyncio.shield(promise) for promise in promises]
 
     async def count(self, texts: Sequence[str]) -> int:
+        self._check_ours()
         return await self._begun(self._encoder.count, texts)
+
+    def _check_ours(self) -> None:
+        """A forked process has none of its parent's threads."""
+        if self._process != os.getpid():
+            raise Unavailable(FORKED)
 
     def _promise(self, place: Place, *, alone: bool) -> asyncio.Future[Embedding]:
         if place in self._promised:

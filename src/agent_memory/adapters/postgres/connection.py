@@ -4,6 +4,7 @@ Works the same for the embedded server and for any other PostgreSQL 15 or later 
 """
 
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -29,7 +30,7 @@ from tenacity import (
 from agent_memory.adapters.postgres import versions, write_counts
 from agent_memory.adapters.postgres.migrations import migrate
 from agent_memory.adapters.postgres.write_counts import WriteCounts
-from agent_memory.domain.errors import CLOSED, Misconfigured, Unavailable
+from agent_memory.domain.errors import CLOSED, FORKED, Misconfigured, Unavailable
 from agent_memory.domain.semantic.memory import Scope
 
 Result = TypeVar("Result")
@@ -66,6 +67,7 @@ class Database:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection], counts: WriteCounts | None = None) -> None:
         self._pool = pool
         self._counts = counts
+        self._process = os.getpid()
 
     async def run(
         self, work: Callable[[AsyncConnection], Awaitable[Result]], *, writes: Iterable[Scope] | None = None
@@ -84,9 +86,11 @@ class Database:
         """Another one after each change of a memory in the scope; None while one may be under way, and for a database
         where nobody counts them.
         """
+        self._check_ours()
         return self._counts.state(scope) if self._counts else None
 
     async def _tried(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        self._check_ours()
         deadline = time.monotonic() + _PATIENCE
         try:
             try:
@@ -129,6 +133,11 @@ class Database:
                     raise lost
                 return await self._do(work, deadline)
         raise AssertionError("tenacity either returns or raises")
+
+    def _check_ours(self) -> None:
+        """In a forked process the connections are still its parent's, and their answers too."""
+        if self._process != os.getpid():
+            raise Unavailable(FORKED)
 
     def pop_stats(self) -> Mapping[str, int]:
         """The pool's figures: what is now, and what was counted since the last time."""
