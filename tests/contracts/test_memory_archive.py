@@ -1,6 +1,7 @@
 """What every `MemoryArchive` promises."""
 
 import asyncio
+from array import array
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.domain.errors import StaleVersion
 from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Mark
-from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
 from agent_memory.domain.semantic.words import word_counts
@@ -477,6 +478,32 @@ async def test_only_vectors_of_the_same_model_are_near_among_many(bench):
     await bench.archive.add_many([(bench.memory("the red boat lies in my harbour"), replace(foreign, model="other"))])
     [near] = await bench.archive.tell_many([await bench.entry(bench.memory("The red boat lies in the harbour"))], NOW)
     assert [like.memory.content for like in near] == ["the red boat lies in a harbour"]
+
+
+async def near_of_three_ways(bench, memory, embedding):
+    """Who is near it: alone, among many, and where it would be told again."""
+    memories = [replace(memory, id=MemoryId(uuid4())) for _ in range(2)]
+    found = [await bench.archive.alike(memory, embedding, NOW)]
+    found += await bench.archive.tell_many([(memories[0], embedding)], NOW)
+    found.append((await bench.archive.reinforce(memories[1], embedding, NOW)).near)
+    return [{like.memory.content for like in near} - {memory.content} for near in found]
+
+
+async def test_vectors_of_another_dimension_of_the_model_are_near_nothing(bench):
+    memory = bench.memory("the red boat lies in the harbour")
+    [small] = await HashingEmbedder(64).embed([memory.content])
+    await bench.archive.add_many([(memory, Embedding(bench.embedder.model, small.vector))])
+    told = await bench.entry(bench.memory("The red boat lies in the harbour"))
+    assert await near_of_three_ways(bench, *told) == [set(), set(), set()]
+
+
+async def test_vectors_without_a_length_are_near_nothing(bench):
+    nothing = Embedding(bench.embedder.model, array("f", [0.0] * bench.embedder.dimension))
+    await bench.archive.add_many([(bench.memory("???"), nothing)])
+    await bench.keep(bench.memory("the red boat lies in the harbour"))
+    told = await bench.entry(bench.memory("The red boat lies in a harbour"))
+    assert await near_of_three_ways(bench, *told) == [{"the red boat lies in the harbour"}] * 3
+    assert await near_of_three_ways(bench, bench.memory("!!!"), nothing) == [set(), set(), set()]
 
 
 async def test_of_many_who_tell_the_same_at_once_one_adds_it(bench):

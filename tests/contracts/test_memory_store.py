@@ -1,5 +1,6 @@
 """What every `MemoryStore` promises."""
 
+from array import array
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from agent_memory.domain.semantic.filters import matches, parse_filter
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
 from agent_memory.domain.semantic.selection import Selection
+from agent_memory.domain.semantic.weighing import Weighing
 from agent_memory.domain.semantic.words import word_counts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -157,6 +159,28 @@ async def test_vectors_of_another_model_are_not_near(bench):
     await bench.store.add(memory, foreign[0])
     [candidate] = (await bench.shortlist("the cat")).candidates
     assert candidate.similarity == 0
+
+
+async def test_vectors_of_another_dimension_of_the_model_are_not_near(bench):
+    """Of a model that keeps its name and changes its size."""
+    [smaller] = await HashingEmbedder(16).embed(["the cat"])
+    resized = Embedding(bench.embedder.model, smaller.vector)
+    await bench.store.add(Memory(MemoryId(uuid4()), bench.scope, "the cat", START), resized)
+    for weighing in (None, Weighing(0.5), None, Weighing(0.5)):  # of the second searches the scope may be kept ready
+        [candidate] = (await bench.shortlist("the cat", weighing=weighing)).candidates
+        assert (candidate.similarity, candidate.compared) == (0, False)
+
+
+async def test_a_vector_without_a_length_is_near_nothing(bench):
+    nothing = Embedding(bench.embedder.model, array("f", [0.0] * bench.embedder.dimension))
+    await bench.store.add(Memory(MemoryId(uuid4()), bench.scope, "???", START - timedelta(hours=1)), nothing)
+    await bench.add("the cat")
+    asked = Search(bench.scope, nothing, frozenset({"cat"}), 10, NOW)
+    for weighing in (None, Weighing(0.5), None, Weighing(0.5)):
+        one, other = (await bench.shortlist("the cat", weighing=weighing)).candidates
+        assert (one.similarity, other.similarity) == (0, pytest.approx(1, abs=1e-3))
+        unasked = (await bench.store.shortlist(replace(asked, weighing=weighing))).candidates
+        assert [candidate.similarity for candidate in unasked] == [0, 0]
 
 
 async def test_measures_words(bench):

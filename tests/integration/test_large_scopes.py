@@ -164,6 +164,18 @@ async def test_weighs_what_has_no_vector_of_the_model(database, alpha):
     assert [c.memory.content.split(":")[0] for c in found] == [f"Note {SIZE - n}" for n in range(10, 0, -1)]
 
 
+@pytest.mark.parametrize("weighing", [None, Weighing(0), Weighing(0.5), Weighing(1)])
+@pytest.mark.parametrize("size", [64, 384])
+async def test_what_cannot_be_compared_is_found_by_words_and_age(database, weighing, size):
+    """Vectors of another dimension of the model, and one without a length, which is near nothing."""
+    nothing = Embedding(HashingEmbedder().model, array("f", [0.0] * size))
+    search = Search(LARGE, nothing, frozenset({"boat"}), 10, NOW, 5, weighing=weighing)
+    found = (await PostgresMemoryStore(database, 100).shortlist(search)).candidates
+    assert {candidate.similarity for candidate in found} == {0.0}
+    newest = [f"Note {SIZE - n}" for n in range(10 if weighing else 5, 0, -1)]
+    assert [c.memory.content.split(":")[0] for c in found][-len(newest) :] == newest
+
+
 async def test_a_small_scope_beside_a_large_one_loses_nothing(database):
     for query in QUERIES:
         exact = nearest(await ask(database, query, 10**6, scope=SMALL, depth=30), 30)

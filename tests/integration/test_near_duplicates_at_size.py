@@ -109,6 +109,14 @@ async def test_vectors_of_another_model_are_near_nothing(large):
     assert await archive.tell_many(foreign, NOW) == [[]] * 5
 
 
+async def test_vectors_of_another_dimension_or_of_no_length_are_near_nothing(large):
+    _, archive, _ = large
+    for number, vector in enumerate((array("f", [1.0] * 20), array("f", [0.0] * 48))):
+        assert await archive.alike(*entry(LARGE, "not kept", vector), NOW) == []
+        assert await archive.tell_many([entry(LARGE, f"told {number}", vector)], NOW) == [[]]
+        assert (await archive.reinforce(*entry(LARGE, f"told {number}", vector), NOW)).near == ()
+
+
 async def test_a_search_looks_as_deep_as_before(large):
     database, archive, known = large
     shown = ("hnsw.ef_search", "hnsw.max_scan_tuples", "ivfflat.max_probes")

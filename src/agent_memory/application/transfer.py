@@ -163,7 +163,7 @@ class Transfer(OfTenant):
         return (
             embedding is not None
             and embedding.model == self._embedder.model
-            and len(embedding.vector) == self._embedder.dimension
+            and embedding.dimension == self._embedder.dimension
         )
 
 

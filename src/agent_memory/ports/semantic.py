@@ -34,7 +34,7 @@ class MemoryStore(Protocol):
         Eligible are up to `depth` of the nearest and of the best, and up to `newest` of the newest; whatever the
         filter, min(depth, all that pass it) come back.
         With a `weighing` the best `depth` of that sum take the place of the nearest, and neighbours need not come.
-        Only vectors of the search's own model are near; a memory of another model has similarity 0.
+        Only vectors of the search's own model and dimension are near; a memory of another has similarity 0.
         """
         ...
 
@@ -223,10 +223,11 @@ class CondensingStore(Protocol):
 
 
 class ReembeddingStore(Protocol):
-    """Finds memories whose vectors are of another model, and gives them new ones."""
+    """Finds memories whose vectors are of another model or dimension, and gives them new ones."""
 
-    async def outdated(self, model: str, limit: int) -> list[Memory]:
-        """Some memories whose vector is of another model, superseded and expired ones too; none: there are none.
+    async def outdated(self, model: str, dimension: int, limit: int) -> list[Memory]:
+        """Some memories whose vector is of another model or dimension, superseded and expired ones too; none: there are
+        none.
 
         Which ones differs from call to call, so that many workers seldom take the same.
         """

@@ -44,7 +44,7 @@ class Kept:
             counts={word: self.words[word] for word in search.words if word in self.words},
             length=self.words.total(),
             eligible=search.selection.admits(self.memory),
-            compared=self.embedding.model == search.embedding.model,
+            compared=self.embedding.is_comparable(search.embedding),
         )._replace(whole=lambda: apart(self.memory))
 
 
@@ -135,15 +135,13 @@ def place_of(memory: Memory) -> Place:
 
 
 def similarity(one: Embedding, other: Embedding) -> float:
-    if one.model != other.model:
-        return 0.0
-    return _dot(one.vector, other.vector)
+    return _dot(one.vector, other.vector) if one.is_comparable(other) else 0.0
 
 
 def similarities(some: Sequence[Embedding], other: Embedding) -> list[float]:
     """As `similarity`, of many in single precision: a batch compares a hundred thousand pairs."""
-    none = np.zeros(len(other.vector), dtype=np.float32)
-    vectors = [np.frombuffer(one.vector, np.float32) if one.model == other.model else none for one in some]
+    none = np.zeros(other.dimension, dtype=np.float32)
+    vectors = [np.frombuffer(one.vector, np.float32) if one.is_comparable(other) else none for one in some]
     cosines: list[float] = (np.array(vectors) @ np.frombuffer(other.vector, np.float32)).tolist() if some else []
     return cosines
 

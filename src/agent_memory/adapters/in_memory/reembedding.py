@@ -10,8 +10,9 @@ class InMemoryReembeddingStore:
     def __init__(self, store: InMemoryMemoryStore) -> None:
         self._kept = store.kept
 
-    async def outdated(self, model: str, limit: int) -> list[Memory]:
-        of_others = [kept.memory for kept in self._kept.values() if kept.embedding.model != model]
+    async def outdated(self, model: str, dimension: int, limit: int) -> list[Memory]:
+        held = self._kept.values()
+        of_others = [k.memory for k in held if (k.embedding.model, k.embedding.dimension) != (model, dimension)]
         return [apart(memory) for memory in of_others[:limit]]
 
     async def reembed(self, entries: Sequence[tuple[Memory, Embedding]]) -> int:

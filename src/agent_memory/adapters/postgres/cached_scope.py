@@ -96,7 +96,7 @@ class CachedScope:
 
     def fits(self, embedding: Embedding) -> bool:
         """Whether it is for searches that are embedded as this one is."""
-        return (self._model, self._vectors.dimension) == (embedding.model, len(embedding.vector))
+        return (self._model, self._vectors.dimension) == (embedding.model, embedding.dimension)
 
     def after(self, known: int, fresh: Sequence[tuple[Any, ...]]) -> "CachedScope | None":
         """With these rows as well, some of them in the place of older ones; None if `known`, how many others there

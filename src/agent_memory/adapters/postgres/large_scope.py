@@ -15,7 +15,15 @@ from psycopg.sql import SQL, Literal
 
 from agent_memory.adapters.postgres.candidates import MEASURED_WIDTH, candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, hashed, moment_in
+from agent_memory.adapters.postgres.rows import (
+    COMPARED,
+    IN_SCOPE,
+    IN_SCOPE_OF,
+    IN_SCOPE_WIDTH,
+    SIMILARITY,
+    hashed,
+    moment_in,
+)
 from agent_memory.adapters.postgres.sizes import Commonness
 from agent_memory.adapters.postgres.whole_scope import parameters_of
 from agent_memory.domain.semantic.memory import Scope
@@ -46,8 +54,7 @@ LATERAL (
 """)
 
 _BY_COMPARING = SQL("""
-    SELECT ctid AS place, id, moment,
-           CASE WHEN embedding_model = %(model)s THEN embedding <=> %(vector)s ELSE 1 END AS distance
+    SELECT ctid AS place, id, moment, 1 - {similarity} AS distance
     FROM agent_memory.memories
     WHERE {held} AND {selected}
     ORDER BY distance LIMIT %(looked)s
@@ -103,9 +110,9 @@ WITH looked_at AS MATERIALIZED ({looked_at}), near AS (
     ) AS after
 )
 SELECT {columns},
-       CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END,
+       {similarity},
        CASE WHEN words && %(words)s THEN words END,
-       cardinality(words), {selected}, embedding_model = %(model)s, hit,
+       cardinality(words), {selected}, {compared}, hit,
        (SELECT count(*) FROM looked_at),
        -- what is the same for all stands in the first row
        CASE WHEN row_number() OVER (ORDER BY hit, step) = 1
@@ -157,9 +164,11 @@ async def _rows(
 ) -> list[tuple[Any, ...]]:
     conditions = Conditions()
     selected, held = conditions.selected(search.selection), HELD.format(SQL(IN_SCOPE_OF), valid(search.as_of))
-    dimension = Literal(len(search.embedding.vector))
+    dimension = Literal(search.embedding.dimension)
     query = _SHORTLIST.format(
-        looked_at=looked_at.format(held=held, selected=selected, dimension=dimension),
+        looked_at=looked_at.format(held=held, selected=selected, dimension=dimension, similarity=SQL(SIMILARITY)),
+        similarity=SQL(SIMILARITY),
+        compared=SQL(COMPARED),
         columns=SQL(IN_SCOPE),
         held=held,
         selected=selected,

@@ -13,7 +13,7 @@ from agent_memory.adapters.postgres.conditions import valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.indexing import LARGE
 from agent_memory.adapters.postgres.memories import SMALL_UP_TO, WHOLE_UP_TO
-from agent_memory.adapters.postgres.rows import COLUMNS, IN_SCOPE_OF, half, memory_of, named
+from agent_memory.adapters.postgres.rows import COLUMNS, IN_SCOPE_OF, SIMILARITY, measured_by, memory_of, named
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.side_by_side import near_in_scope
 from agent_memory.adapters.postgres.sizes import Sizes
@@ -43,12 +43,11 @@ WHERE {scope} AND {valid} AND id <> %(id)s
 ORDER BY created_at, id LIMIT {most}
 """).format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF), valid=valid(), most=Literal(_MOST_COMPARED))
 
-# Every memory of the scope is measured; the vectors of another model are not.
+# Every memory of the scope is measured; vectors of another model or dimension are not.
 _NEAR_IN_SMALL = SQL("""
 SELECT * FROM (
-    SELECT {columns}, CASE WHEN content = %(content)s THEN 1
-                           WHEN embedding_model = %(model)s THEN least(1 - (embedding <=> %(vector)s), {nearly})
-                           ELSE 0 END::float8 AS similarity
+    SELECT {columns},
+           CASE WHEN content = %(content)s THEN 1 ELSE least({similarity}, {nearly}) END::float8 AS similarity
     FROM agent_memory.memories
     WHERE {scope} AND {valid} AND id <> %(id)s
 ) AS measured
@@ -57,6 +56,7 @@ WHERE similarity >= {near} ORDER BY similarity DESC LIMIT %(most)s
     columns=SQL(COLUMNS),
     scope=SQL(IN_SCOPE_OF),
     valid=valid(),
+    similarity=SQL(SIMILARITY),
     nearly=Literal(NEARLY),
     near=Literal(NEAR),
 )
@@ -130,16 +130,18 @@ def _near(size: int) -> Way:
 
 
 def _parameters(memory: Memory, embedding: Embedding, now: datetime, most: int) -> dict[str, object]:
-    return named(memory.scope) | {
-        "now": now,
-        "id": memory.id,
-        "content": memory.content,
-        "memory_type": memory.memory_type.value,
-        "event_time": memory.event_time,
-        "model": embedding.model,
-        "vector": half(embedding),
-        "most": most,
-    }
+    return (
+        named(memory.scope)
+        | measured_by(embedding)
+        | {
+            "now": now,
+            "id": memory.id,
+            "content": memory.content,
+            "memory_type": memory.memory_type.value,
+            "event_time": memory.event_time,
+            "most": most,
+        }
+    )
 
 
 async def _measured(connection: AsyncConnection, parameters: dict[str, object]) -> list[Likeness]:

@@ -11,14 +11,18 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.rows import COLUMNS, half, memory_of
 from agent_memory.domain.semantic.memory import Embedding, Memory
 
-_OTHER_MODEL: LiteralString = """
-(SELECT embedding_model FROM agent_memory.memories WHERE embedding_model < %(model)s ORDER BY embedding_model LIMIT 1)
-UNION ALL
-(SELECT embedding_model FROM agent_memory.memories WHERE embedding_model > %(model)s ORDER BY embedding_model LIMIT 1)
-"""
+_OTHER_MODEL = SQL(" UNION ALL ").join(
+    SQL("""
+(SELECT embedding_model, embedding_dimension FROM agent_memory.memories
+ WHERE (embedding_model, embedding_dimension) {} (%(model)s, %(dimension)s)
+ ORDER BY embedding_model, embedding_dimension LIMIT 1)
+""").format(SQL(sign))
+    for sign in ("<", ">")
+)
 
 _SOME = SQL("""
-SELECT {columns} FROM agent_memory.memories WHERE embedding_model = %(other)s AND id {after} %(start)s
+SELECT {columns} FROM agent_memory.memories
+WHERE embedding_model = %(other)s AND embedding_dimension = %(of)s AND id {after} %(start)s
 ORDER BY id LIMIT %(limit)s
 """)
 
@@ -31,12 +35,14 @@ class PostgresReembeddingStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def outdated(self, model: str, limit: int) -> list[Memory]:
+    async def outdated(self, model: str, dimension: int, limit: int) -> list[Memory]:
         async def work(connection: AsyncConnection) -> list[Memory]:
-            others = await (await connection.execute(_OTHER_MODEL, {"model": model})).fetchall()
+            ours = {"model": model, "dimension": dimension}
+            others = await (await connection.execute(_OTHER_MODEL, ours)).fetchall()
             if not others:
                 return []
-            parameters = {"other": others[0][0], "start": uuid4(), "limit": limit}
+            other, of = others[0]
+            parameters = {"other": other, "of": of, "start": uuid4(), "limit": limit}
             for after in (SQL(">="), SQL("<")):
                 query = _SOME.format(columns=SQL(COLUMNS), after=after)
                 rows = await (await connection.execute(query, parameters)).fetchall()

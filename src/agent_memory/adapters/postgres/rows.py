@@ -26,6 +26,13 @@ _EVENT_TIME = 11  # its place in `IN_SCOPE`
 
 IN_SCOPE_OF: LiteralString = "tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = %(user_id)s"
 
+COMPARED: LiteralString = "(embedding_model = %(model)s AND embedding_dimension = %(dimension)s)"
+"""Whether the vector of a row is of the model that is asked with, and of its dimension: others have no cosine."""
+# A vector without a length has none either: the database calls it NaN, which is more than any number.
+SIMILARITY: LiteralString = f"""
+CASE WHEN {COMPARED} THEN coalesce(nullif(1 - (embedding <=> %(vector)s), 'NaN'), 0) ELSE 0 END
+"""
+
 _TYPES = {each.value: each for each in MemoryType}
 _CONDENSING = {None: None} | {each.value: each for each in Condensing}
 _NO_TAGS: frozenset[str] = frozenset()
@@ -67,6 +74,11 @@ FROM present WHERE m.id = present.id AND m.tenant = present.tenant
 def named(scope: Scope) -> dict[str, object]:
     """The parameters of `IN_SCOPE_OF`."""
     return {"tenant": scope.tenant, "agent_id": scope.agent_id, "user_id": scope.user_id}
+
+
+def measured_by(embedding: Embedding) -> dict[str, object]:
+    """The parameters of `COMPARED` and `SIMILARITY`."""
+    return {"model": embedding.model, "dimension": embedding.dimension, "vector": half(embedding)}
 
 
 def row_of(memory: Memory, embedding: Embedding) -> list[object]:

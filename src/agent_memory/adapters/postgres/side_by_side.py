@@ -30,7 +30,7 @@ _BY_ID = SQL("SELECT {columns} FROM agent_memory.memories WHERE {scope} AND {val
 async def near_in_scope(connection: AsyncConnection, entries: Sequence[Entry], now: datetime) -> list[list[Likeness]]:
     """The nearest of each in its scope: all are compared."""
     memory, embedding = entries[0]
-    asked = {"model": embedding.model, "dimension": len(embedding.vector)}
+    asked = {"model": embedding.model, "dimension": embedding.dimension}
     parameters = named(memory.scope) | asked | {"now": now}
     async with connection.cursor(binary=True) as cursor:
         rows = await (await cursor.execute(_VECTORS, parameters)).fetchall()

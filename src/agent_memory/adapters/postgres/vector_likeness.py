@@ -79,7 +79,9 @@ SELECT {columns}, similarity FROM (
 WHERE {scope} AND {valid} AND id <> told.id AND embedding_model = %(model)s
 """
 
-_SIMILARITY: LiteralString = "least(1 - (embedding::halfvec({}) <=> told.vector), {})::float8"
+_SIMILARITY: LiteralString = """
+least(coalesce(nullif(1 - (embedding::halfvec({}) <=> told.vector), 'NaN'), 0), {})::float8
+"""
 
 
 def same(_dimension: int) -> Composed:

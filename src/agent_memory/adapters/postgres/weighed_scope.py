@@ -14,7 +14,14 @@ from psycopg.sql import SQL, Composed, Literal
 from agent_memory.adapters.postgres.candidates import MEASURED_WIDTH, candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
 from agent_memory.adapters.postgres.large_scope import AT_THEIR_PLACES, BY_INDEX, HELD, look
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, IN_SCOPE_WIDTH, moment_in
+from agent_memory.adapters.postgres.rows import (
+    COMPARED,
+    IN_SCOPE,
+    IN_SCOPE_OF,
+    IN_SCOPE_WIDTH,
+    SIMILARITY,
+    moment_in,
+)
 from agent_memory.adapters.postgres.whole_scope import WEIGHED, parameters_of
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 from agent_memory.domain.semantic.weighing import EVER, Weighing
@@ -22,9 +29,9 @@ from agent_memory.domain.semantic.weighing import EVER, Weighing
 _APART = 5  # in position: no neighbours are brought
 
 _BEST = SQL("""
-SELECT {columns}, similarity, NULL::integer[], cardinality(words), true, embedding_model = %(model)s
+SELECT {columns}, similarity, NULL::integer[], cardinality(words), true, {compared}
 FROM (
-    SELECT *, CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity
+    SELECT *, {similarity} AS similarity
     FROM {among}
 ) AS measured
 ORDER BY {weighed} DESC, moment DESC, id DESC LIMIT %(depth)s
@@ -39,7 +46,7 @@ WITH near AS MATERIALIZED ({near}), newest AS MATERIALIZED (
     SELECT ctid AS place, moment FROM agent_memory.memories WHERE {held} AND {selected}
     ORDER BY moment DESC, id DESC LIMIT %(newest)s
 ), best AS MATERIALIZED ({best})
-SELECT *, (SELECT count(*) FROM near), (SELECT 1 - max(distance) FROM near),
+SELECT *, (SELECT count(*) FROM near), (SELECT 1 - max(nullif(distance, 'NaN')) FROM near),
        (SELECT count(*) FROM newest), (SELECT min(moment) FROM newest)
 FROM best
 """)
@@ -63,11 +70,13 @@ async def _rows(connection: AsyncConnection, search: Search, among: dict[str, An
     selected, held = conditions.selected(search.selection), HELD.format(SQL(IN_SCOPE_OF), valid(search.as_of))
     query: Composed = _BEST.format(
         columns=SQL(IN_SCOPE),
+        compared=SQL(COMPARED),
+        similarity=SQL(SIMILARITY),
         among=_SINCE.format(held=held, selected=selected) if "since" in among else _AT_THE_ENDS,
         weighed=WEIGHED.format(similarity=SQL("similarity")),
     )
     if "since" not in among:
-        near = BY_INDEX.format(held=held, selected=selected, dimension=Literal(len(search.embedding.vector)))
+        near = BY_INDEX.format(held=held, selected=selected, dimension=Literal(search.embedding.dimension))
         query = _FROM_BOTH_ENDS.format(near=near, held=held, selected=selected, best=query)
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(query, conditions.parameters | parameters_of(search) | among)
@@ -83,7 +92,7 @@ def _not_seen_since(
     near, least_similar, newest, oldest = rows[0][MEASURED_WIDTH:]
     if newest < limits["newest"]:
         return None
-    if near < limits["looked"]:
+    if near < limits["looked"] or (near and least_similar is None):  # what is asked with is near nothing
         return EVER
     if oldest is None:
         return None

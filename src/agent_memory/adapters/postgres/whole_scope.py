@@ -7,7 +7,7 @@ from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.candidates import MEASURED_WIDTH, candidate_in
 from agent_memory.adapters.postgres.conditions import Conditions, valid
-from agent_memory.adapters.postgres.rows import IN_SCOPE, IN_SCOPE_OF, half, hashed, named
+from agent_memory.adapters.postgres.rows import COMPARED, IN_SCOPE, IN_SCOPE_OF, SIMILARITY, hashed, measured_by, named
 from agent_memory.domain.semantic.recall import Search, Shortlist, WordStatistics
 from agent_memory.domain.semantic.weighing import Weighing
 
@@ -16,10 +16,10 @@ _SHORTLIST = SQL("""
 WITH scope AS MATERIALIZED (
     SELECT {columns}, words, moment,
            row_number() OVER (ORDER BY moment, id) AS position,
-           CASE WHEN embedding_model = %(model)s THEN 1 - (embedding <=> %(vector)s) ELSE 0 END AS similarity,
+           {similarity} AS similarity,
            cardinality(words) AS length,
            {selected} AS eligible,
-           embedding_model = %(model)s AS compared
+           {compared} AS compared
     FROM agent_memory.memories
     WHERE {scope} AND {valid}
 ), totals AS (
@@ -72,6 +72,8 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
     query = _SHORTLIST.format(
         columns=SQL(IN_SCOPE),
         scope=SQL(IN_SCOPE_OF),
+        similarity=SQL(SIMILARITY),
+        compared=SQL(COMPARED),
         selected=conditions.selected(search.selection),
         valid=valid(search.as_of),
         merit=SQL("similarity") if search.weighing is None else WEIGHED.format(similarity=SQL("similarity")),
@@ -87,10 +89,9 @@ async def read_whole(connection: AsyncConnection, search: Search) -> Shortlist:
 def parameters_of(search: Search) -> dict[str, object]:
     return (
         named(search.scope)
+        | measured_by(search.embedding)
         | {
             "now": search.moment,
-            "model": search.embedding.model,
-            "vector": half(search.embedding),
             "words": [hashed(word) for word in search.words],
             "depth": search.depth,
             "newest": search.newest,

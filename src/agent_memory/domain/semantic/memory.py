@@ -138,10 +138,19 @@ _PUT = tuple(getattr(Memory, each.name).__set__ for each in fields(Memory))
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """A unit vector of 32-bit floats and the model that made it: vectors of two models are never compared."""
+    """A unit vector of 32-bit floats, or one of zeros, which is near nothing, and the model that made it: vectors of
+    two models, or of two dimensions of one, are never compared.
+    """
 
     model: str
     vector: "array[float]" = field(repr=False)
+
+    @property
+    def dimension(self) -> int:
+        return len(self.vector)
+
+    def is_comparable(self, other: "Embedding") -> bool:
+        return (self.model, self.dimension) == (other.model, other.dimension)
 
 
 def check_tags(tags: frozenset[str]) -> None:
