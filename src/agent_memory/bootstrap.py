@@ -48,6 +48,7 @@ from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.model_slot import LoadedModel, ModelSlot
 from agent_memory.application.remembering import Remembering
 from agent_memory.application.semantic_memory import Asked, SemanticMemory, Told
+from agent_memory.application.sound_vectors import SoundVectors
 from agent_memory.application.transfer import Transfer
 from agent_memory.application.upkeep import Upkeep
 from agent_memory.domain.errors import AgentMemoryError
@@ -182,8 +183,8 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         store = MeasuredMemoryStore(kept_in, registry)
         condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
         archive = PostgresMemoryArchive(database, scopes) if database else parts.get("memory_archive")
-        opened_embedder = parts.get("embedder") or await open_embedder(stack, settings, runs_on)
-        embedder = MeasuredEmbedder(opened_embedder, registry)
+        given = SoundVectors(parts["embedder"]) if "embedder" in parts else None
+        embedder = MeasuredEmbedder(given or await open_embedder(stack, settings, runs_on), registry)
         limiter = PostgresRateLimiter(database) if database else InMemoryRateLimiter()
         gate = Gate(parts.get("rate_limiter", limiter), limits(settings))
         if "conversation" in parts:

@@ -1,6 +1,8 @@
 """Semantic memory as a library: opened by `bootstrap`, without a server and without a language model."""
 
 import asyncio
+from array import array
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -76,6 +78,50 @@ async def test_every_part_may_be_replaced():
     async with bootstrap(Settings(), conversation=None, **parts) as application:
         await application.memory.remember(**WHO, content="She lives in Oslo")
         assert len((await application.keeping.list(**WHO)).memories) == 1
+
+
+class Raw(HashingEmbedder):
+    """Vectors as long as its texts, and none for what it does not understand."""
+
+    async def embed(self, texts, *, tenant="default"):
+        embeddings = await super().embed(texts, tenant=tenant)
+        lengths = (0 if text.startswith("?") else len(text) for text in texts)
+        return [
+            replace(embedding, vector=array("f", (length * value for value in embedding.vector)))
+            for length, embedding in zip(lengths, embeddings, strict=True)
+        ]
+
+
+def in_memory():
+    store = InMemoryMemoryStore()
+    return {"memory_store": store, "memory_archive": InMemoryMemoryArchive(store)}
+
+
+@pytest.mark.parametrize("kept", ["in_memory", pytest.param("database", marks=pytest.mark.integration)])
+async def test_an_embedder_need_not_scale_its_vectors(tmp_path, kept):
+    told = ("She lives in Oslo", "He plays the cello", "???")
+    parts = {"conversation": None, "embedder": Raw()}
+    lines = []
+    for folder in ("here", "there"):
+        places = in_memory() if kept == "in_memory" else {}
+        async with bootstrap(Settings(data_dir=str(tmp_path / folder)), **parts, **places) as application:
+            if lines:
+                assert (await application.transfer.load(each(lines))).kept == 3
+            else:
+                for content in told:
+                    await application.memory.remember(**WHO, content=content)
+            found = await application.memory.recall(**WHO, query="Where does she live?")
+            assert all(-1 <= one.score.similarity <= 1 for one in found)
+            assert found[0].memory.content == "She lives in Oslo"
+            assert len(await application.memory.recall(**WHO, query="???")) == 3
+            again = [line async for line in application.transfer.export(**WHO)]
+            assert lines in ([], again)
+            lines = again
+
+
+async def each(lines):
+    for line in lines:
+        yield line
 
 
 async def test_what_condenses_and_who_limits_may_be_replaced():

@@ -253,7 +253,7 @@ class Embedder(Protocol):
 
     @property
     def model(self) -> str:
-        """The identity that is stored beside every vector: two models of one name agree on every text."""
+        """The identity that is stored beside every vector: two models of one name and dimension agree on every text."""
         ...
 
     @property

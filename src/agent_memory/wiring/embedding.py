@@ -4,6 +4,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from agent_memory.adapters.batching.embedder import BatchingEmbedder
 from agent_memory.adapters.onnx import embedder as onnx
+from agent_memory.application.sound_vectors import SoundVectors
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.ports.semantic import Embedder
 from agent_memory.settings import Settings
@@ -11,10 +12,11 @@ from agent_memory.settings import Settings
 
 async def open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict[str, str]) -> Embedder:
     model = settings.memory.embedding_model
+    embedder: Embedder
     if model is None:
         embedder = await stack.enter_async_context(onnx.opened(settings.data_folder / "models"))
     else:
-        embedder = await stack.enter_async_context(_sentence_transformer(model))
+        embedder = SoundVectors(await stack.enter_async_context(_sentence_transformer(model)))
     runtime = "onnxruntime" if model is None else "sentence-transformers"
     runs_on["embedder"] = f"{embedder.model}, {embedder.dimension} dimensions, {runtime}"
     return embedder

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import math
 import sys
 from array import array
 from collections.abc import Mapping
@@ -151,9 +150,10 @@ def _embedding(fields: Mapping[str, Any]) -> Embedding | None:
         raise InvalidInput("embedding", "must be 32-bit floats in base64") from None
     if sys.byteorder == "big":
         vector.byteswap()
-    if not abs(math.hypot(*vector) - 1) < _ROUNDING:
-        raise InvalidInput("embedding", "is no vector of length 1")
-    return Embedding(str(fields["embedding_model"]), vector)
+    try:
+        return Embedding(str(fields["embedding_model"]), vector).scaled(_ROUNDING)
+    except ValueError as error:
+        raise InvalidInput("embedding", str(error)) from None
 
 
 def _little_endian(vector: "array[float]") -> bytes:

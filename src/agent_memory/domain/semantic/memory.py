@@ -3,6 +3,7 @@
 It knows nothing of how memories are found: that is `scoring` and `words`.
 """
 
+import math
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -148,6 +149,18 @@ class Embedding:
     @property
     def dimension(self) -> int:
         return len(self.vector)
+
+    def scaled(self, rounding: float = 1e-6) -> "Embedding":
+        """As it is if its length is 1, but for so much, or nothing; or else in its direction, of length 1. Raises
+        ValueError where it has no length that is a number.
+        """
+        length = math.hypot(*self.vector)
+        if not math.isfinite(length):
+            raise ValueError("has a number that is not finite")
+        sound = not length or abs(length - 1) < rounding
+        if sound and isinstance(self.vector, array) and self.vector.typecode == "f":
+            return self
+        return Embedding(self.model, array("f", (value / (length or 1) for value in self.vector)))
 
     def is_comparable(self, other: "Embedding") -> bool:
         return (self.model, self.dimension) == (other.model, other.dimension)
