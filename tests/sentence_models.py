@@ -3,7 +3,8 @@
 from pathlib import Path
 
 
-def make_sentence_model(folder: Path, seed: int = 0) -> Path:
+def make_sentence_model(folder: Path, seed: int = 0, **saved) -> Path:
+    """`saved` is what is saved with it beside its modules, as its prompts."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
@@ -41,5 +42,20 @@ def make_sentence_model(folder: Path, seed: int = 0) -> Path:
     tokenizer.save_pretrained(inner)
     reading = Transformer(str(inner), max_seq_length=32)
     pooling = Pooling(reading.get_embedding_dimension(), "mean")
-    SentenceTransformer(modules=[reading, pooling], device="cpu").save(str(folder / "model"))
+    SentenceTransformer(modules=[reading, pooling], device="cpu", **saved).save(str(folder / "model"))
+    return folder / "model"
+
+
+def make_static_model(folder: Path) -> Path:
+    """One that looks words up in a table, and whose tokenizer is told to cut texts."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.from_file(str(next(make_sentence_model(folder / "words").rglob("tokenizer.json"))))
+    tokenizer.enable_truncation(32)
+    table = StaticEmbedding(tokenizer, embedding_dim=48)
+    SentenceTransformer(modules=[table], device="cpu").save(str(folder / "model"))
     return folder / "model"

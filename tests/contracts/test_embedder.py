@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+from functools import partial
 
 import pytest
-from sentence_models import make_sentence_model
+from sentence_models import make_sentence_model, make_static_model
 
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.onnx import embedder as onnx
@@ -20,10 +21,18 @@ TEXTS = [
 ]
 
 
+PROMPTED = {"prompts": {"told": "the law is the law: "}, "default_prompt_name": "told"}
+MODELS = {
+    "sentence_transformer": make_sentence_model,
+    "prompted": partial(make_sentence_model, **PROMPTED),
+    "static": make_static_model,
+}
+
+
 @pytest.fixture(scope="session")
-def sentence_model(tmp_path_factory):
+def sentence_models(tmp_path_factory):
     pytest.importorskip("sentence_transformers", reason="an optional extra")
-    return make_sentence_model(tmp_path_factory.mktemp("sentence"))
+    return {name: str(make(tmp_path_factory.mktemp(name))) for name, make in MODELS.items()}
 
 
 @pytest.fixture(
@@ -31,13 +40,15 @@ def sentence_model(tmp_path_factory):
         "hashing",
         pytest.param("onnx", marks=pytest.mark.integration),
         pytest.param("sentence_transformer", marks=pytest.mark.integration),
+        pytest.param("prompted", marks=pytest.mark.integration),
+        pytest.param("static", marks=pytest.mark.integration),
     ]
 )
 async def embedder(request):
     if request.param == "hashing":
         yield HashingEmbedder()
-    elif request.param == "sentence_transformer":
-        model = str(request.getfixturevalue("sentence_model"))
+    elif request.param in MODELS:
+        model = request.getfixturevalue("sentence_models")[request.param]
         from agent_memory.adapters.sentence_transformer import embedder as sentence_transformer
 
         async with sentence_transformer.opened(model) as opened:
@@ -51,10 +62,11 @@ def cosine(one, other):
     return math.fsum(a * b for a, b in zip(one.vector, other.vector, strict=True))
 
 
-async def test_gives_a_unit_vector_for_any_text(embedder):
-    for embedding in await embedder.embed(TEXTS):
+async def test_gives_a_unit_vector_for_any_text_that_tells_something(embedder):
+    for text, embedding in zip(TEXTS, await embedder.embed(TEXTS), strict=True):
         assert len(embedding.vector) == embedder.dimension
-        assert cosine(embedding, embedding) == pytest.approx(1, abs=1e-5)
+        nothing = not text and not any(embedding.vector)
+        assert nothing or cosine(embedding, embedding) == pytest.approx(1, abs=1e-5)
 
 
 async def test_counts_what_it_reads(embedder):
@@ -89,6 +101,16 @@ async def test_answers_in_order_with_repeats(embedder):
 async def test_the_end_of_a_long_text_counts(embedder):
     start = "The weather was fine and we walked along the river. " * 60
     one, other = await embedder.embed([start + "Then we bought a zebra.", start + "Then the tax office burned down."])
+    assert one != other
+
+
+async def test_every_token_counts_wherever_a_window_ends(embedder):
+    """One after another the words near the end of what is read at once."""
+    for length in range(15, 40):
+        texts = [" ".join(["cat"] * length + [last]) for last in ("tax", "sofa")]
+        one, other = await embedder.embed(texts)
+        assert one != other, length
+    one, other = await embedder.embed(["x" * 90 + "y", "x" * 90 + "z"])  # one word, in pieces
     assert one != other
 
 

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 
 import pytest
-from sentence_models import make_sentence_model
+from sentence_models import make_sentence_model, make_static_model
 
 from agent_memory.bootstrap import bootstrap
 from agent_memory.domain.errors import Misconfigured
@@ -44,3 +44,27 @@ async def test_a_model_of_ones_own_and_then_another(tmp_path):
             assert len(found) == len(names) + 1
             names.add(application.runs_on["embedder"])
     assert len(names) == 2
+
+
+@pytest.mark.skipif(not INSTALLED, reason="an optional extra")
+async def test_a_model_that_looks_words_up_in_a_table(tmp_path):
+    model = make_static_model(tmp_path / "static")
+    async with bootstrap(settings(tmp_path / "data", model), conversation=None) as application:
+        for content in ("the cat sleeps on the sofa", "tax law is law", "\n"):
+            await application.memory.remember(**WHO, content=content)
+        [found] = await application.memory.recall(**WHO, query="cat on the sofa", top_k=1)
+        assert found.memory.content == "the cat sleeps on the sofa"
+
+
+@pytest.mark.skipif(not INSTALLED, reason="an optional extra")
+async def test_a_model_that_cannot_be_read_in_windows_is_refused(tmp_path, monkeypatch):
+    from sentence_transformers import SentenceTransformer
+
+    model = make_sentence_model(tmp_path / "one", prompts={"told": "law " * 30}, default_prompt_name="told")
+    with pytest.raises(Misconfigured, match=r"EMBEDDING_MODEL=.*its prompt takes 30 of the 30 tokens"):
+        async with bootstrap(settings(tmp_path / "data", model), conversation=None):
+            pass
+    monkeypatch.setattr(SentenceTransformer, "tokenizer", object())
+    with pytest.raises(Misconfigured, match=r"EMBEDDING_MODEL=.*its tokenizer \(object\) does not tell"):
+        async with bootstrap(settings(tmp_path / "data", model), conversation=None):
+            pass

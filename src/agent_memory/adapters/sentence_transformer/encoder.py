@@ -1,10 +1,12 @@
 """Any model of sentence-transformers: texts to unit vectors, windows for texts longer than it reads.
 
-The model's own tokenizer decides where a window ends; the windows of a text weigh by their tokens. Nothing is cut.
+The model's own tokenizer decides where a window ends, and what a prompt leaves for it; the windows of a text weigh by
+their tokens. Nothing is cut.
 """
 
+import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
+from agent_memory.adapters.sentence_transformer.tokens import Span, Tokens
 from agent_memory.domain.errors import Misconfigured
 
 Window = tuple[int, int, str]  # the number of its text, its length in tokens, and its text
@@ -26,12 +29,18 @@ class SentenceEncoder:
     def __init__(self, model: str) -> None:
         try:
             self._model: Any = SentenceTransformer(model)
+            self._tokens = Tokens(self._model.tokenizer)
         except (OSError, ValueError) as error:
             reason = str(error).strip().split("\n", maxsplit=1)[0]
             raise Misconfigured(f"EMBEDDING_MODEL={model}: cannot be loaded: {reason}") from error
         self._model.eval()
-        self._specials = int(self._model.tokenizer.num_special_tokens_to_add())
-        self._window = max((self._model.max_seq_length or _LONGEST_WINDOW) - self._specials, 1)
+        self._prompt: str = self._model.prompts.get(self._model.default_prompt_name) or ""
+        self._before = len(self._tokens.spans(self._prompt))
+        self._room = (self._model.max_seq_length or _LONGEST_WINDOW) - self._tokens.specials
+        self._window = max(self._room - self._before, 1)
+        if self._before >= self._room:
+            told = f"its prompt takes {self._before} of the {self._room} tokens that it reads at once"
+            raise Misconfigured(f"EMBEDDING_MODEL={model}: {told}")
         [probe] = self._encoded(["a"])
         self._dimension = len(probe)
         self.name = f"{Path(model).name}@{self._fingerprint()}"
@@ -48,26 +57,42 @@ class SentenceEncoder:
 
     def count(self, texts: Sequence[str]) -> int:
         windows = [window for number, text in enumerate(texts) for window in self._windows(number, text)]
-        return sum(length + self._specials for _, length, _ in windows)
+        return sum(self._before + length + self._tokens.specials for _, length, _ in windows)
 
     def _windows(self, number: int, text: str) -> list[Window]:
-        spans = self._model.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
-        )["offset_mapping"]
-        if len(spans) <= self._window:
+        spans = self._tokens.spans(text)
+        if self._fits(text, spans):
             return [(number, max(len(spans), 1), text)]
         parts = [spans[start : start + self._window] for start in range(0, len(spans), self._window)]
-        return [(number, len(part), text[part[0][0] : part[-1][1]]) for part in parts]
+        return [window for part in parts for window in self._parts(number, text, part)]
+
+    def _parts(self, number: int, text: str, spans: list[Span]) -> Iterator[Window]:
+        """By itself a part may take more tokens than within its text: then it is read in two."""
+        part = text[spans[0][0] : spans[-1][1]]
+        if len(spans) == 1 or self._fits(part):
+            yield number, len(spans), part
+        else:
+            middle = len(spans) // 2
+            yield from self._parts(number, text, spans[:middle])
+            yield from self._parts(number, text, spans[middle:])
+
+    def _fits(self, text: str, spans: list[Span] | None = None) -> bool:
+        if self._room == math.inf:
+            return True
+        read = self._tokens.spans(self._prompt + text) if spans is None or self._prompt else spans
+        return len(read) <= self._room
 
     def _encoded(self, texts: list[str]) -> NDArray[np.float32]:
         if not texts:
             return np.empty((0, 0), dtype=np.float32)
-        vectors = self._model.encode(texts, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False)
+        vectors = self._model.encode(
+            texts, prompt=self._prompt, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
         return np.asarray(vectors, dtype=np.float32)
 
     def _fingerprint(self) -> str:
         """Of all that decides a vector: weights, tokenizer, windows, prompts."""
-        digest = sha256(self._model.tokenizer.backend_tokenizer.to_str().encode())
+        digest = sha256(self._tokens.written().encode())
         digest.update(repr((self._window, self._model.prompts, self._model.default_prompt_name)).encode())
         for name, tensor in sorted(self._model.state_dict().items()):
             digest.update(name.encode())
