@@ -25,6 +25,7 @@ PROMPTED = {"prompts": {"told": "the law is the law: "}, "default_prompt_name": 
 MODELS = {
     "sentence_transformer": make_sentence_model,
     "prompted": partial(make_sentence_model, **PROMPTED),
+    "asking": partial(make_sentence_model, prompts={"query": "is the law: ", "passage": "the cat: "}),
     "static": make_static_model,
 }
 
@@ -41,6 +42,7 @@ def sentence_models(tmp_path_factory):
         pytest.param("onnx", marks=pytest.mark.integration),
         pytest.param("sentence_transformer", marks=pytest.mark.integration),
         pytest.param("prompted", marks=pytest.mark.integration),
+        pytest.param("asking", marks=pytest.mark.integration),
         pytest.param("static", marks=pytest.mark.integration),
     ]
 )
@@ -79,6 +81,15 @@ async def test_counts_what_it_reads(embedder):
 
 async def test_names_the_model_on_every_vector(embedder):
     assert {e.model for e in await embedder.embed(TEXTS)} == {embedder.model}
+
+
+async def test_a_question_may_have_another_vector_and_is_not_taken_for_another_text(embedder, request):
+    apart = "asking" in request.node.name
+    text = "the cat sleeps on the sofa"
+    [told], [asked] = await asyncio.gather(embedder.embed([text]), embedder.embed([text], asked=True))
+    assert (told != asked) == apart
+    assert (await embedder.embed([text]), await embedder.embed([text], asked=True)) == ([told], [asked])
+    assert (asked.model, asked.dimension) == (embedder.model, embedder.dimension)
 
 
 async def test_gives_nothing_for_nothing(embedder):

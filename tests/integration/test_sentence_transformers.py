@@ -68,3 +68,26 @@ async def test_a_model_that_cannot_be_read_in_windows_is_refused(tmp_path, monke
     with pytest.raises(Misconfigured, match=r"EMBEDDING_MODEL=.*its tokenizer \(object\) does not tell"):
         async with bootstrap(settings(tmp_path / "data", model), conversation=None):
             pass
+
+
+@pytest.mark.skipif(not INSTALLED, reason="an optional extra")
+async def test_questions_and_memories_begin_as_the_model_asks_for(tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    from agent_memory.adapters.sentence_transformer.encoder import SentenceEncoder
+
+    prompts = {"query": "is the law: ", "document": "the cat: "}
+    model = str(make_sentence_model(tmp_path / "both", prompts=prompts))
+    memories = SentenceEncoder(model)
+    questions, reference = memories.for_questions(), SentenceTransformer(model)
+    text = "the cat sleeps"
+    for encoder, encode in ((memories, reference.encode_document), (questions, reference.encode_query)):
+        [vector] = encoder.vectors([text])
+        assert vector.tolist() == pytest.approx(encode(text, normalize_embeddings=True).tolist(), abs=1e-6)
+    assert questions.count([text]) - memories.count([text]) == 1
+
+    asking = SentenceEncoder(str(make_sentence_model(tmp_path / "asking", prompts={"query": "is the law: "})))
+    plain = SentenceEncoder(str(make_sentence_model(tmp_path / "plain")))
+    assert (plain.for_questions(), asking.for_questions() is None) == (None, False)
+    assert asking.vectors([text]) == plain.vectors([text])
+    assert asking.vectors([text]) != asking.for_questions().vectors([text])

@@ -145,7 +145,7 @@ class SemanticMemory(OfTenant):
         return page_of(ranked, question, progress)
 
     async def _search(self, question: Question, now: datetime, depth: int) -> Search:
-        [embedding] = await self._embedder.embed([question.query], tenant=self.reach.tenant)
+        [embedding] = await self._embedder.embed([question.query], tenant=self.reach.tenant, asked=True)
         weighed = question.alpha is not None
         return Search(
             scope=question.scope,

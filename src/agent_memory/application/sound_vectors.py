@@ -1,9 +1,11 @@
 """An `Embedder` around one that anybody wrote: what it gives can be kept, compared, exported and imported again.
 
-Every vector is scaled to length 1; what has none, since nothing was found in the text, stays, and is near nothing.
+Every vector is scaled to length 1; what has none, since nothing was found in the text, stays, and is near nothing. An
+embedder that does not know questions from other texts need not take the keyword that tells them.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 
 from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.memory import Embedding
@@ -16,6 +18,7 @@ class SoundVectors:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
+        self._is_told = _takes(embedder.embed, "asked")
 
     @property
     def model(self) -> str:
@@ -25,8 +28,11 @@ class SoundVectors:
     def dimension(self) -> int:
         return self._embedder.dimension
 
-    async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
-        embeddings = await self._embedder.embed(texts, tenant=tenant)
+    async def embed(
+        self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT, asked: bool = False
+    ) -> list[Embedding]:
+        told = {"asked": asked} if self._is_told else {}
+        embeddings = await self._embedder.embed(texts, tenant=tenant, **told)
         if len(embeddings) != len(texts):
             raise self._failed(f"{len(embeddings)} vectors for {len(texts)} texts")
         return [self._sound(embedding) for embedding in embeddings]
@@ -46,3 +52,8 @@ class SoundVectors:
 
     def _failed(self, gave: str) -> Unavailable:
         return Unavailable(f"the embedding model {self.model!r} gave {gave}")
+
+
+def _takes(function: Callable[..., object], keyword: str) -> bool:
+    parameters = inspect.signature(function).parameters
+    return keyword in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())

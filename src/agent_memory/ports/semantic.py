@@ -249,7 +249,9 @@ class Condenser(Protocol):
 
 
 class Embedder(Protocol):
-    """Turns text into unit vectors. The same text gives the same vector, alone or beside others, for ever."""
+    """Turns text into unit vectors. The same text gives the same vector, alone or beside others, for ever; as a
+    question it may have another.
+    """
 
     @property
     def model(self) -> str:
@@ -259,9 +261,12 @@ class Embedder(Protocol):
     @property
     def dimension(self) -> int: ...
 
-    async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
+    async def embed(
+        self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT, asked: bool = False
+    ) -> list[Embedding]:
         """One embedding per text, in order; none for none. No text is too long, and none is cut short. What is
-        remembered of it makes nobody's texts faster but the `tenant`'s.
+        remembered of it makes nobody's texts faster but the `tenant`'s. A text that is `asked` is a question about the
+        others, for a model that reads questions otherwise.
 
         May be called by many tasks at once and never blocks the event loop. The caller may keep the result,
         but must not write to it: it may be shared.

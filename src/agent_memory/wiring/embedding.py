@@ -2,7 +2,6 @@
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
-from agent_memory.adapters.batching.embedder import BatchingEmbedder
 from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.application.sound_vectors import SoundVectors
 from agent_memory.domain.errors import Misconfigured
@@ -22,7 +21,7 @@ async def open_embedder(stack: AsyncExitStack, settings: Settings, runs_on: dict
     return embedder
 
 
-def _sentence_transformer(model: str) -> AbstractAsyncContextManager[BatchingEmbedder]:
+def _sentence_transformer(model: str) -> AbstractAsyncContextManager[Embedder]:
     try:
         from agent_memory.adapters.sentence_transformer import embedder
     except ModuleNotFoundError as error:

@@ -306,3 +306,16 @@ async def test_a_budget_is_not_promised_what_has_no_room_in_it(memory):
     page = await memory.recall_page(None, **WHO, query="short", max_tokens=20)
     assert [r.memory.content for r in page.recollections] == ["short"]
     assert page.cursor is None
+
+
+async def test_tells_a_question_from_what_is_kept(store):
+    class Telling(HashingEmbedder):
+        async def embed(self, texts, *, tenant="default", asked=False):
+            heard.extend((text, asked) for text in texts)
+            return await super().embed(texts, tenant=tenant)
+
+    heard: list[tuple[str, bool]] = []
+    memory = SemanticMemory(store, Telling())
+    await memory.remember(agent_id="agent", user_id="user", content="She lives in Oslo")
+    await memory.recall(agent_id="agent", user_id="user", query="Where does she live?")
+    assert heard == [("She lives in Oslo", False), ("Where does she live?", True)]

@@ -62,6 +62,17 @@ async def test_refuses_another_number_of_vectors():
         await SoundVectors(Written(floats(1, 0))).embed(["x", "y"])
 
 
+async def test_tells_what_is_asked_to_whom_it_concerns():
+    class Telling(Written):
+        async def embed(self, texts, *, tenant="default", asked=False):
+            return [Embedding("raw", floats(0, 1) if asked else floats(1, 0))]
+
+    sound = SoundVectors(Telling())
+    vectors = [(await sound.embed(["x"], asked=asked))[0].vector for asked in (True, False)]
+    assert vectors == [floats(0, 1), floats(1, 0)]
+    assert len(await SoundVectors(Written(floats(1, 0))).embed(["x"], asked=True)) == 1
+
+
 async def test_is_otherwise_what_it_is_around():
     sound = SoundVectors(Written())
     assert (sound.model, sound.dimension, await sound.count(["a", "b"])) == ("raw", 2, 14)

@@ -25,8 +25,10 @@ class HashingEmbedder:
     def dimension(self) -> int:
         return self._dimension
 
-    async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
-        del tenant  # nothing is remembered
+    async def embed(
+        self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT, asked: bool = False
+    ) -> list[Embedding]:
+        del tenant, asked  # nothing is remembered, and a question is a text
         return [Embedding(self.model, self._vector(text)) for text in texts]
 
     async def count(self, texts: Sequence[str]) -> int:

@@ -36,9 +36,11 @@ class MeasuredEmbedder:
     def dimension(self) -> int:
         return self._embedder.dimension
 
-    async def embed(self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT) -> list[Embedding]:
+    async def embed(
+        self, texts: Sequence[str], *, tenant: str = DEFAULT_TENANT, asked: bool = False
+    ) -> list[Embedding]:
         with self._seconds.time(), self._errors.count_exceptions():
-            return await self._embedder.embed(texts, tenant=tenant)
+            return await self._embedder.embed(texts, tenant=tenant, asked=asked)
 
     async def count(self, texts: Sequence[str]) -> int:
         return await self._embedder.count(texts)

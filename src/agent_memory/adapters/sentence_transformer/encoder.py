@@ -7,6 +7,7 @@ their tokens. Nothing is cut.
 import math
 from array import array
 from collections.abc import Iterator, Sequence
+from copy import copy
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +21,7 @@ from agent_memory.adapters.sentence_transformer.tokens import Span, Tokens
 from agent_memory.domain.errors import Misconfigured
 
 Window = tuple[int, int, str]  # the number of its text, its length in tokens, and its text
+_QUESTION, _MEMORY = ("query",), ("document", "passage", "corpus")  # what models call their prompts
 _LONGEST_WINDOW = 512  # tokens, for a model that names no limit
 
 
@@ -34,16 +36,39 @@ class SentenceEncoder:
             reason = str(error).strip().split("\n", maxsplit=1)[0]
             raise Misconfigured(f"EMBEDDING_MODEL={model}: cannot be loaded: {reason}") from error
         self._model.eval()
-        self._prompt: str = self._model.prompts.get(self._model.default_prompt_name) or ""
-        self._before = len(self._tokens.spans(self._prompt))
+        self._folder = model
+        self.begin_with(self._prompt_of(_MEMORY))
+        [probe] = self._encoded(["a"])
+        self._dimension = len(probe)
+        self.name = f"{Path(model).name}@{self._fingerprint()}"
+
+    def for_questions(self) -> "SentenceEncoder | None":
+        """The same model with its prompt for questions; None if it reads them as it reads memories."""
+        prompt = self._prompt_of(_QUESTION)
+        if prompt == self._prompt:
+            return None
+        other = copy(self)
+        other.begin_with(prompt)
+        return other
+
+    def _prompt_of(self, names: Sequence[str]) -> str:
+        """The first that there is, or else what the model begins every text with."""
+        prompts: dict[str, str] = self._model.prompts
+        return next((prompts[name] for name in names if prompts.get(name)), self._default_prompt)
+
+    @property
+    def _default_prompt(self) -> str:
+        return self._model.prompts.get(self._model.default_prompt_name) or ""
+
+    def begin_with(self, prompt: str) -> None:
+        """Read every text after these words. Raises Misconfigured where they leave no room."""
+        self._prompt = prompt
+        self._before = len(self._tokens.spans(prompt))
         self._room = (self._model.max_seq_length or _LONGEST_WINDOW) - self._tokens.specials
         self._window = max(self._room - self._before, 1)
         if self._before >= self._room:
             told = f"its prompt takes {self._before} of the {self._room} tokens that it reads at once"
-            raise Misconfigured(f"EMBEDDING_MODEL={model}: {told}")
-        [probe] = self._encoded(["a"])
-        self._dimension = len(probe)
-        self.name = f"{Path(model).name}@{self._fingerprint()}"
+            raise Misconfigured(f"EMBEDDING_MODEL={self._folder}: {told}")
 
     @property
     def dimension(self) -> int:
@@ -91,9 +116,13 @@ class SentenceEncoder:
         return np.asarray(vectors, dtype=np.float32)
 
     def _fingerprint(self) -> str:
-        """Of all that decides a vector: weights, tokenizer, windows, prompts."""
+        """Of all that decides a vector: weights, tokenizer, windows, prompts. What only questions begin with makes no
+        vector of a memory another one.
+        """
         digest = sha256(self._tokens.written().encode())
         digest.update(repr((self._window, self._model.prompts, self._model.default_prompt_name)).encode())
+        if self._prompt != self._default_prompt:
+            digest.update(self._prompt.encode())
         for name, tensor in sorted(self._model.state_dict().items()):
             digest.update(name.encode())
             digest.update(tensor.cpu().float().numpy().tobytes())
