@@ -46,11 +46,27 @@ def test_the_commands_give_the_answers_shown(start, tmp_path):
         assert steady(answer.json()) == steady(expected)
 
 
-def test_the_library_example_finds_what_it_remembers(tmp_path):
-    [program] = [
-        block
-        for block in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-        if "bootstrap" in block
+def program(verb):
+    """The one example in Python that has it."""
+    [found] = [
+        block for block in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if verb in block
     ]
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "Ada moved to Lisbon in spring." in done.stdout
+    return found
+
+
+def printed(program, folder):
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_library_example_finds_what_it_remembers(tmp_path):
+    assert "Ada moved to Lisbon in spring." in printed(program("bootstrap"), tmp_path)
+
+
+def test_the_library_example_takes_files_in(tmp_path):
+    line = {"id": "8f6f1c5e-3b0b-4a53-9a38-0e1cf7a1d0c5", "agent_id": "guide", "user_id": "ada", "content": "Ada runs."}
+    (tmp_path / "export.jsonl").write_text(json.dumps(line | {"created_at": "2026-01-01T00:00:00Z"}))
+    (tmp_path / "mem0.json").write_text('{"results": [{"memory": "Ada sings."}, {"text": "Ada rows."}]}')
+    (tmp_path / "memory.jsonl").write_text('{"type": "entity", "name": "Ada", "observations": ["swims"]}')
+    example = program("load_mem0").rstrip() + '\n    print(memory.count(agent_id="guide", user_id="ada"))\n'
+    assert printed(example, tmp_path).endswith("1 0\nentry 2: memory: is missing\n3\n")

@@ -1,16 +1,25 @@
 """Memories out of one place and into another, line by line, with ids, times and vectors kept."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from os import SEEK_END
 from tempfile import TemporaryFile
 from typing import IO
 
 from agent_memory.application.slots import Slots
+from agent_memory.application.sources import Source, entries_in, lines_of, opened, texts_of
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Forbidden, InvalidInput, Unavailable
-from agent_memory.domain.semantic.jsonl import LONGEST_LINE, bare, entry_of, line_of
+from agent_memory.domain.semantic.foreign import (
+    LONGEST_ENTITY,
+    document_of_mem0,
+    entries_of_mem0,
+    lines_of_mcp,
+    lines_of_mem0,
+)
+from agent_memory.domain.semantic.jsonl import bare, entry_of, line_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
@@ -88,9 +97,29 @@ class Transfer(OfTenant):
         finally:
             lines.grown.set()
 
-    async def load(self, lines: AsyncIterable[str]) -> Arrival:
+    async def load(self, source: Source) -> Arrival:
         """Keep every line that can be kept, in commits of many; may be repeated, for known ids stay as they are."""
-        return await self.load_pieces(_told(line) async for line in lines)
+        async with opened(source) as given:
+            return await self.load_pieces(_told(line) async for line in lines_of(given))
+
+    async def load_mem0(self, source: Source, *, agent_id: str = "imported", user_id: str = "imported") -> Arrival:
+        """The same of an export of mem0, whose entries are counted in place of lines; agent and user are for what names
+        none.
+        """
+        scope, now = self.scope(agent_id, user_id), datetime.now(UTC)
+        async with opened(source) as given:
+            entries = entries_in(document_of_mem0(), texts_of(given))
+            return await self.load_pieces(
+                lines_of_mem0(memory, scope, now) async for entry in entries for memory in entries_of_mem0(entry)
+            )
+
+    async def load_mcp(self, source: Source, *, agent_id: str = "imported", user_id: str = "imported") -> Arrival:
+        """The same of the file of the MCP reference server, which names no agent and no user."""
+        scope, now = self.scope(agent_id, user_id), datetime.now(UTC)
+        async with opened(source) as given:
+            return await self.load_pieces(
+                lines_of_mcp(line, scope, now) async for line in lines_of(given, LONGEST_ENTITY)
+            )
 
     async def load_pieces(self, pieces: AsyncIterable[Iterable[str]]) -> Arrival:
         """The same of another kind of file, each piece of which is none, one or many of our lines, or raises
@@ -226,18 +255,3 @@ class _Lines:
 def _told(line: str) -> Iterator[str]:
     if bare(line):
         yield line
-
-
-async def lines_in(chunks: AsyncIterable[bytes], longest: int = LONGEST_LINE) -> AsyncIterator[str]:
-    """The lines, without their ends, of bytes that come as they come. Of a line of more than `longest` characters only
-    the beginning is held, as much as shows that it is too long. Bytes that are no UTF-8 are lone surrogates in them,
-    by which whoever reads the line refuses it.
-    """
-    line, most = bytearray(), 4 * longest + 1  # bytes that are more characters than that, whatever they are
-    async for chunk in chunks:
-        rest, *following = chunk.split(b"\n")
-        line += rest[: most - len(line)]
-        for beginning in following:
-            yield line.decode(errors="surrogateescape")
-            line = bytearray(beginning[:most])
-    yield line.decode(errors="surrogateescape")

@@ -12,7 +12,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from agent_memory.application.semantic_memory import Asked, Told
+from agent_memory.application.sources import Source
+from agent_memory.application.transfer import Arrival, Transfer
 from agent_memory.bootstrap import Application, Parts, bootstrap
+from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.keeping import Versions
 from agent_memory.domain.semantic.memory import Memory, MemoryId
 from agent_memory.domain.semantic.recall import Recollection
@@ -80,6 +83,16 @@ class BlockingMemory:
     def count(self, *, agent_id: str, user_id: str) -> int:
         return self._done(self.application.memory.count(agent_id=agent_id, user_id=user_id))
 
+    def load(self, source: Source) -> Arrival:
+        """Of a path, an open file or lines, as with the verbs of `Transfer`, which these three are."""
+        return self._done(self._transfer.load(source))
+
+    def load_mem0(self, source: Source, *, agent_id: str = "imported", user_id: str = "imported") -> Arrival:
+        return self._done(self._transfer.load_mem0(source, agent_id=agent_id, user_id=user_id))
+
+    def load_mcp(self, source: Source, *, agent_id: str = "imported", user_id: str = "imported") -> Arrival:
+        return self._done(self._transfer.load_mcp(source, agent_id=agent_id, user_id=user_id))
+
     @property
     def application(self) -> Application:
         """For those who build on it: everything that was opened. It is used on `loop`."""
@@ -94,6 +107,13 @@ class BlockingMemory:
         if self._opened is None:
             raise RuntimeError("a BlockingMemory works between entering it and leaving it")
         return self._opened
+
+    @property
+    def _transfer(self) -> Transfer:
+        transfer = self.application.transfer
+        if transfer is None:
+            raise Unavailable("what is imported needs a memory archive beside the memory store")
+        return transfer
 
     def _done(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self._here.thread.wait(work)

@@ -15,7 +15,8 @@ from spools import entries_of
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
-from agent_memory.application.transfer import Transfer, lines_in
+from agent_memory.application.sources import lines_in
+from agent_memory.application.transfer import Transfer
 from agent_memory.domain.errors import InvalidInput, Unavailable
 from agent_memory.domain.semantic.jsonl import LONGEST_LINE
 from agent_memory.domain.semantic.memory import Condensing, Embedding, Memory, MemoryId, MemoryType, Scope
@@ -391,3 +392,99 @@ async def test_two_exports_are_read_out_at_a_time():
 
     assert await asyncio.gather(*(read() for _ in range(7))) == [[]] * 7
     assert (max(most), len(most)) == (2, 7)
+
+
+ENTRIES = [
+    {"id": "1", "memory": "Ada likes tea", "user_id": "ada"},
+    {"memory": ""},
+    {"id": "3", "memory": "Bj\u00f6rk sings"},
+]
+MEM0 = json.dumps({"results": ENTRIES}, ensure_ascii=False, indent=1)
+MCP = """{"type": "entity", "name": "Ada", "entityType": "person", "observations": ["sings", "r\u00fcns"]}
+nonsense
+{"type": "relation", "from": "Ada", "to": "Bob", "relationType": "knows"}
+"""
+
+
+def given_as(kind, text, folder):
+    """The same text, as somebody may have it."""
+    path = folder / "file"
+    path.write_text(text, encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+    return {
+        "path": path,
+        "name of a path": str(path),
+        "text file": io.StringIO(text),
+        "file of bytes": io.BytesIO(text.encode()),
+        "lines": lines,
+        "lines without ends": text.splitlines(),
+        "lines of bytes": [line.encode() for line in lines],
+        "lines that are made": (line for line in lines),
+        "lines that come": stream(lines),
+    }[kind]
+
+
+KINDS = [
+    "path", "name of a path", "text file", "file of bytes", "lines", "lines without ends",
+    "lines of bytes", "lines that are made", "lines that come",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_files_are_the_same_however_they_are_given(kind, tmp_path):
+    _, out = await filled()
+    ours = "".join(f"{line}\n" for line in await exported(out))
+    target, into = place()
+    assert (await into.load(given_as(kind, ours, tmp_path))).kept == 3
+    assert {memory.content for memory, _ in await entries_of(target, SCOPE)} == {f"n\u00fcmber {n}\n" for n in range(3)}
+    arrival = await into.load_mcp(given_as(kind, MCP, tmp_path), agent_id="guide", user_id="ada")
+    assert (arrival.kept, arrival.refused) == (3, [(2, "line: is not JSON")])
+    told = await entries_of(target, Scope("guide", "ada"))
+    assert {memory.content for memory, _ in told} == {"Ada: sings", "Ada: r\u00fcns", "Ada knows Bob"}
+    arrival = await into.load_mem0(given_as(kind, MEM0, tmp_path), agent_id="guide", user_id="bob")
+    assert (arrival.kept, arrival.refused) == (2, [(2, "memory: must have 1 to 8000 characters, has 0")])
+    assert [memory.content for memory, _ in await entries_of(target, Scope("guide", "bob"))] == ["Bj\u00f6rk sings"]
+    arrival = await into.load_mem0(given_as(kind, MEM0, tmp_path), agent_id="guide", user_id="bob")
+    assert (arrival.kept, arrival.known) == (0, 2)
+
+
+async def test_a_path_is_closed_and_a_file_stays_open(tmp_path):
+    _, into = place()
+    with given_as("path", MEM0, tmp_path).open("rb") as file:
+        assert (await into.load_mem0(file)).kept == 2
+        assert not file.closed
+    with pytest.raises(FileNotFoundError):
+        await into.load_mem0(tmp_path / "none")
+
+
+async def test_the_entries_of_many_pages_are_counted_through():
+    _, into = place()
+    pages = [{"results": ENTRIES[:1]}, {"results": [5, *ENTRIES[2:]]}]
+    arrival = await into.load_mem0([json.dumps(pages)])
+    assert (arrival.kept, arrival.refused) == (2, [(2, "entry: is not a JSON object")])
+
+
+async def test_what_comes_before_the_place_where_an_export_of_mem0_breaks_is_kept():
+    _, into = place()
+    arrival = await into.load_mem0([MEM0[:-20]])
+    assert (arrival.kept, [number for number, _ in arrival.refused]) == (1, [2, 3])
+    assert arrival.refused[-1][1].startswith("document: is not JSON from character")
+    with pytest.raises(InvalidInput, match="document: has no list"):
+        await into.load_mem0(["{}"])
+
+
+async def test_an_entry_of_mem0_that_is_no_utf8_keeps_no_other_out():
+    _, into = place()
+    body = b'[{"memory": "caf\xe9"}, {"memory": "caf\xc3\xa9"}]'
+    arrival = await into.load_mem0(io.BytesIO(body))
+    assert (arrival.kept, arrival.refused) == (1, [(1, "entry: is not valid UTF-8")])
+
+
+async def test_lines_may_be_made_by_who_waits_for_the_loop():
+    _, into = place()
+    loop = asyncio.get_running_loop()
+
+    def lines():
+        yield asyncio.run_coroutine_threadsafe(asyncio.sleep(0, MEM0), loop).result(5)
+
+    assert (await into.load_mem0(lines())).kept == 2

@@ -1,12 +1,15 @@
 import asyncio
+import json
 import os
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 
+from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.domain.errors import InvalidInput, NotFound, Unavailable
@@ -157,3 +160,22 @@ def test_it_may_be_entered_again_once_it_was_left():
 
 def memory_threads():
     return [thread for thread in threading.enumerate() if thread.name == "agent-memory"]
+
+
+def test_files_come_in():
+    store = InMemoryMemoryStore()
+    with BlockingMemory(
+        memory_store=store, memory_archive=InMemoryMemoryArchive(store), embedder=HashingEmbedder()
+    ) as memory:
+        assert memory.load_mem0(['[{"memory": "She lives in Oslo"}, {}]'], **WHO).refused == [(2, "memory: is missing")]
+        relation = '{"type": "relation", "from": "Ada", "relationType": "knows", "to": "Bob"}'
+        assert memory.load_mcp([relation], **WHO).kept == 1
+        line = {"id": str(uuid4()), "content": "She sings", "created_at": "2026-01-01T00:00:00Z"} | WHO
+        assert memory.load([json.dumps(line)]).kept == 1
+        assert memory.count(**WHO) == 3
+        assert memory.load_mem0(f'[{{"memory": "one of {memory.count(**WHO)}"}}]' for _ in range(1)).kept == 1
+
+
+def test_files_come_in_only_where_there_is_an_archive():
+    with blocking() as memory, pytest.raises(Unavailable, match="memory archive"):
+        memory.load_mem0([])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.foreign import entries_of_mem0, lines_of_mcp, lines_of_mem0
+from agent_memory.domain.semantic.foreign import document_of_mem0, entries_of_mem0, lines_of_mcp, lines_of_mem0
 from agent_memory.domain.semantic.jsonl import entry_of
 from agent_memory.domain.semantic.memory import MemoryType, Scope
 
@@ -27,7 +27,8 @@ MCP = """
 
 
 def mem0(document):
-    return [line for entry in entries_of_mem0(document.encode()) for line in lines_of_mem0(entry, SCOPE, NOW)]
+    read = document_of_mem0().read(document, last=True)
+    return [line for entry in read for each in entries_of_mem0(entry) for line in lines_of_mem0(each, SCOPE, NOW)]
 
 
 def mcp(document):
@@ -124,9 +125,40 @@ def test_mem0_keeps_since_when_a_memory_says_what_it_says(created_at, updated_at
     assert memory.metadata == {}
 
 
-def test_mem0_that_is_no_utf8_is_refused():
-    with pytest.raises(InvalidInput, match="document: is not valid UTF-8 at byte 14"):
-        entries_of_mem0(b'[{"memory": "\xe9t\xe9"}]')
+def test_mem0_may_be_a_list_of_pages():
+    one, other = MEM0["results"]
+    pages = [{"results": [one]}, {"count": 1, "next": None, "memories": [other]}, {"results": []}]
+    assert mem0(json.dumps(pages)) == mem0(json.dumps(MEM0))
+    [memory] = memories(mem0(json.dumps([{"memory": "x", "results": []}])))
+    assert memory.content == "x"
+
+
+@pytest.mark.parametrize("told", [1721983481, 1721983481.0, 1721983481000])
+def test_mem0_may_tell_moments_as_seconds_or_milliseconds(told):
+    entry = {"memory": "x", "created_at": told, "updated_at": told, "expiration_date": told}
+    [memory] = memories(mem0(json.dumps([entry])))
+    assert memory.created_at == memory.updated_at == memory.expires_at == datetime(2024, 7, 26, 8, 44, 41, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("categories", "tags"), [(["a", "", "x" * 65, "a"], {"a"}), (["x" * 64], {"x" * 64}), ([], ())]
+)
+def test_a_category_that_no_tag_can_be_keeps_no_memory_out(categories, tags):
+    [memory] = memories(mem0(json.dumps([{"memory": "x", "categories": categories}])))
+    assert memory.tags == frozenset(tags)
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ({"memory_type": "procedural_memory"}, "procedural"), ({"memoryType": "semantic_memory"}, "semantic"),
+        ({"metadata": {"memory_type": "procedural_memory"}}, "procedural"), ({"memory_type": "odd"}, "episodic"),
+        ({"metadata": {"memory_type": ["odd"]}}, "episodic"), ({}, "episodic"),
+    ],
+)  # fmt: skip
+def test_mem0_tells_of_which_type_a_memory_is(told, kind):
+    [memory] = memories(mem0(json.dumps([{"memory": "x", **told}])))
+    assert memory.memory_type == kind
 
 
 def test_the_mark_that_begins_some_files_is_no_part_of_them():
@@ -159,7 +191,7 @@ def test_coming_in_twice_gives_the_same_ids():
 @pytest.mark.parametrize("wrong", ["", "{}", "5", "nonsense", '{"results": {}}', "[" * 100_000])
 def test_what_is_no_export_of_mem0_is_refused(wrong):
     with pytest.raises(InvalidInput, match="document"):
-        entries_of_mem0(wrong.encode())
+        mem0(wrong)
 
 
 @pytest.mark.parametrize(
@@ -167,16 +199,26 @@ def test_what_is_no_export_of_mem0_is_refused(wrong):
     [
         (5, "entry: is not a JSON object"), ("text", "entry: is not"), ([], "entry: is not"),
         ({}, "memory: is missing"),
-        ({"memory": None}, "memory: is missing"), ({"memory": 5}, "content: must be a text"),
-        ({"memory": ""}, "content: must have 1 to 8000"), ({"memory": "x" * 8001}, "has 8001"),
-        ({"memory": "\ud800"}, "content: has a lone surrogate"), ({"memory": "a\0"}, "NUL"),
+        ({"memory": None}, "memory: is missing"), ({"memory": 5}, "memory: must be a text"),
+        ({"memory": ""}, "memory: must have 1 to 8000"), ({"memory": "x" * 8001}, "memory: .*has 8001"),
+        ({"memory": "\ud800"}, "memory: has a lone surrogate"), ({"memory": "a\0"}, "NUL"),
         ({"memory": "x", "created_at": "yesterday"}, "created_at: is no moment in ISO 8601: 'yesterday'"),
-        ({"memory": "x", "created_at": 5}, "created_at"), ({"memory": "x", "created_at": "9999-99-99"}, "created_at"),
+        ({"memory": "x", "created_at": 1e300}, "created_at"), ({"memory": "x", "created_at": True}, "created_at"),
+        ({"memory": "x", "created_at": math.nan}, "created_at"),
+        ({"memory": "x", "created_at": "9999-99-99"}, "created_at"),
         ({"memory": "x", "expiration_date": "soon"}, "expiration_date: is no moment in ISO 8601: 'soon'"),
         ({"memory": "x", "user_id": "u" * 129}, "user_id"), ({"memory": "x", "agent_id": "\ud800"}, "agent_id"),
         ({"memory": "x", "metadata": [5]}, "metadata"), ({"memory": "x", "metadata": {"a": math.nan}}, "metadata"),
-        ({"memory": "x", "categories": "food"}, "tags"), ({"memory": "x", "categories": [5]}, "tags"),
-        ({"memory": "x" * 1_000_001}, "at most 1000000"),
+        ({"memory": "x", "categories": "food"}, "categories: must be a list"),
+        ({"memory": "x", "categories": {"a": 1}}, "categories: must be a list"),
+        ({"memory": "x", "categories": [5]}, "categories: must be a text"),
+        ({"memory": "x", "categories": [[]]}, "categories: must be a list of texts"),
+        ({"memory": "x", "categories": [str(n) for n in range(51)]}, "categories: must be at most 50"),
+        ({"memory": "x", "categories": ["a\0"]}, "categories: has a NUL"),
+        ({"memory": "x", "userId": "u" * 129}, "userId: must have"),
+        ({"memory": "x", "createdAt": "yesterday"}, "createdAt: is no"),
+        ({"memory": "x", "metadata": {"a": "x" * 1_000_001}}, "metadata: must have at most"),
+        ({"memory": "x" * 1_000_001}, "memory: .*has 1000001"),
     ],
 )  # fmt: skip
 def test_an_entry_of_mem0_that_is_no_memory_says_what_is_wrong(wrong, says):

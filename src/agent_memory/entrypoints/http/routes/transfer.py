@@ -1,22 +1,19 @@
 """Memories out of the server and into it over HTTP, as files of any length."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import Literal
 
 from litestar import get, post
 from litestar.params import FromQuery
 from litestar.response import Stream
 
-from agent_memory.application.transfer import Transfer, lines_in
+from agent_memory.application.sources import lines_in
+from agent_memory.application.transfer import Transfer
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import Unavailable
-from agent_memory.domain.semantic.foreign import LONGEST_ENTITY, entries_of_mem0, lines_of_mcp, lines_of_mem0
-from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.foreign import LONGEST_ENTITY
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, problems
-from agent_memory.entrypoints.http.limits import counted
 from agent_memory.entrypoints.http.receiving import chunks
 from agent_memory.entrypoints.http.routes.memories import AgentName, UserName
 from agent_memory.entrypoints.http.streaming import begun
@@ -45,22 +42,22 @@ async def import_memories(
     """Keep the lines of an export, however many; what is known stays as it is. Named are lines whose id is known with
     another content, agent or user, and lines that are no memories.
 
-    `source` may also be an export of mem0, as large as other bodies, or the file of the MCP reference server: the
-    scope then is for what names none. Of these too, what is no memory is named by its entry or line, and the others
+    `source` may also be an export of mem0, or the file of the MCP reference server: the scope then is for what names
+    none. Of these too, what is no memory is named by its entry or line, and the others
     are kept; what had expired in mem0 has expired here too, and is not found. Two of a tenant at a time, and four in
     all: beyond that, 429.
     """
-    transfer, most = _transfer(application), application.settings.server.max_body_bytes
-    scope = None if source == "lines" else transfer.scope(agent_id, user_id)
+    transfer, whose = _transfer(application), {"agent_id": agent_id, "user_id": user_id}
+    if source != "lines":
+        transfer.scope(agent_id, user_id)
     with transfer.arrivals.take(transfer.reach.tenant):
-        if scope is None:
-            arrival = await transfer.load(lines_in(chunks(request.receive)))
+        body = chunks(request.receive)
+        if source == "lines":
+            arrival = await transfer.load(lines_in(body))
         elif source == "mcp":
-            lines = lines_in(chunks(request.receive), LONGEST_ENTITY)
-            arrival = await transfer.load_pieces(_of_mcp(lines, scope))
+            arrival = await transfer.load_mcp(lines_in(body, LONGEST_ENTITY), **whose)
         else:
-            document = [chunk async for chunk in chunks(counted(request.receive, most))]
-            arrival = await transfer.load_pieces(_of_mem0(b"".join(document), scope))
+            arrival = await transfer.load_mem0(body, **whose)
     piece = "entry" if source == "mem0" else "line"
     return wire.ImportAnswer(
         kept=arrival.kept,
@@ -81,15 +78,3 @@ async def _ended(lines: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
     async with aclosing(lines):
         async for line in lines:
             yield line + "\n"
-
-
-async def _of_mcp(lines: AsyncIterator[str], scope: Scope) -> AsyncGenerator[Iterable[str], None]:
-    now = datetime.now(UTC)
-    async for line in lines:
-        yield lines_of_mcp(line, scope, now)
-
-
-async def _of_mem0(document: bytes, scope: Scope) -> AsyncGenerator[Iterable[str], None]:
-    now = datetime.now(UTC)
-    for entry in await asyncio.to_thread(entries_of_mem0, document):
-        yield lines_of_mem0(entry, scope, now)
