@@ -19,6 +19,7 @@ from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.domain.errors import StaleVersion
 from agent_memory.domain.semantic.duplicates import Likeness, Remembered
+from agent_memory.domain.semantic.filters import Equals, Exists
 from agent_memory.domain.semantic.keeping import Mark
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.recall import Search
@@ -327,6 +328,34 @@ async def test_erases_a_user_of_one_agent_or_of_all(bench):
     assert await bench.store.count(elsewhere) == 1
     assert (await bench.archive.erase(bench.scope.user_id, None, NOW, tenant=bench.scope.tenant)).memories == 1
     assert (await bench.archive.erase(bench.scope.user_id, None, NOW, tenant=bench.scope.tenant)).memories == 0
+
+
+async def test_tells_what_there_is_at_a_path_of_the_metadata(bench):
+    told = [
+        {"n": ["a", "b"]},
+        {"n": ["a", "b"], "x": 1},
+        {"n": ["a"], "x": 1.0},
+        {"n": "a", "x": True},
+        {"x": None},
+        {},
+    ]
+    await bench.keep(*(bench.memory(metadata=metadata) for metadata in told))
+    other = Scope(bench.scope.agent_id, "other", bench.scope.tenant)
+    await bench.keep(bench.memory(metadata={"n": "other"}, scope=other))
+    await bench.keep(bench.memory(metadata={"n": "expired"}, expires_at=NOW))
+    former = bench.memory(metadata={"n": "superseded"})
+    await bench.keep(former)
+    await bench.archive.supersede(former.id, *await bench.entry(bench.memory(hour=3)))
+
+    async def values(path, selection=EVERYTHING):
+        return sorted(map(repr, await bench.archive.values(bench.scope, selection, path, NOW)))
+
+    assert await values(("n",)) == ["'a'", "['a', 'b']", "['a']"]
+    assert len(await values(("x",))) == 3  # 1 is 1.0, but not true, and null is there
+    assert await values(("n", "0")) == ["'a'"]
+    assert await values(("n",), Selection(metadata=Exists(("x",)))) == ["'a'", "['a', 'b']", "['a']"]
+    assert await values(("n",), Selection(metadata=Equals(("n", "1"), "b"))) == ["['a', 'b']"]
+    assert await values(("nothing",)) == []
 
 
 async def test_takes_an_inventory(bench):

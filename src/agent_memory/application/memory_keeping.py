@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
-from agent_memory.domain.semantic.checks import Document, check_count, check_text
+from agent_memory.domain.semantic.checks import Document, Json, check_count, check_text
 from agent_memory.domain.semantic.keeping import (
     Inventory,
     Mark,
@@ -100,6 +100,12 @@ class MemoryKeeping(OfTenant):
         found = await self._archive.page(scope, selection, now, after, limit + 1, superseded=include_superseded)
         page = found[:limit]
         return Page(tuple(page), Mark.after(page[-1]).cursor() if len(found) > limit else None)
+
+    async def values(
+        self, path: tuple[str, ...], *, agent_id: str, user_id: str, selection: Selection = EVERYTHING
+    ) -> Sequence[Json]:
+        """What is at the path in the metadata of those that hold now and are selected, each value once."""
+        return await self._archive.values(self.scope(agent_id, user_id), selection, path, self._clock())
 
     async def revise(
         self, memory_id: MemoryId | str, *, agent_id: str, version: Versions | None = None, **fields: Unpack[Fields]

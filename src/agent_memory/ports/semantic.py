@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from agent_memory.domain.semantic.checks import Json
 from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt, Versions
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
@@ -160,6 +161,10 @@ class MemoryArchive(Protocol):
 
     async def erase(self, user_id: str, agent_id: str | None, now: datetime, *, tenant: str) -> Receipt:
         """Remove everything about a user, superseded, expired and former versions too, of one agent or of all."""
+        ...
+
+    async def values(self, scope: Scope, selection: Selection, path: tuple[str, ...], now: datetime) -> list[Json]:
+        """What the metadata of those that hold now and are selected have at the path, each value once, in any order."""
         ...
 
     async def inventory(self, scope: Scope, now: datetime) -> Inventory: ...

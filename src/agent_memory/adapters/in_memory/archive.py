@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Kept, apart, place_of, similarities
+from agent_memory.domain.semantic.checks import Json
 from agent_memory.domain.semantic.duplicates import (
     MOST_REPORTED,
     NEAR,
@@ -15,6 +16,7 @@ from agent_memory.domain.semantic.duplicates import (
     told_again,
     without,
 )
+from agent_memory.domain.semantic.filters import different
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
@@ -152,6 +154,9 @@ class InMemoryMemoryArchive:
         ]
         versions = sum(len(self._former.get(place_of(memory), [])) for memory in doomed)
         return Receipt(user_id, agent_id, self._remove(doomed), versions, now)
+
+    async def values(self, scope: Scope, selection: Selection, path: tuple[str, ...], now: datetime) -> list[Json]:
+        return different(path, (memory.metadata for memory in self._held(scope, selection, now)))
 
     async def inventory(self, scope: Scope, now: datetime) -> Inventory:
         everything = [memory for memory in self._memories() if memory.scope == scope]

@@ -27,6 +27,7 @@ from agent_memory.adapters.postgres.rows import (
 )
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.side_by_side import near_before
+from agent_memory.domain.semantic.checks import Json
 from agent_memory.domain.semantic.duplicates import Likeness, Remembered
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
@@ -57,6 +58,11 @@ _PAGE = SQL("""
 SELECT {columns} FROM agent_memory.memories
 WHERE {scope} AND {held} AND (%(moment)s::timestamptz IS NULL OR (moment, id) < (%(moment)s, %(mark)s))
 ORDER BY moment DESC, id DESC LIMIT %(limit)s
+""")
+
+_VALUES = SQL("""
+SELECT DISTINCT metadata #> %(path)s FROM agent_memory.memories
+WHERE {scope} AND {held} AND metadata #> %(path)s IS NOT NULL
 """)
 
 _HISTORY = SQL("""
@@ -244,6 +250,11 @@ class PostgresMemoryArchive:
             return Receipt(user_id, agent_id, memories, versions, now)
 
         return await self._database.run(work)
+
+    async def values(self, scope: Scope, selection: Selection, path: tuple[str, ...], now: datetime) -> list[Json]:
+        held, parameters = _selected(_HELD, selection, now)
+        query = _VALUES.format(scope=SQL(IN_SCOPE_OF), held=held)
+        return [value for (value,) in await self._rows(query, parameters | named(scope) | {"path": list(path)})]
 
     async def inventory(self, scope: Scope, now: datetime) -> Inventory:
         [row] = await self._rows(_INVENTORY, named(scope) | {"now": now})

@@ -10,7 +10,7 @@ Numbers compare with numbers and texts with texts, by code point; what cannot be
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -99,6 +99,16 @@ def matches(condition: Filter, document: Document) -> bool:
             return any(matches(part, document) for part in parts)
         case Not(part):
             return not matches(part, document)
+
+
+def different(path: tuple[str, ...], documents: Iterable[Document]) -> list[Json]:
+    """What there is at the path, each value once."""
+    values: list[Any] = []
+    for document in documents:
+        found = _found(document, path)
+        if found is not _ABSENT and not any(_same(found, value) for value in values):
+            values.append(found)
+    return values
 
 
 def _clause(key: str, value: Json) -> Filter:
