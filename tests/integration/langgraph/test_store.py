@@ -114,6 +114,72 @@ async def test_search_finds_by_meaning_under_a_prefix(store):
     assert {item.namespace for item in await store.asearch(("users",), query="tea", limit=2)} == {ADA, BOB}
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Which tea does she like? " * 400,
+        "tea" + "\0\ud800" * 3000,
+        "tea " + "x" * 9000,
+        "tea" * 3000,
+        "te\0a",
+        "tea\ud800",
+    ],
+)
+async def test_any_text_may_be_asked(store, query):
+    await store.aput(ADA, "food", {"text": "Ada likes green tea"})
+    await store.aput(ADA, "home", {"text": "Ada lives in Lisbon"})
+    assert {item.key for item in await store.asearch(ADA, query=query)} == {"food", "home"}
+    assert len(await store.asearch(ADA, query="\0\ud800")) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        (None, None), ("", ""), ("tea\0\ud800", "tea"), ("x" * 2000, "x" * 2000), ("x" * 2001, "x" * 2000),
+        ("word " * 400 + "more", ("word " * 400)[:-1]), ("words " * 400, ("words " * 333)[:-1]),
+        ("short " + "x" * 3000, "short " + "x" * 1994), ("x" * 1950 + "\n" + "y" * 99, "x" * 1950),
+    ],
+)  # fmt: skip
+def test_a_query_is_cut_at_the_end_of_a_word(query, asked):
+    assert items.askable(query) == asked
+
+
+async def test_what_is_no_operation_is_refused_and_nothing_is_put(store):
+    for each in (store, InMemoryStore()):
+        with pytest.raises(ValueError, match="Unknown operation type"):
+            await each.abatch([PutOp(ADA, "home", {"text": "x"}), "nonsense"])
+    assert await store.asearch(ADA) == []
+
+
+async def test_without_a_query_what_was_put_last_comes_first(store):
+    for key in ("old", "home", "food"):
+        await store.aput(ADA, key, {"text": key})
+    await store.aput(ADA, "old", {"text": "new"})
+    assert [item.key for item in await store.asearch(ADA)] == ["old", "food", "home"]
+    assert [item.key for item in await store.asearch(ADA, limit=1)] == ["old"]
+    await store.abatch(
+        [PutOp(ADA, "home", {"text": "again"}), PutOp(ADA, "one", {"n": 1}), PutOp(ADA, "two", {"n": 2})]
+    )
+    assert [item.key for item in await store.asearch(ADA)] == ["home", "two", "one", "old", "food"]
+    await store.abatch([PutOp(ADA, "one", None), PutOp(ADA, "two", None)])
+    assert [item.key for item in await store.asearch(ADA, limit=2, offset=1)] == ["old", "food"]
+
+
+async def test_an_item_put_where_one_has_expired_begins_anew(store):
+    await store.aput(ADA, "home", {"text": "Lisbon"}, ttl=1)
+    before, later = await store.aget(ADA, "home"), datetime.now(UTC) + timedelta(minutes=5)
+    name = items.memory_id(store_scope(store), ADA, "home")
+    kept = await store._keeping.get(name, agent_id="langgraph")
+    ended = kept.created_at - timedelta(days=1)
+    await store._keeping.revise(name, agent_id="langgraph", expires_at=ended)
+    assert await store.aget(ADA, "home") is None
+    await store.aput(ADA, "home", {"text": "Lima"})
+    item = await store.aget(ADA, "home")
+    assert (item.value, item.created_at > before.created_at) == ({"text": "Lima"}, True)
+    assert later > item.updated_at >= item.created_at - timedelta(seconds=1)
+    assert (await store._keeping.get(name, agent_id="langgraph")).version == 1
+
+
 async def test_what_is_not_to_be_searched_is_not(store):
     await store.aput(ADA, "secret", {"text": "tea"}, index=False)
     await store.aput(ADA, "part", {"text": "tea", "title": "cake"}, index=["title"])
@@ -376,6 +442,16 @@ async def test_lives_as_langgraphs_own_store(store, seed):
         expected = [n for n in expected if any(h[: len(n)] == n for h in held if "max_depth" in options or h == n)]
         offset = options.get("offset", 0)
         assert told == expected[offset : offset + options.get("limit", 100)]
+
+
+async def test_namespaces_are_found_without_their_items(store, monkeypatch):
+    puts = [PutOp((f"u{number % 20}", "mem"), str(number), {"n": number}) for number in range(400)]
+    await store.abatch([*puts, PutOp(("u1", "other"), "x", {"n": 1})])
+    monkeypatch.setattr(type(store._keeping), "list", None)
+    assert len(await store.alist_namespaces()) == 21
+    assert await store.alist_namespaces(prefix=("u1",)) == [("u1", "mem"), ("u1", "other")]
+    assert await store.alist_namespaces(prefix=("*", "other")) == [("u1", "other")]
+    assert await store.alist_namespaces(suffix=("other",)) == [("u1", "other")]
 
 
 def test_without_an_event_loop_the_verbs_block(tmp_path):

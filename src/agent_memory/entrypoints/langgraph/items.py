@@ -1,23 +1,37 @@
 """LangGraph's items as memories, and back: what is searched is the memory's content, the item is in its metadata."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
-from langgraph.store.base import Item, MatchCondition, PutOp, SearchItem, SearchOp, get_text_at_path, tokenize_path
+from langgraph.store.base import (
+    Item,
+    ListNamespacesOp,
+    MatchCondition,
+    PutOp,
+    SearchItem,
+    SearchOp,
+    get_text_at_path,
+    tokenize_path,
+)
 
 from agent_memory.application.memory_keeping import Fields
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.checks import Document, check_document, check_number
 from agent_memory.domain.semantic.filters import Equals, Every, Exists, Filter
 from agent_memory.domain.semantic.jsonl import LATEST_VERSION
-from agent_memory.domain.semantic.memory import LONGEST_CONTENT, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.memory import LONGEST_CONTENT, LONGEST_QUERY, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.entrypoints.langgraph import filters
 
+NAMESPACE = "namespace"
 _UPDATED, _RENEWED = "updated_at", "renewed"  # when it was put; the version that differs by its end alone
+
+_WORD_END_WITHIN = 100  # characters of where a query is cut
+_WHOLE_WORDS = re.compile(rf".{{{LONGEST_QUERY - _WORD_END_WITHIN},{LONGEST_QUERY}}}(?!\S)", re.DOTALL)
 
 
 def memory_id(scope: Scope, namespace: tuple[str, ...], key: str) -> MemoryId:
@@ -34,6 +48,7 @@ def fields_of(op: PutOp, default_paths: Sequence[str], now: datetime) -> Fields:
         "memory_type": "semantic",
         "metadata": _metadata(op, now, searchable=bool(text)),
         "expires_at": None if op.ttl is None else _end(op.ttl, now),
+        "event_time": now,  # by which memories are in order: an item by when it was put
     }
 
 
@@ -104,27 +119,50 @@ def found_item_of(memory: Memory, score: float | None = None) -> SearchItem:
 
 
 def namespace_of(memory: Memory) -> tuple[str, ...]:
-    namespace: Any = memory.metadata["namespace"]
+    namespace: Any = memory.metadata[NAMESPACE]
     return tuple(namespace)
 
 
 def selection_of(op: SearchOp) -> Selection:
-    under: list[Filter] = [Equals(("namespace", str(place)), label) for place, label in enumerate(op.namespace_prefix)]
+    under: list[Filter] = [Equals((NAMESPACE, str(place)), label) for place, label in enumerate(op.namespace_prefix)]
     meant = filters.meant(("value",), op.filter or {})
     searched: list[Filter] = [Equals(("searchable",), value=True)] if op.query else []
-    return Selection(metadata=Every((Exists(("namespace",)), *under, *meant, *searched)))
+    return Selection(metadata=Every((Exists((NAMESPACE,)), *under, *meant, *searched)))
+
+
+def namespaces_of(op: ListNamespacesOp) -> Selection:
+    """Items under the prefixes that it names; the rest of its conditions is for `listed`."""
+    under: list[Filter] = [
+        Equals((NAMESPACE, str(place)), label)
+        for condition in op.match_conditions or ()
+        if condition.match_type == "prefix"
+        for place, label in enumerate(condition.path)
+        if label != "*"
+    ]
+    return Selection(metadata=Every((Exists((NAMESPACE,)), *under)))
+
+
+def askable(query: str | None) -> str | None:
+    """As much of it as a search takes, to a word's end where one is near; what no text of ours can have is left out."""
+    if query is None:
+        return None
+    text = query.encode(errors="ignore").decode().replace("\0", "")
+    whole_words = _WHOLE_WORDS.match(text)
+    return text if len(text) <= LONGEST_QUERY else whole_words[0] if whole_words else text[:LONGEST_QUERY]
 
 
 def listed(
-    namespaces: set[tuple[str, ...]], conditions: Sequence[MatchCondition], max_depth: int | None
+    namespaces: Iterable[Any], conditions: Sequence[MatchCondition], max_depth: int | None
 ) -> list[tuple[str, ...]]:
-    matching = {each for each in namespaces if all(_matches(each, condition) for condition in conditions)}
+    """Those that match, of what metadata have as namespaces."""
+    every = map(tuple, namespaces)
+    matching = {each for each in every if all(_matches(each, condition) for condition in conditions)}
     return sorted({each[:max_depth] for each in matching})
 
 
 def _metadata(op: PutOp, now: datetime, *, searchable: bool) -> dict[str, Any]:
     return {
-        "namespace": list(op.namespace),
+        NAMESPACE: list(op.namespace),
         "key": op.key,
         "value": dict(op.value or {}),
         "searchable": searchable,

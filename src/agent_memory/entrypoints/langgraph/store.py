@@ -16,7 +16,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypedDict, Unpack
 from weakref import WeakValueDictionary
@@ -46,8 +46,8 @@ from agent_memory.entrypoints.langgraph import items
 from agent_memory.entrypoints.other_loop import OtherLoop, running_loop
 from agent_memory.settings import Settings
 
-_ITEMS = items.selection_of(SearchOp(()))
 _PATIENCE = 10.0  # seconds in which an item can be put that other processes put at the same moment
+_TICK = timedelta(microseconds=1)  # between those that are put together, so that they are in their order
 _PAUSE = 0.02  # seconds at most before the next attempt
 
 
@@ -107,6 +107,8 @@ class AgentMemoryStore(BaseStore):
     async def _done(self, ops: list[Op]) -> list[Result]:
         """What is read is read before anything is put; of two puts of one item the later holds."""
         for op in ops:
+            if not isinstance(op, GetOp | SearchOp | ListNamespacesOp | PutOp):
+                raise ValueError(f"Unknown operation type: {type(op)}")  # noqa: TRY004 - as LangGraph's own stores do
             validate_op_namespace(op)
             if isinstance(op, PutOp):
                 items.check_put(op, _now())
@@ -122,7 +124,8 @@ class AgentMemoryStore(BaseStore):
         told_of = [put for put in puts if put.value is not None]
         for start in range(0, len(told_of), MOST_KEPT_AT_ONCE):
             some, now = told_of[start : start + MOST_KEPT_AT_ONCE], _now()
-            told = await self._remembering.remember_many([self._new(put, now) for put in some], **self._whose)
+            new = [self._new(put, now + place * _TICK) for place, put in enumerate(some)]
+            told = await self._remembering.remember_many(new, **self._whose)
             left += [p for p, each in zip(some, told, strict=True) if not (isinstance(each, Remembered) and each.added)]
         return left
 
@@ -133,9 +136,7 @@ class AgentMemoryStore(BaseStore):
             case SearchOp():
                 return await self._search(op)
             case ListNamespacesOp():
-                every = {items.namespace_of(memory) async for memory in self._all(_ITEMS)}
-                found = items.listed(every, op.match_conditions or (), op.max_depth)
-                return found[op.offset : op.offset + op.limit]
+                return await self._namespaces(op)
             case PutOp():
                 return None
 
@@ -150,9 +151,15 @@ class AgentMemoryStore(BaseStore):
             await self._refresh(memory)
         return items.item_of(memory)
 
+    async def _namespaces(self, op: ListNamespacesOp) -> Result:
+        every = await self._keeping.values((items.NAMESPACE,), selection=items.namespaces_of(op), **self._whose)
+        found = items.listed(every, op.match_conditions or (), op.max_depth)
+        return found[op.offset : op.offset + op.limit]
+
     async def _search(self, op: SearchOp) -> Result:
         if op.limit < 1:
             return []
+        op = op._replace(query=items.askable(op.query))
         found = await self._ranked(op) if op.query else await self._listed(op)
         if op.refresh_ttl:
             for memory, _ in found:
@@ -198,12 +205,19 @@ class AgentMemoryStore(BaseStore):
         fields = items.fields_of(op, self._fields, _now())
         memory_id = self._id(op.namespace, op.key)
         try:
+            await self._drop_expired(memory_id)
             await self._keeping.revise(memory_id, agent_id=self._whose["agent_id"], **fields)
         except Conflict:
             return False
         except NotFound:
             return await self._is_new(op)
         return True
+
+    async def _drop_expired(self, memory_id: MemoryId) -> None:
+        """What has expired is gone: an item put in its place begins anew."""
+        known = await self._keeping.get(memory_id, **self._whose)
+        if known.expires_at is not None and known.expires_at <= _now():
+            await self._memory.forget(memory_id, **self._whose, version=known.version)
 
     async def _is_new(self, op: PutOp) -> bool:
         try:
