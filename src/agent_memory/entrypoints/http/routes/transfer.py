@@ -31,7 +31,7 @@ async def export_memories(application: GivenApplication, agent_id: AgentName, us
     return Stream(await begun(_ended(lines)), media_type="application/x-ndjson")
 
 
-@post(IMPORT, status_code=200, responses=problems(408, 413, 429), tags=_TAGS)
+@post(IMPORT, status_code=200, responses=problems(408, 429), tags=_TAGS)
 async def import_memories(
     request: AnyRequest,
     application: GivenApplication,
