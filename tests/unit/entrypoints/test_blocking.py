@@ -109,6 +109,7 @@ def test_calls_that_run_when_it_is_left_are_told(pause, monkeypatch):
 
     threads = [threading.Thread(target=call, args=[number], daemon=True) for number in range(8)]
     with blocking(Waiting(pause)) as memory:
+        memory.loop.set_exception_handler(lambda *_: None)  # what nobody can end is told when it is thrown away
         for thread in threads:
             thread.start()
         time.sleep(0.1)
