@@ -4,15 +4,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
+from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.postgres import connection, embedded, keeper
 from agent_memory.adapters.postgres.cluster import Cluster
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
+from agent_memory.application.semantic_memory import SemanticMemory
 from agent_memory.domain.errors import Misconfigured
 from agent_memory.domain.semantic.memory import Scope
 
@@ -111,6 +115,92 @@ async def test_a_database_that_is_killed_comes_back_under_the_same_pool(tmp_path
         _, postmaster = keeper_and_postmaster(tmp_path)
         postmaster.send_signal(signal.SIGKILL)
         assert await store.count(SCOPE) == 0
+
+
+def killed(*processes: psutil.Process) -> None:
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("dead", ["the keeper", "the keeper and the database"])
+async def test_a_keeper_that_is_killed_has_a_successor(tmp_path, dead):
+    async with embedded.running(tmp_path) as conninfo, connection.opened(conninfo, 2, 4) as database:
+        store, embedder = PostgresMemoryStore(database), HashingEmbedder()
+        memory = SemanticMemory(store, embedder)
+        await memory.remember(agent_id="agent", user_id="user", content="before")
+        for _ in range(2):
+            keeper, postmaster = keeper_and_postmaster(tmp_path)
+            killed(keeper, *([postmaster] if "database" in dead else []))
+            await asyncio.to_thread(psutil.wait_procs, [keeper, postmaster], 10)
+            assert not postmaster.is_running()
+            assert await asyncio.to_thread(wait_until, lambda: len(processes_of(tmp_path)) == 2)
+            assert kept_by_this_process(tmp_path)
+            await memory.remember(agent_id="agent", user_id="user", content="after")
+        assert await store.count(SCOPE) == 3
+    assert not processes_of(tmp_path)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A database that has died and cannot start, and how to mend it."""
+
+    def break_() -> Callable[[], object]:
+        version = tmp_path / "postgres" / "18" / "PG_VERSION"
+        right = version.read_text()
+        version.write_text("12\n")
+        killed(*keeper_and_postmaster(tmp_path))
+        return lambda: version.write_text(right)
+
+    return break_
+
+
+async def test_a_keeper_that_has_given_up_has_a_successor(tmp_path, broken):
+    async with embedded.running(tmp_path) as conninfo, connection.opened(conninfo, 1, 2) as database:
+        store = PostgresMemoryStore(database)
+        assert await store.count(SCOPE) == 0
+        with capture_logs() as told:
+            mend = broken()
+            again = "the database is started again: its keeper has ended"
+            starts = lambda: [line for line in told if line["event"] == again]  # noqa: E731
+            assert await asyncio.to_thread(wait_until, lambda: len(starts()) == 3, 30)
+            assert "incompatible" in starts()[-1]["said"]
+            mend()
+            assert await asyncio.to_thread(wait_until, lambda: len(processes_of(tmp_path)) == 2, 30)
+        assert await store.count(SCOPE) == 0
+
+
+async def test_leaving_waits_for_no_successor(tmp_path, broken):
+    async with embedded.running(tmp_path):
+        mend = broken()
+        await asyncio.sleep(3)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    assert not processes_of(tmp_path)
+    mend()
+    assert await count_in(tmp_path) == 0
+
+
+@pytest.mark.parametrize("later", [0, 0.3, 0.6, 0.9])
+async def test_leaving_ends_a_database_that_lost_its_keeper(tmp_path, later):
+    async with embedded.running(tmp_path):
+        keeper, _ = keeper_and_postmaster(tmp_path)
+        killed(keeper)
+        await asyncio.sleep(later)
+    assert not processes_of(tmp_path)
+
+
+async def test_who_could_not_start_may_start_again(tmp_path):
+    server = embedded.server_in(tmp_path)
+    server.start()
+    server.stop()
+    version = tmp_path / "postgres" / "18" / "PG_VERSION"
+    version.write_text("12\n")
+    with pytest.raises(Misconfigured, match="incompatible"):
+        server.start()
+    version.write_text("18\n")
+    psycopg.connect(server.start()).close()
+    server.stop()
+    assert not processes_of(tmp_path)
 
 
 async def test_a_second_server_on_one_folder_is_refused(tmp_path):

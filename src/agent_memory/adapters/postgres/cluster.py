@@ -68,6 +68,11 @@ class Cluster:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             yield lock
 
+    def end_predecessor(self) -> None:
+        """For the owner: no process of the database is left. Raises Unavailable if one does not stop."""
+        with unshared.opened(self.home / "server.lock") as lock:
+            self._await_predecessor(lock)
+
     def _await_predecessor(self, lock: Descriptor) -> None:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:

@@ -1,7 +1,7 @@
 """PostgreSQL inside the installation: the packaged binaries as a child process that ends when we end.
 
-It listens on a socket in a private folder only. A crash of ours, or of the database, costs a restart and no
-acknowledged write. What happens inside the database is not known here.
+It listens on a socket in a private folder only. A crash of ours, of the database, or of the process between us costs a
+restart and no acknowledged write. What happens inside the database is not known here.
 """
 
 import asyncio
@@ -30,6 +30,8 @@ from agent_memory.domain.errors import Misconfigured, Unavailable
 _log = structlog.get_logger(__name__)
 _PATIENCE = 120.0  # seconds: recovery after a crash under load may take its time
 _SUCCESSION = 0.5  # seconds between two looks at whether the process that runs the database has ended
+_STEADY = 10.0  # seconds: a keeper that ends sooner has found the database broken, or the disk full ...
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0  # ... and the next one comes after so many, twice as many each time
 _LEAST_CONNECTIONS, _SPARE_CONNECTIONS = 100, 20
 _LONGEST_LOG = 8_000_000  # bytes
 _SETTINGS = {
@@ -108,7 +110,9 @@ class _Kept:
 
 
 class Server:
-    """The server of one folder; start and stop block, and each may be called from any thread."""
+    """The server of one folder; start and stop block, and each may be called from any thread. In between, a thread
+    starts another keeper whenever one has ended, for whatever reason.
+    """
 
     def __init__(self, cluster: Cluster, connections: int = _LEAST_CONNECTIONS) -> None:
         self._cluster = cluster
@@ -117,16 +121,22 @@ class Server:
         self._kept: _Kept | None = None
         # A start that is cancelled goes on in its thread: the stop waits for it.
         self._one_at_a_time = threading.Lock()
+        self._leaving = threading.Event()
+        self._watch: threading.Thread | None = None
 
     def start(self) -> str:
         with self._one_at_a_time:
+            self._leaving.clear()
             try:
-                self._owner = self._cluster.own()
+                self._owner = self._owner or self._cluster.own()
                 self._launch(self._cluster.socket_dir())
                 conninfo = self.conninfo
             except OSError as error:
                 raise Misconfigured(f"no database can live in {self._cluster.home}: {error}") from error
             self._await_ready(conninfo)
+            # Left alone by an interpreter that ends without a stop: that closes the lifeline.
+            self._watch = threading.Thread(target=self._heal, args=[self._kept], name="database", daemon=True)
+            self._watch.start()
             return conninfo
 
     @property
@@ -135,16 +145,52 @@ class Server:
         return f"host='{self._cluster.socket_dir()}' port={PORT} user={ROLE} dbname=postgres"
 
     def stop(self) -> None:
+        self._leaving.set()
         with self._one_at_a_time:
-            if self._kept is not None:
-                self._kept.end()
-                self._kept = None
+            try:
+                self._end()
+            except (OSError, Unavailable) as error:
+                _log.error("the database may not have stopped", error=str(error))
             if self._owner is not None:
                 self._owner.close()
                 self._owner = None
+        if self._watch is not None:
+            self._watch.join()
+
+    def _end(self) -> None:
+        if self._kept is not None:
+            self._kept.end()
+            self._cluster.end_predecessor()  # its keeper may have ended before it
+            self._kept = None
+
+    def _heal(self, kept: _Kept | None) -> None:
+        pause = 0.0
+        while True:
+            began = time.monotonic()
+            if kept is not None:
+                kept.keeper.wait()
+            steady = time.monotonic() - began > _STEADY
+            pause = 0.0 if steady else min(max(2 * pause, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+            if self._leaving.wait(pause):
+                return
+            kept = self._launched_again()
+
+    def _launched_again(self) -> _Kept | None:
+        """Not waiting until it is ready: whoever wants a connection does, and a keeper that gives up is seen."""
+        with self._one_at_a_time:
+            if self._leaving.is_set():
+                return None
+            try:
+                _log.error("the database is started again: its keeper has ended", said=self._cluster.last_words())
+                self._launch(self._cluster.socket_dir())
+            except (OSError, Misconfigured, Unavailable) as error:
+                _log.error("the database cannot be started again", error=str(error))
+                return None
+            return self._kept
 
     def _launch(self, socket_dir: Path) -> None:
         cluster = self._cluster
+        self._end()
         with cluster.reserved() as lock:
             if cluster.log.exists() and cluster.log.stat().st_size > _LONGEST_LOG:
                 cluster.log.unlink()
