@@ -110,6 +110,19 @@ def test_a_worker_that_dies_is_replaced_and_nothing_is_forgotten(crew):
     assert remembered(crew, 1)
 
 
+def test_a_database_that_dies_with_its_keeper_comes_back(crew):
+    [keeper] = [
+        child
+        for child in psutil.Process(crew.process.pid).children()
+        if any("keeper.py" in part for part in child.cmdline())
+    ]
+    before = counted(crew)
+    for process in (keeper, *keeper.children()):
+        process.kill()
+    assert remembered(crew, 0)
+    assert counted(crew) == before + 1
+
+
 def test_a_signal_to_the_whole_group_ends_it_in_order(start, tmp_path):
     server = start(tmp_path, "--no-model", "--workers", "2").wait_ready()
     assert remembered(server, 1)
