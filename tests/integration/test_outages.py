@@ -6,10 +6,11 @@ import time
 
 import psycopg
 import pytest
+from databases import new_database
 from structlog.testing import capture_logs
 
 from agent_memory.adapters.postgres import connection, embedded
-from agent_memory.domain.errors import Unavailable
+from agent_memory.domain.errors import Misconfigured, Unavailable
 
 pytestmark = pytest.mark.integration
 NOBODY = "postgresql://nobody@127.0.0.1:{port}/nothing"
@@ -82,10 +83,11 @@ async def told_of(conninfo, code, monkeypatch):
         ("53000", "the database lacks resources: too much"),
         ("53200", "the database lacks resources: too much"),
         ("53400", "the database lacks resources: too much"),
+        ("25006", "the database takes no writes: too much"),
     ],
 )
-async def test_a_database_that_answers_that_it_has_too_little_is_not_asked_again(conninfo, monkeypatch, code, told):
-    """The connection is not lost, and a full disk is not emptied by asking."""
+async def test_a_database_that_answers_that_it_cannot_is_not_asked_again(conninfo, monkeypatch, code, told):
+    """The connection is not lost, a full disk is not emptied by asking, and a standby takes no writes."""
     assert await told_of(conninfo, code, monkeypatch) == (1, told, [])
 
 
@@ -105,6 +107,28 @@ async def test_a_start_on_a_full_disk_says_so_and_does_not_wait(conninfo, monkey
         async with connection.opened(conninfo, 1, 1):
             pass
     assert logged == []
+
+
+async def test_a_start_on_a_server_that_only_reads_says_what_is_needed(conninfo):
+    standby = new_database(conninfo)
+    async with connection.opened(standby, 1, 1):
+        pass
+    with psycopg.connect(standby, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {owner.info.dbname} SET default_transaction_read_only = on")
+    with pytest.raises(Misconfigured, match=r"DATABASE_URL: the server there only reads \(a standby\?\)") as caught:
+        async with connection.opened(standby, 1, 1):
+            pass
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_connection_that_takes_no_writes_gives_way_to_another(conninfo):
+    """After a failover the one that we have leads to the former primary, and a new one to its heir."""
+    async with connection.opened(conninfo, 1, 1) as database:
+        await database.run(lambda c: c.execute("SET default_transaction_read_only = on"))
+        await ask(database)
+        with pytest.raises(Unavailable, match="the database takes no writes: cannot execute CREATE TABLE"):
+            await database.run(lambda c: c.execute("CREATE TABLE failed_over ()"))
+        await database.run(lambda c: c.execute("CREATE TABLE failed_over ()"))
 
 
 async def test_a_start_without_a_database_says_that_it_waits_and_gives_up_in_time(nobody, monkeypatch):

@@ -1,4 +1,4 @@
-"""The way to a database: a pool that heals, and what a failure on the way means to a caller.
+"""The way to a database: a pool that heals.
 
 Works the same for the embedded server and for any other PostgreSQL 15 or later with pgvector 0.8.
 """
@@ -17,7 +17,7 @@ from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -27,33 +27,25 @@ from tenacity import (
     wait_exponential,
 )
 
-from agent_memory.adapters.postgres import versions, write_counts
+from agent_memory.adapters.postgres import failures, versions, write_counts
+from agent_memory.adapters.postgres.failures import LASTING, ONLY_READS, PASSING, SHORT, first_line
 from agent_memory.adapters.postgres.migrations import migrate
 from agent_memory.adapters.postgres.write_counts import WriteCounts
-from agent_memory.domain.errors import CLOSED, FORKED, Misconfigured, Unavailable
+from agent_memory.domain.errors import FORKED, Misconfigured, Unavailable
 from agent_memory.domain.semantic.memory import Scope
 
 Result = TypeVar("Result")
 
 _log = structlog.get_logger(__name__)
-_PASSING = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-# What the next attempt would meet as well; and who waited for a connection has no time left for another.
-_SHORT = (
-    psycopg.errors.DiskFull,
-    psycopg.errors.OutOfMemory,
-    psycopg.errors.InsufficientResources,
-    psycopg.errors.ConfigurationLimitExceeded,
-)
-_LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, *_SHORT, PoolTimeout, PoolClosed)
 # libpq gives a refused connection no code, only words: these no patience will cure.
 _REFUSALS = ("does not exist", "authentication failed", "pg_hba.conf")
 _NEEDED = (
     "the database needs the extension vector, and a schema agent_memory that belongs to {0} or that {0} may make "
     "(GRANT CREATE ON DATABASE)"
 )
+_WRITER = "DATABASE_URL: the server there only reads (a standby?), and memories need one that takes writes"
 _PATIENCE_AT_START = 30.0  # seconds: the server may be starting beside us
 _PATIENCE = 10.0  # seconds that a request waits for a database that is restarting
-_COME_BACK = 2.0  # seconds: within them a database that is back is in use again
 _RECONNECTING = 2.0  # seconds of attempts that come further and further apart, before they begin anew
 _NAME = "agent_memory"
 _HOME: LiteralString = "SELECT setting FROM pg_settings WHERE name = 'data_directory'"  # told to its owner only
@@ -95,24 +87,20 @@ class Database:
         try:
             try:
                 return await self._do(work, deadline)
-            except _LASTING:
+            except LASTING:
                 raise
-            except _PASSING as error:
+            except PASSING as error:
                 return await self._do_again(work, deadline, error)
-        except psycopg.errors.QueryCanceled as error:
-            raise Unavailable(f"the database took longer than DB_COMMAND_TIMEOUT: {_first_line(error)}") from error
-        except psycopg.errors.ProgramLimitExceeded as error:
-            raise Unavailable(f"the database cannot do that: {_first_line(error)}") from error
-        except _SHORT as error:
-            raise _short(error) from error
-        except PoolClosed as error:
-            raise Unavailable(CLOSED) from error
-        except _PASSING as error:
-            raise _away(error, _COME_BACK) from error
+        except failures.KNOWN as error:
+            raise failures.meant(error) from error
 
     async def _do(self, work: Callable[[AsyncConnection], Awaitable[Result]], deadline: float) -> Result:
         async with self._pool.connection(deadline - time.monotonic()) as connection:
-            return await work(connection)
+            try:
+                return await work(connection)
+            except ONLY_READS:
+                await connection.close()  # behind the same name may be another server by now, which takes writes
+                raise
 
     async def _do_again(
         self, work: Callable[[AsyncConnection], Awaitable[Result]], deadline: float, lost: BaseException
@@ -121,7 +109,7 @@ class Database:
         there is nothing for it to do.
         """
         attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_PASSING) & retry_if_not_exception_type(_LASTING),
+            retry=retry_if_exception_type(PASSING) & retry_if_not_exception_type(LASTING),
             wait=wait_exponential(multiplier=0.05, max=1),
             stop=stop_before_delay(deadline - time.monotonic()),
             before_sleep=self._heal,
@@ -145,7 +133,7 @@ class Database:
 
     async def _heal(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        _log.warning("database connection lost", error=_first_line(error), attempt=state.attempt_number)
+        _log.warning("database connection lost", error=first_line(error), attempt=state.attempt_number)
         # One restart breaks every idle connection: drop them all, not one with each attempt.
         await self._pool.check()
 
@@ -222,7 +210,7 @@ async def _prepare(conninfo: str) -> Path | None:
     """Answers the home of the database, if it tells."""
     deadline = time.monotonic() + _PATIENCE_AT_START
     attempts = AsyncRetrying(
-        retry=retry_if_exception_type(psycopg.OperationalError) & retry_if_not_exception_type(_SHORT),
+        retry=retry_if_exception_type(psycopg.OperationalError) & retry_if_not_exception_type(SHORT),
         wait=wait_exponential(multiplier=0.1, max=2),
         stop=stop_before_delay(_PATIENCE_AT_START),
         before_sleep=_tell_of_waiting,
@@ -233,18 +221,18 @@ async def _prepare(conninfo: str) -> Path | None:
             with attempt:
                 return await _connect_and_migrate(conninfo, deadline)
     except psycopg.ProgrammingError as error:
-        raise Misconfigured(f"DATABASE_URL cannot be used: {_first_line(error)}") from error
-    except _SHORT as error:
-        raise _short(error) from error
+        raise Misconfigured(f"DATABASE_URL cannot be used: {first_line(error)}") from error
+    except SHORT as error:
+        raise failures.short(error) from error
     except psycopg.OperationalError as error:
-        raise _away(error) from error
+        raise failures.away(error) from error
     raise AssertionError("tenacity either returns or raises")
 
 
 def _tell_of_waiting(state: RetryCallState) -> None:
     if state.attempt_number == 1:
         error = state.outcome.exception() if state.outcome else None
-        _log.warning("waiting for the database", seconds=_PATIENCE_AT_START, error=_first_line(error))
+        _log.warning("waiting for the database", seconds=_PATIENCE_AT_START, error=first_line(error))
 
 
 async def _connect_and_migrate(conninfo: str, deadline: float) -> Path | None:
@@ -253,16 +241,18 @@ async def _connect_and_migrate(conninfo: str, deadline: float) -> Path | None:
         connection = await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=seconds)
     except psycopg.OperationalError as error:
         if any(refusal in str(error) for refusal in _REFUSALS):
-            raise Misconfigured(f"the database refuses us: {_first_line(error)}") from error
+            raise Misconfigured(f"the database refuses us: {first_line(error)}") from error
         raise
     async with connection:
         await versions.require(connection)
         try:
             await migrate(connection)
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
-            raise Misconfigured(f"the database needs pgvector 0.8 or later: {_first_line(error)}") from error
+            raise Misconfigured(f"the database needs pgvector 0.8 or later: {first_line(error)}") from error
         except psycopg.errors.InsufficientPrivilege as error:
-            raise Misconfigured(f"{_first_line(error)}: {_NEEDED.format(connection.info.user)}") from error
+            raise Misconfigured(f"{first_line(error)}: {_NEEDED.format(connection.info.user)}") from error
+        except ONLY_READS as error:
+            raise Misconfigured(f"{_WRITER}: {first_line(error)}") from error
         rows = await (await connection.execute(_HOME)).fetchall()
         return Path(rows[0][0]).parent if rows else None
 
@@ -287,16 +277,3 @@ async def _configure(command_timeout: float, connection: AsyncConnection) -> Non
 def document(text: str | bytes) -> object:
     # Most memories carry no metadata, and a search brings many.
     return {} if text in (b"{}", "{}") else json.loads(text)
-
-
-def _away(error: BaseException, retry_after: float | None = None) -> Unavailable:
-    return Unavailable(f"the database does not answer: {_first_line(error)}", retry_after)
-
-
-def _short(error: BaseException) -> Unavailable:
-    what = "has no room left on its disk" if isinstance(error, psycopg.errors.DiskFull) else "lacks resources"
-    return Unavailable(f"the database {what}: {_first_line(error)}")
-
-
-def _first_line(error: BaseException | None) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0]
