@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from databases import new_database
 from spools import entries_of
+from structlog.testing import capture_logs
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -39,7 +40,7 @@ CHANGES = {"renamed": (OLD, NEW), "grown": (Resized(64), Resized(96)), "shrunk":
 class Bench:
     def __init__(self, parts, change) -> None:
         self.store, self.archive, self.reembedding = parts
-        self.embedder = change[1]
+        self.former, self.embedder = change
         self.old, self.new = (SemanticMemory(self.store, embedder) for embedder in change)
 
     async def renew(self) -> int:
@@ -89,6 +90,53 @@ async def test_what_was_said_anew_meanwhile_keeps_its_own_vector(bench):
     [(_, kept)] = await entries_of(bench.archive, SCOPE)
     [new] = await bench.embedder.embed(["She lives in Lima"])
     assert kept.vector.tolist() == pytest.approx(new.vector.tolist(), abs=1e-3)
+
+
+async def test_the_last_claim_counts_and_may_be_repeated(bench):
+    assert await bench.reembedding.claimed() is None
+    for model, dimension in (("a", 64), ("a", 64), ("a", 96), ("b", 96)):
+        await bench.reembedding.claim(model, dimension)
+        assert await bench.reembedding.claimed() == (model, dimension)
+
+
+def warnings_of(told) -> list[tuple[str, int]]:
+    return [(line["model"], line["dimension"]) for line in told if line["log_level"] == "warning"]
+
+
+async def test_of_two_programs_with_different_models_the_one_that_began_last_embeds_anew(bench):
+    for number in range(20):
+        await bench.old.remember(**WHO, content=f"fact {number}")
+    former, latter = (Reembedding(bench.reembedding, embedder) for embedder in (bench.former, bench.embedder))
+    with capture_logs() as told:
+        assert [await former.run(), await latter.run()] == [0, 20]
+        assert [await former.run() for _ in range(3)] == [0, 0, 0]
+        await bench.old.remember(**WHO, content="a later fact")
+        assert [await former.run(), await latter.run()] == [0, 1]
+    assert await bench.is_renewed()
+    assert warnings_of(told) == [(bench.embedder.model, bench.embedder.dimension)]
+
+
+async def test_a_program_that_is_started_again_decides_again(bench):
+    await bench.old.remember(**WHO, content="She lives in Oslo")
+    latter = Reembedding(bench.reembedding, bench.embedder)
+    with capture_logs() as told:
+        assert await latter.run() == 1
+        assert await Reembedding(bench.reembedding, bench.former).run() == 1
+        assert await latter.run() == 0
+        assert await Reembedding(bench.reembedding, bench.embedder).run() == 1
+        assert await latter.run() == 0
+    assert warnings_of(told) == [(bench.former.model, bench.former.dimension)]
+
+
+async def test_who_loses_the_claim_in_the_midst_stops_there(bench):
+    class Overtaken(type(bench.embedder)):
+        async def embed(self, texts, **options):
+            await bench.reembedding.claim("another", 7)
+            return await super().embed(texts, **options)
+
+    for number in range(20):
+        await bench.old.remember(**WHO, content=f"fact {number}")
+    assert 0 < await Reembedding(bench.reembedding, Overtaken(bench.embedder.dimension)).run() < 20
 
 
 async def test_many_workers_may_do_it_at_once_beside_the_traffic(bench):

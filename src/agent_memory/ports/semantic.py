@@ -230,6 +230,14 @@ class CondensingStore(Protocol):
 class ReembeddingStore(Protocol):
     """Finds memories whose vectors are of another model or dimension, and gives them new ones."""
 
+    async def claim(self, model: str, dimension: int) -> None:
+        """From now on every memory is to have a vector of these, whatever was claimed before, by whomever."""
+        ...
+
+    async def claimed(self) -> tuple[str, int] | None:
+        """The model and the dimension that were claimed last; None: nobody has claimed any."""
+        ...
+
     async def outdated(self, model: str, dimension: int, limit: int) -> list[Memory]:
         """Some memories whose vector is of another model or dimension, superseded and expired ones too; none: there are
         none.

@@ -9,6 +9,13 @@ from agent_memory.domain.semantic.memory import Embedding, Memory
 class InMemoryReembeddingStore:
     def __init__(self, store: InMemoryMemoryStore) -> None:
         self._kept = store.kept
+        self._claimed: tuple[str, int] | None = None
+
+    async def claim(self, model: str, dimension: int) -> None:
+        self._claimed = model, dimension
+
+    async def claimed(self) -> tuple[str, int] | None:
+        return self._claimed
 
     async def outdated(self, model: str, dimension: int, limit: int) -> list[Memory]:
         held = self._kept.values()

@@ -11,6 +11,13 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.rows import COLUMNS, half, memory_of
 from agent_memory.domain.semantic.memory import Embedding, Memory
 
+_CLAIM: LiteralString = """
+INSERT INTO agent_memory.embedder_claim (model, dimension, claimed_at) VALUES (%s, %s, clock_timestamp())
+ON CONFLICT (one) DO UPDATE
+SET (model, dimension, claimed_at) = (excluded.model, excluded.dimension, excluded.claimed_at)
+"""
+_CLAIMED: LiteralString = "SELECT model, dimension FROM agent_memory.embedder_claim"
+
 _OTHER_MODEL = SQL(" UNION ALL ").join(
     SQL("""
 (SELECT embedding_model, embedding_dimension FROM agent_memory.memories
@@ -34,6 +41,15 @@ UPDATE agent_memory.memories SET embedding = %s, embedding_model = %s WHERE id =
 class PostgresReembeddingStore:
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def claim(self, model: str, dimension: int) -> None:
+        await self._database.run(lambda connection: connection.execute(_CLAIM, [model, dimension]), writes=())
+
+    async def claimed(self) -> tuple[str, int] | None:
+        async def work(connection: AsyncConnection) -> tuple[str, int] | None:
+            return await (await connection.execute(_CLAIMED)).fetchone()
+
+        return await self._database.read(work)
 
     async def outdated(self, model: str, dimension: int, limit: int) -> list[Memory]:
         async def work(connection: AsyncConnection) -> list[Memory]:
