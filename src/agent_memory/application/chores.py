@@ -16,7 +16,8 @@ CHORES = "chores"
 """What their standing is called where the state of every part is told."""
 
 _LONGEST_PAUSE = timedelta(minutes=5)
-_MOST_TOLD = 300  # characters of an error: enough to know it by, and of a text that it repeats not all
+_SOON = timedelta(minutes=1)
+_MOST_TOLD = 300  # characters
 _log = structlog.get_logger(__name__)
 
 
@@ -82,24 +83,25 @@ def pause_after(failures: int, every: timedelta) -> timedelta:
 
 
 async def _repeated(chore: Chore, standing: Standing) -> None:
-    failures = 0
+    failures, pause = 0, chore.every
     while True:
-        await asyncio.sleep(pause_after(failures, chore.every).total_seconds())
+        await asyncio.sleep(pause.total_seconds())
         try:
             await chore.work()
         except Unavailable as error:
-            # A database that is away comes back: the next round finds it.
-            standing.fails(chore, error)
-            _log.warning("a chore has to wait", chore=chore.name, reason=str(error))
+            pause = min(chore.every, _SOON)  # a database that is away comes back
+            if standing.fails(chore, error):
+                _log.warning("a chore has to wait", chore=chore.name, reason=_told(str(error)))
         except (Exception, asyncio.CancelledError) as error:  # whatever an embedder or condenser raises, it goes on
             if _is_stopped(error):
                 raise
             failures += 1
+            pause = pause_after(failures, chore.every)
             if standing.fails(chore, error):
-                told = {"chore": chore.name, "reason": _reason(error), "at": _at(error)}
-                _log.error("a chore fails, and is tried again", **told)
+                kind = type(error).__name__  # what else it says may be what somebody remembers
+                _log.error("a chore fails, and is tried again", chore=chore.name, error=kind, at=_at(error))
         else:
-            failures = 0
+            failures, pause = 0, chore.every
             if standing.done(chore):
                 _log.info("a chore is done again", chore=chore.name)
 
@@ -110,9 +112,9 @@ def _is_stopped(error: BaseException) -> bool:
     return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
 
 
-def _reason(error: BaseException) -> str:
-    told = f"{type(error).__name__}: {error}".partition("\n")[0]  # a database's next line repeats the row
-    return told if len(told) <= _MOST_TOLD else f"{told[:_MOST_TOLD]}…"
+def _told(reason: str) -> str:
+    line = reason.partition("\n")[0]  # a database's next line repeats the row
+    return line if len(line) <= _MOST_TOLD else f"{line[:_MOST_TOLD]}…"
 
 
 def _at(error: BaseException) -> str:

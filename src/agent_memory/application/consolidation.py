@@ -11,7 +11,7 @@ from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.condensing import condense, fitting
-from agent_memory.domain.semantic.memory import LONGEST_NAME, Memory, MemoryId, Scope, parse_memory_id
+from agent_memory.domain.semantic.memory import LONGEST_NAME, Embedding, Memory, MemoryId, Scope, parse_memory_id
 from agent_memory.domain.semantic.retention import Retention, standing_for
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder
 
@@ -68,36 +68,44 @@ class Consolidation(OfTenant):
         """Without the scopes that have failed, to which those come that fail now."""
         made: list[Memory] = []
         for scope in await self._store.crowded(self._retention.threshold, self._clock()):
-            if scope in failed:
+            if scope in failed or not (sources := await self._sources(scope, self._retention.threshold + 1)):
                 continue
             try:
-                memory = await self._condense(scope, self._retention.threshold + 1)
+                memory, embedding = await self._told(scope, sources)
             except Exception as error:  # noqa: BLE001 -- whatever a condenser or an embedder raises, others do not wait
                 failed[scope] = error
                 told = str(error) if isinstance(error, InvalidInput) else type(error).__name__
                 _log.warning("cannot be condensed", agent=scope.agent_id, tenant=scope.tenant, error=told)
             else:
-                made += [] if memory is None else [memory]
+                made += [memory] if await self._store.stand_for(sources, memory, embedding, memory.created_at) else []
         return made
 
     async def condense(self, *, agent_id: str, user_id: str) -> Memory | None:
         """Condense the oldest batch of one scope, or as much of it as one memory can tell whole; None: there was too
         little, or another worker was first.
         """
-        return await self._condense(self.scope(agent_id, user_id), self._retention.batch)
+        scope = self.scope(agent_id, user_id)
+        sources = await self._sources(scope, self._retention.batch)
+        if not sources:
+            return None
+        memory, embedding = await self._told(scope, sources)
+        done = await self._store.stand_for(sources, memory, embedding, memory.created_at)
+        return memory if done else None
 
-    async def _condense(self, scope: Scope, least: int) -> Memory | None:
-        # Another worker may have been here since the scope was said to be crowded; if it comes now, it takes the same.
+    async def _sources(self, scope: Scope, least: int) -> list[Memory]:
+        """None, if another worker has been here since the scope was said to be crowded; if it comes now, it takes the
+        same.
+        """
         sources = await self._store.oldest(scope, least, self._clock())
         if len(sources) < least:
-            return None
-        sources = list(await asyncio.to_thread(fitting, sources[: self._retention.batch]))
+            return []
+        return list(await asyncio.to_thread(fitting, sources[: self._retention.batch]))
+
+    async def _told(self, scope: Scope, sources: Sequence[Memory]) -> tuple[Memory, Embedding]:
         content = await self._condenser.condense(sources)
-        now = self._clock()
-        memory = standing_for(sources, content, MemoryId(uuid4()), now)
+        memory = standing_for(sources, content, MemoryId(uuid4()), self._clock())
         [embedding] = await self._embedder.embed([content], tenant=scope.tenant)
-        done = await self._store.stand_for(sources, memory, embedding, now)
-        return memory if done else None
+        return memory, embedding
 
     async def fade(self) -> int:
         """Take out of sight what nobody has called important for long; answers how many. All can be restored."""

@@ -44,7 +44,7 @@ async def test_a_chore_that_cannot_be_done_now_is_done_later():
         async with in_background(Chore("trying", AT_ONCE, work)):
             await until(lambda: work.tries >= 4)
     waited = [entry for entry in logs if entry["log_level"] == "warning"]
-    assert [entry["reason"] for entry in waited] == ["the database is away"] * 2
+    assert [entry["reason"] for entry in waited] == ["the database is away"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_a_chore_goes_on_whatever_it_raised_and_says_so_once(error):
             await until(lambda: work.tries >= 5)
     failed, well = logs
     assert (failed["log_level"], failed["chore"]) == ("error", "trying")
-    assert failed["reason"].startswith(f"{type(error).__name__}: {error}")
+    assert failed["error"] == type(error).__name__
     assert "test_chores.py:" in failed["at"]
     assert (well["log_level"], well["chore"]) == ("info", "trying")
 
@@ -69,20 +69,19 @@ async def test_a_chore_that_fails_in_another_way_says_that_too():
     with capture_logs() as logs:
         async with in_background(Chore("trying", AT_ONCE, work)):
             await until(lambda: work.tries >= 5)
-    assert [e["reason"] for e in logs if e["log_level"] == "error"] == ["RuntimeError: one", "OSError: three"]
+    assert [e["error"] for e in logs if e["log_level"] == "error"] == ["RuntimeError", "OSError"]
 
 
-async def test_a_log_shows_no_more_of_an_error_than_its_kind_its_message_and_where_it_was():
+async def test_a_log_shows_no_more_of_an_error_than_its_kind_and_where_it_was():
     async def work():
         secret = "Ada is ill"  # noqa: F841
-        raise RuntimeError("no answer " * 1000 + "\nDETAIL: Ada is ill")
+        raise RuntimeError("cannot read 'Ada is ill'")
 
     with capture_logs() as logs:
         async with in_background(Chore("embedding", AT_ONCE, work)):
             await until(lambda: logs)
     assert "Ada" not in json.dumps(logs)
     assert "exc_info" not in logs[0]
-    assert len(logs[0]["reason"]) < 400
 
 
 async def test_what_it_waits_for_may_be_cancelled_without_ending_the_chore():

@@ -118,7 +118,8 @@ class BatchingEmbedder:
         if error is None:
             self._keep_promises(run.places, reading.result())
         else:
-            self._break_promises(run.places, f"the embedding model failed: {error}")
+            # What it says may be what it was given.
+            self._break_promises(run.places, f"the embedding model failed: {type(error).__name__}", error)
 
     def _begun(self, work: Callable[[Sequence[str]], Result], texts: Sequence[str]) -> asyncio.Future[Result]:
         try:
@@ -132,10 +133,11 @@ class BatchingEmbedder:
             self._known.put(place, embedding)
             self._promised.pop(place).set_result(embedding)
 
-    def _break_promises(self, batch: list[Place], told: str) -> None:
+    def _break_promises(self, batch: list[Place], told: str, cause: BaseException | None = None) -> None:
         for place in batch:
-            promise = self._promised.pop(place)
-            promise.set_exception(Unavailable(told))
+            promise, unavailable = self._promised.pop(place), Unavailable(told)
+            unavailable.__cause__ = cause
+            promise.set_exception(unavailable)
             promise.exception()  # who has brought many hears of the first, and is not told of the others by the log
 
 
