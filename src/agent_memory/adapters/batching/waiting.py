@@ -28,14 +28,19 @@ class Waiting:
         self._lanes = lanes
         self._alone: deque[Place] = deque()
         self._many: deque[Place] = deque()
+        self._long: deque[Place] = deque()  # alone, but each as much as many
         self._reading_many = 0
         self._turn = 0
+        self._long_is_next = False
         self._came_alone = -_QUIET
 
     def add(self, place: Place, *, alone: bool) -> None:
-        alone = alone and len(place[1]) <= _MOMENT
-        (self._alone if alone else self._many).append(place)
-        if alone:
+        if not alone:
+            self._many.append(place)
+        elif len(place[1]) > _MOMENT:
+            self._long.append(place)
+        else:
+            self._alone.append(place)
             self._came_alone = time.monotonic()
 
     def is_worth_a_lane(self, busy: int) -> bool:
@@ -46,20 +51,26 @@ class Waiting:
             return False
         begun = busy - self._reading_many
         return _enough(self._alone, first=2 * begun < self._lanes) or (
-            not self._reserved and _enough(self._many, first=2 * busy < self._lanes)
+            not self._reserved and _enough(self._much, first=2 * busy < self._lanes)
         )
 
     def take(self) -> Run | None:
         """What a lane reads next, a share of what waits, for cores gain more than batches; then `done` is due."""
         self._turn += 1
         alone_waits = bool(self._alone)
-        if self._many and not self._reserved and (not alone_waits or self._turn % _TURNS == 0):
+        if self._much and not self._reserved and (not alone_waits or self._turn % _TURNS == 0):
             self._reading_many += 1
-            return Run(self._share(self._many), of_many=True)
+            self._long_is_next = not self._long_is_next
+            return Run(self._share(self._much), of_many=True)
         return Run(self._share(self._alone), of_many=False) if alone_waits else None
 
     def done(self, run: Run) -> None:
         self._reading_many -= run.of_many
+
+    @property
+    def _much(self) -> deque[Place]:
+        """Who asks for one long text has every other turn of those that many have."""
+        return self._long if self._long and (self._long_is_next or not self._many) else self._many
 
     @property
     def _reserved(self) -> bool:

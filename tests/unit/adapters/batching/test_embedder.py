@@ -189,3 +189,14 @@ async def test_a_long_text_takes_no_lane_from_who_asks_for_one(encoder):
         lets_go.set()
         await asyncio.gather(*long)
     assert len(read) == 4
+
+
+async def test_one_long_text_does_not_wait_for_all_that_many_ask(encoder):
+    embedder = BatchingEmbedder("counting", encoder, AtOnce(), lanes=1)
+    many = asyncio.create_task(embedder.embed([f"{number}: {'long ' * 300}" for number in range(100)]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await embedder.embed(["long " * 1500])
+    assert len(encoder.read) <= 6
+    await many
+    assert len(encoder.read) == 101
