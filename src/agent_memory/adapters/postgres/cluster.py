@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import PGconn, Ping
 
 from agent_memory.adapters import unshared
 from agent_memory.adapters.unshared import Descriptor
@@ -87,16 +88,23 @@ class Cluster:
 
     def _refuse_stranger(self) -> None:
         """One started by hand has no lock of ours, but it answers where its file says. Raises Misconfigured."""
-        with contextlib.suppress(OSError, ValueError, psycopg.Error):
+        with contextlib.suppress(OSError, ValueError):
             pid, _, _, port, socket_dir, *_ = (self.data / "postmaster.pid").read_text().splitlines()
-            where = make_conninfo(host=socket_dir or "localhost", port=port, user=ROLE, dbname="postgres")
-            with psycopg.connect(where, connect_timeout=2) as connection:
-                [[served]] = connection.execute("SHOW data_directory").fetchall()
-            if self.data.samefile(served):
+            if self._is_served(socket_dir or "localhost", port):
                 raise Misconfigured(
                     f"another PostgreSQL (process {pid}) runs in {self.data}, and this server did not start it: "
                     "stop it, choose another data directory, or give its address with DATABASE_URL"
                 )
+
+    def _is_served(self, host: str, port: str) -> bool:
+        """Whether who answers there has these data; whoever does not say, as while it starts, may have them."""
+        where = make_conninfo(host=host, port=port, user=ROLE, dbname="postgres", connect_timeout=2)
+        if PGconn.ping(where.encode()) in {Ping.NO_RESPONSE, Ping.NO_ATTEMPT}:
+            return False
+        with contextlib.suppress(OSError, psycopg.Error), psycopg.connect(where) as connection:
+            [[served]] = connection.execute("SHOW data_directory").fetchall()
+            return self.data.samefile(served)
+        return True
 
     def socket_dir(self) -> Path:
         """A private folder whose path is short enough: beside the data, or else in the temporary folder."""

@@ -219,8 +219,9 @@ class Server:
         user = ["--user", _ordinary_user()] if os.geteuid() == 0 else []
         command = [sys.executable, "-I", "-S", keeper.__file__, *options, *user, _binary(program), *arguments]
         watched, lifeline = unshared.pipe()
-        with self._cluster.log.open("ab") as log, watched, ExitStack() as stack:
+        with watched, ExitStack() as stack:
             stack.enter_context(lifeline)
+            log = stack.enter_context(self._cluster.log.open("ab"))
             process = subprocess.Popen(  # noqa: S603 - our own script and packaged programs, and no shell
                 command,
                 stdin=watched.fileno(),
@@ -230,6 +231,7 @@ class Server:
                 start_new_session=True,
                 env={**os.environ, "LC_ALL": "C"},
             )
+            log.close()
             stack.pop_all()
         return _Kept(process, lifeline)
 
