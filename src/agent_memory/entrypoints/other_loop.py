@@ -1,6 +1,7 @@
 """Event loops that other threads run: how work is done there, and waited for here."""
 
 import asyncio
+import contextlib
 import inspect
 import os
 import threading
@@ -104,13 +105,17 @@ class LoopThread(OtherLoop):
 
     def stop(self) -> None:
         """What still runs on the loop is cancelled, and given a moment to end."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
 
     def _run(self) -> None:
-        self.loop.run_forever()
-        self.loop.run_until_complete(_ended(time.monotonic() + _PATIENCE))
-        self.loop.close()
+        """Closes the loop whatever ends it: SystemExit of a task comes through."""
+        with contextlib.closing(self.loop):
+            try:
+                self.loop.run_forever()
+            finally:
+                self.loop.run_until_complete(_ended(time.monotonic() + _PATIENCE))
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

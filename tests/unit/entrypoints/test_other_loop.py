@@ -70,3 +70,19 @@ async def test_work_that_never_began_is_not_waited_for(monkeypatch):
     for each in waits:
         with pytest.raises(Unavailable, match="the memory is closed"):
             await each
+
+
+def test_calls_end_with_the_loop_whatever_ends_it(monkeypatch):
+    monkeypatch.setattr(other_loop, "_LOOK", 0.05)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    async def leave():
+        raise SystemExit(3)
+
+    thread = LoopThread()
+    with pytest.raises((SystemExit, Unavailable)):
+        thread.wait(leave())
+    with pytest.raises(Unavailable):
+        thread.wait(said(3))
+    thread.stop()
+    assert thread.loop.is_closed()
