@@ -33,9 +33,12 @@ class SoundVectors:
     ) -> list[Embedding]:
         told = {"asked": asked} if self._is_told else {}
         embeddings = await self._embedder.embed(texts, tenant=tenant, **told)
-        if len(embeddings) != len(texts):
-            raise self._failed(f"{len(embeddings)} vectors for {len(texts)} texts")
-        return [self._sound(embedding) for embedding in embeddings]
+        try:
+            if len(embeddings) != len(texts):
+                raise self._failed(f"{len(embeddings)} vectors for {len(texts)} texts")
+            return [self._sound(embedding) for embedding in embeddings]
+        except (TypeError, AttributeError) as error:
+            raise self._failed(f"what are no embeddings: {error}") from None
 
     async def count(self, texts: Sequence[str]) -> int:
         return await self._embedder.count(texts)

@@ -45,16 +45,15 @@ def fitting(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> Seque
     most of the room; the oldest two, where no two can.
     """
     ordered = _in_time(memories)
-    among = [memory for memory in ordered if len(memory.content) <= longest // 2 - _DAY_ROOM]
+    among = [memory for memory in ordered if 2 * _most_room(memory) <= longest]
     if len(among) < 2:
-        among = next(_pairs_told_whole(ordered, longest), ordered)
+        pairs = combinations(ordered, 2)
+        among = next((list(pair) for pair in pairs if sum(map(_most_room, pair)) <= longest), ordered)
     return among[: max(min(_told_whole(among, longest), _tagged_whole(among)), 2)]
 
 
-def _pairs_told_whole(memories: Sequence[Memory], longest: int) -> Iterator[list[Memory]]:
-    for pair in combinations(memories, 2):
-        if sum(len(memory.content) for memory in pair) < longest and _told_whole(pair, longest) == len(pair):
-            yield list(pair)
+def _most_room(memory: Memory) -> int:
+    return _DAY_ROOM + len(memory.content)
 
 
 def condense(memories: Sequence[Memory], longest: int = LONGEST_CONTENT) -> str:

@@ -13,6 +13,7 @@ from agent_memory.domain.errors import InvalidInput
 # Between two values; one comma too many, or too few, keeps no entry out. The mark begins the files of some editors.
 _BETWEEN = re.compile("[ \t\n\r,\ufeff]*")
 _COLON = re.compile("[ \t\n\r]*:[ \t\n\r]*")
+_OF_A_NUMBER = re.compile(r"[-+.eE0-9]*")  # "1." and "1.5e-" are cut off, though they begin with a number
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -137,7 +138,8 @@ class Entries:
             raise self._wrong("is nested too deeply") from None
         except ValueError:
             raise _Unfinished from None
-        if end == len(self._text) and not self._last:
+        goes_on = _OF_A_NUMBER.match(self._text, end) if isinstance(value, int | float) else None
+        if (goes_on.end() if goes_on else end) == len(self._text) and not self._last:
             raise _Unfinished  # a number may go on
         self._at = end
         return value

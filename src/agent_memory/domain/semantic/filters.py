@@ -103,12 +103,12 @@ def matches(condition: Filter, document: Document) -> bool:
 
 def different(path: tuple[str, ...], documents: Iterable[Document]) -> list[Json]:
     """What there is at the path, each value once."""
-    values: list[Any] = []
+    values: dict[object, Any] = {}
     for document in documents:
         found = _found(document, path)
-        if found is not _ABSENT and not any(_same(found, value) for value in values):
-            values.append(found)
-    return values
+        if found is not _ABSENT:
+            values.setdefault(_identity(found), found)
+    return list(values.values())
 
 
 def _clause(key: str, value: Json) -> Filter:
@@ -194,6 +194,15 @@ def _comparable(one: object, other: object) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return False
     return isinstance(one, str) == isinstance(other, str) and isinstance(one, str | int | float)
+
+
+def _identity(value: object) -> object:
+    """Equal, and with one hash, for those values that are `_same`."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _identity(each)) for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_identity, value))
+    return isinstance(value, bool), _exact(value)
 
 
 def _same(one: object, other: object) -> bool:

@@ -81,3 +81,10 @@ def test_no_more_is_held_than_an_entry():
     for _ in range(1000):
         assert list(entries.read(f'"{"x" * 100}", ')) == ["x" * 100]
         assert len(entries._text) < 200
+
+
+def test_a_number_that_is_cut_anywhere_is_read_whole():
+    document = '{"took": 1.5e-3, "results": [1, 2.25, -3E+2], "score": 12.25}'
+    for cut in range(1, len(document)):
+        entries = Entries(("results",), 1000)
+        assert [*entries.read(document[:cut]), *entries.read(document[cut:], last=True)] == [1, 2.25, -300]
