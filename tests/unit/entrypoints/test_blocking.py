@@ -125,6 +125,15 @@ def test_what_else_runs_on_its_loop_is_ended():
     assert call.cancelled()
 
 
+@pytest.fixture
+def interrupts():
+    """A process that was begun in the background of a shell hears of none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_ends_the_call(caplog):
     embedder = Waiting(until_interrupted)
     with blocking(embedder) as memory:
