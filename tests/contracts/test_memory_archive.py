@@ -1,6 +1,7 @@
 """What every `MemoryArchive` promises."""
 
 import asyncio
+import random
 from array import array
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from spools import List, entries_of
+from structlog.testing import capture_logs
 
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -79,6 +81,28 @@ async def test_keeps_many_and_tells_which_are_new(bench):
     assert await bench.archive.add_many([two, three, three]) == [False, True, False]
     assert await bench.store.count(bench.scope) == 3
     assert await bench.archive.add_many([]) == []
+
+
+async def test_those_who_keep_the_same_in_orders_of_their_own_are_not_in_each_others_way(bench):
+    await asyncio.gather(*(bench.page() for _ in range(50)))  # all the connections are there
+    entries = [await bench.entry(bench.memory(hour=n)) for n in range(200)]
+    orders = [random.Random(n).sample(entries, len(entries)) for n in range(4)]
+    with capture_logs() as logged:
+        new = await asyncio.gather(*(bench.archive.add_many(order) for order in orders))
+    kept = [memory for told, order in zip(new, orders, strict=True) for memory in added(told, order)]
+    assert sorted(kept) == sorted(memory.id for memory, _ in entries)
+    assert logged == []
+
+
+async def test_each_is_told_in_its_place_whether_it_is_new(bench):
+    entries = [await bench.entry(bench.memory(hour=n)) for n in range(30)]
+    known = random.Random(0).sample(entries, 15)
+    await bench.archive.add_many(known)
+    assert await bench.archive.add_many(entries) == [entry not in known for entry in entries]
+
+
+def added(told, order):
+    return [memory.id for new, (memory, _) in zip(told, order, strict=True) if new]
 
 
 async def test_tells_what_agrees_with_what_is_kept_under_its_id(bench):

@@ -91,6 +91,39 @@ async def test_a_database_that_answers_that_it_cannot_is_not_asked_again(conninf
     assert await told_of(conninfo, code, monkeypatch) == (1, told, [])
 
 
+@pytest.mark.parametrize("code", ["40P01", "40001"])
+async def test_what_is_rolled_back_for_others_is_tried_again_and_nothing_is_lost(conninfo, monkeypatch, code):
+    checked = []
+    monkeypatch.setattr(connection.AsyncConnectionPool, "check", checked.append)
+    attempts, told, logged = await told_of(conninfo, code, monkeypatch)
+    assert attempts > 1
+    assert told == "others write the same all the time: too much"
+    assert set(logged) == {"transaction rolled back"}
+    assert checked == []
+
+
+async def test_of_two_that_wait_for_each_other_both_are_done(conninfo):
+    async with connection.opened(conninfo, 2, 2) as database:
+        both = asyncio.Barrier(2)
+
+        async def lock(first, second):
+            async def work(c):
+                tried.append(first)
+                async with c.transaction():
+                    await c.execute("SELECT pg_advisory_xact_lock(%s)", [first])
+                    if len(tried) <= 2:
+                        await both.wait()
+                    await c.execute("SELECT pg_advisory_xact_lock(%s)", [second])
+
+            await database.run(work)
+
+        tried: list[int] = []
+        with capture_logs() as logged:
+            await asyncio.gather(lock(1, 2), lock(2, 1))
+    assert len(tried) == 3
+    assert [line["event"] for line in logged] == ["transaction rolled back"]
+
+
 async def test_one_with_too_many_connections_may_soon_have_fewer(conninfo, monkeypatch):
     attempts, told, logged = await told_of(conninfo, "53300", monkeypatch)
     assert attempts > 1

@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection, Rollback
 from psycopg.sql import SQL, Composed
 
+from agent_memory.adapters.postgres.adding import add_many
 from agent_memory.adapters.postgres.conditions import BEGINS, Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import UNHURRIED, alone_in, forget
@@ -146,14 +147,7 @@ class PostgresMemoryArchive:
         self._reinforcing = Reinforcing(database, self._alike)
 
     async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
-        rows = [row_of(memory, embedding) for memory, embedding in entries]
-
-        async def work(connection: AsyncConnection) -> list[bool]:
-            async with connection.transaction(), connection.cursor() as cursor:
-                await cursor.executemany(ADD + " RETURNING true", rows, returning=True)
-                return [bool(await results.fetchall()) async for results in cursor.results()]
-
-        return await self._database.run(work, writes={memory.scope for memory, _ in entries})
+        return await add_many(self._database, entries)
 
     async def agree(self, memories: Sequence[Memory], *, tenant: str) -> list[bool]:
         parameters = {

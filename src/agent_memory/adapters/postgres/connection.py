@@ -28,7 +28,7 @@ from tenacity import (
 )
 
 from agent_memory.adapters.postgres import failures, versions, write_counts
-from agent_memory.adapters.postgres.failures import LASTING, ONLY_READS, PASSING, SHORT, first_line
+from agent_memory.adapters.postgres.failures import LASTING, ONLY_READS, PASSING, ROLLED_BACK, SHORT, first_line
 from agent_memory.adapters.postgres.migrations import migrate
 from agent_memory.adapters.postgres.write_counts import WriteCounts
 from agent_memory.domain.errors import FORKED, Misconfigured, Unavailable
@@ -64,8 +64,8 @@ class Database:
     async def run(
         self, work: Callable[[AsyncConnection], Awaitable[Result]], *, writes: Iterable[Scope] | None = None
     ) -> Result:
-        """Do the work on a connection; do it again if the connection is lost: it must bear repeating. `writes` are the
-        scopes whose memories it may change; None: any.
+        """Do the work on a connection; do it again if the connection is lost, or it is rolled back for others: it must
+        bear repeating. `writes` are the scopes whose memories it may change; None: any.
         """
         with self._counts.writing(writes) if self._counts else nullcontext():
             return await self._tried(work)
@@ -133,6 +133,9 @@ class Database:
 
     async def _heal(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ROLLED_BACK):
+            _log.warning("transaction rolled back", error=first_line(error), attempt=state.attempt_number)
+            return
         _log.warning("database connection lost", error=first_line(error), attempt=state.attempt_number)
         # One restart breaks every idle connection: drop them all, not one with each attempt.
         await self._pool.check()

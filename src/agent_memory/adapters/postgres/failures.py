@@ -13,6 +13,8 @@ SHORT = (
     psycopg.errors.InsufficientResources,
     psycopg.errors.ConfigurationLimitExceeded,
 )
+# Others write the same at once: nothing is done, nothing is lost, and the next attempt comes after theirs.
+ROLLED_BACK = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 LASTING = (psycopg.errors.QueryCanceled, psycopg.errors.ProgramLimitExceeded, *SHORT, PoolTimeout, PoolClosed)
 ONLY_READS = psycopg.errors.ReadOnlySqlTransaction
 KNOWN = (*PASSING, *LASTING, ONLY_READS)
@@ -33,6 +35,8 @@ def meant(error: BaseException) -> Unavailable:
             told = "the database takes no writes"
         case error if isinstance(error, SHORT):
             return short(error)
+        case error if isinstance(error, ROLLED_BACK):
+            return Unavailable(f"others write the same all the time: {first_line(error)}", _COME_BACK)
         case _:
             return away(error, _COME_BACK)
     return Unavailable(f"{told}: {first_line(error)}")
