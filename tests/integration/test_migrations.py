@@ -139,6 +139,28 @@ async def test_a_database_with_an_older_pgvector_is_refused_and_left_as_it_is(em
     assert (schema, kept) == (at_home, "0.7.4")
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_cannot_hold_every_text_is_refused_and_left_as_it_is(conninfo, encoding):
+    other = new_database(conninfo, f"ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")
+    with pytest.raises(Misconfigured, match=f"UTF8 is needed, and this one has {encoding}"):
+        await open_once(other)
+    with psycopg.connect(other) as owner:
+        assert owner.execute("SELECT to_regnamespace('agent_memory') IS NULL").fetchone() == (True,)
+
+
+async def test_an_older_program_does_not_begin_on_the_schema_of_a_later_one(empty):
+    await open_once(empty)
+    [*_, ours] = versions(empty)
+    with psycopg.connect(empty, autocommit=True) as owner:
+        owner.execute("INSERT INTO agent_memory.schema_versions (version, name) VALUES (9001, 'of the future')")
+        with pytest.raises(
+            Misconfigured, match=f"has schema 9001, and this agent_memory knows no later one than {ours}"
+        ):
+            await open_once(empty)
+        owner.execute("DELETE FROM agent_memory.schema_versions WHERE version = 9001")
+    await open_once(empty)
+
+
 async def open_once(conninfo) -> None:
     async with connection.opened(conninfo, 1, 1):
         pass

@@ -1,4 +1,4 @@
-"""Which PostgreSQL and which pgvector will do.
+"""Which PostgreSQL and which pgvector will do, and in which encoding.
 
 An older pgvector would go unnoticed: it takes `hnsw.iterative_scan` for a setting of somebody else's, and a search of a
 large scope under a filter finds too little.
@@ -33,9 +33,22 @@ class Found:
 
 async def require(connection: AsyncConnection) -> None:
     """Changes nothing. Raises Misconfigured."""
+    # Told without a statement, whose answers would be bytes of some encodings.
+    if told := unfit(connection.info.parameter_status("server_encoding")):
+        raise Misconfigured(told)
     [row] = await (await connection.execute(_FOUND)).fetchall()
     if told := lacking(Found(*row)):
         raise Misconfigured(told)
+
+
+def unfit(encoding: str | None) -> str | None:
+    """Why not every memory could be written in it; None where it can, or nobody tells."""
+    if encoding in {"UTF8", None}:
+        return None
+    return (
+        f"a database of the encoding UTF8 is needed, and this one has {encoding}: make one with "
+        "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and set DATABASE_URL to it"
+    )
 
 
 def lacking(found: Found) -> str | None:

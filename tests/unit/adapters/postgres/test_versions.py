@@ -1,6 +1,6 @@
 import pytest
 
-from agent_memory.adapters.postgres.versions import Found, lacking
+from agent_memory.adapters.postgres.versions import Found, lacking, unfit
 
 NEW = Found(server="17.2", number=170002, installed="0.8.0", offered="0.8.0")
 
@@ -42,3 +42,15 @@ def test_postgresql_15_is_the_oldest(number, will_do):
     told = lacking(found(server="its name", number=number))
     assert (told is None) == will_do
     assert will_do or "PostgreSQL 15 or later is needed, and this one is its name" in told
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+def test_another_encoding_than_utf8_is_named_with_what_is_needed(encoding):
+    told = unfit(encoding)
+    assert f"encoding UTF8 is needed, and this one has {encoding}" in told
+    assert "ENCODING 'UTF8'" in told
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", None])
+def test_utf8_will_do_and_so_does_what_nobody_tells(encoding):
+    assert unfit(encoding) is None

@@ -4,12 +4,16 @@ from importlib.resources import files
 
 from psycopg import AsyncConnection
 
+from agent_memory.domain.errors import Misconfigured
+
 # Any number will do, as long as every version of this package uses the same.
 _LOCK = 0x6D656D6F7279
 
 
 async def migrate(connection: AsyncConnection) -> None:
-    """Bring the schema to this package's version; wait for others who are doing the same."""
+    """Bring the schema to this package's version; wait for others who are doing the same. Raises Misconfigured where a
+    later package has been.
+    """
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
@@ -23,7 +27,14 @@ async def migrate(connection: AsyncConnection) -> None:
         )
         rows = await (await connection.execute("SELECT version FROM agent_memory.schema_versions")).fetchall()
         known = {version for (version,) in rows}
-        for version, name, sql in _steps():
+        steps = _steps()
+        newest, ours = max(known, default=0), steps[-1][0]
+        if newest > ours:
+            raise Misconfigured(
+                f"the database has schema {newest}, and this agent_memory knows no later one than {ours}: "
+                "run the version that was there last, or a later one"
+            )
+        for version, name, sql in steps:
             if version not in known:
                 await connection.execute(sql)
                 await connection.execute(
