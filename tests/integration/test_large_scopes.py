@@ -187,8 +187,26 @@ async def test_what_is_built_is_not_built_again(database):
     assert await Indexing(database, large=1000).tend() == []
 
 
-async def test_builds_another_kind_when_asked(database):
+def vector_indexes(own) -> list[str]:
+    query = "SELECT indexname FROM pg_indexes WHERE indexname ~ 'hnsw|ivfflat' AND schemaname = 'agent_memory'"
+    with psycopg.connect(own) as server:
+        return sorted(name for (name,) in server.execute(query).fetchall())
+
+
+async def test_builds_another_kind_when_asked_in_place_of_the_former(database, own):
     assert await Indexing(database, VectorIndex.IVFFLAT, large=1000).tend() == ["memories_ivfflat_384"]
+    assert vector_indexes(own) == ["memories_ivfflat_384"]
+    assert await Indexing(database, large=1000).tend() == ["memories_hnsw_384"]
+    assert vector_indexes(own) == ["memories_hnsw_384"]
+
+
+async def test_of_two_that_are_set_to_other_kinds_each_has_its_own_in_the_end(database, own):
+    graph, lists = (Indexing(database, kind, large=1000) for kind in VectorIndex)
+    built = [await each.tend() for each in (graph, lists, graph, lists, graph)]
+    assert built == [[], ["memories_ivfflat_384"], ["memories_hnsw_384"], [], []]
+    assert vector_indexes(own) == ["memories_hnsw_384", "memories_ivfflat_384"]
+    assert await Indexing(database, large=1000).tend() == []
+    assert vector_indexes(own) == ["memories_hnsw_384"]
 
 
 async def test_an_index_left_half_built_is_built_again(database, own):

@@ -3,6 +3,8 @@
 Every insertion into a vector index costs milliseconds, so it waits until a scope is large enough to need one.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import LiteralString
 
@@ -47,9 +49,14 @@ class Indexing:
         self._database = database
         self._kind = kind
         self._large = large
+        self._replaced: set[int] = set()
 
     async def tend(self) -> list[str]:
-        """Build what is missing; the names of what was built. May be repeated, by many workers."""
+        """Build what is missing; the names of what was built. May be repeated, by many workers.
+
+        An index of another kind goes once ours is there, and but once: a program that is set to that kind may build it
+        again, and no two take turns for ever.
+        """
         return await self._database.run(self._tend, writes=())
 
     async def _tend(self, connection: AsyncConnection) -> list[str]:
@@ -63,7 +70,12 @@ class Indexing:
             rows = await (await connection.execute(_DIMENSIONS, [self._large])).fetchall()
             dimensions = [dimension for (dimension,) in rows if dimension <= _MOST_DIMENSIONS]
             wanted = [*map(self._vectors, dimensions), _words()]
-            return [name for name, statement in wanted if await _build(connection, name, statement)]
+            built = [name for name, statement in wanted if await _build(connection, name, statement)]
+            for dimension in set(dimensions) - self._replaced:
+                for kind in set(VectorIndex) - {self._kind}:
+                    await _drop(connection, _vectors(kind, dimension))
+                self._replaced.add(dimension)
+            return built
         finally:
             await connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
@@ -108,15 +120,29 @@ async def _build(connection: AsyncConnection, name: str, statement: Composed) ->
     if states == [(True,)]:
         return False
     if states:
-        await connection.execute(SQL("DROP INDEX CONCURRENTLY agent_memory.{}").format(Identifier(name)))
+        await _drop(connection, name)
     _log.info("building an index", index=name)
-    [[patience]] = await (await connection.execute("SHOW statement_timeout")).fetchall()
-    await connection.execute("SET statement_timeout = 0")
-    await connection.execute("SET maintenance_work_mem = '256MB'")
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.execute("RESET maintenance_work_mem")
-        await connection.execute("SELECT set_config('statement_timeout', %s, false)", [patience])
+    async with _unhurried(connection):
+        await connection.execute("SET maintenance_work_mem = '256MB'")
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.execute("RESET maintenance_work_mem")
     await connection.execute("ANALYZE agent_memory.memories")
     return True
+
+
+async def _drop(connection: AsyncConnection, name: str) -> None:
+    """Where it is there; waits for whoever reads by it."""
+    async with _unhurried(connection):
+        await connection.execute(SQL("DROP INDEX CONCURRENTLY IF EXISTS agent_memory.{}").format(Identifier(name)))
+
+
+@asynccontextmanager
+async def _unhurried(connection: AsyncConnection) -> AsyncIterator[None]:
+    [[patience]] = await (await connection.execute("SHOW statement_timeout")).fetchall()
+    await connection.execute("SET statement_timeout = 0")
+    try:
+        yield
+    finally:
+        await connection.execute("SELECT set_config('statement_timeout', %s, false)", [patience])
