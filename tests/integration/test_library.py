@@ -166,7 +166,7 @@ async def test_a_part_that_is_none_is_refused_before_anything_is_opened(tmp_path
 
 async def test_settings_that_cannot_work_are_refused_before_anything_is_opened(tmp_path):
     settings = Settings(data_dir=str(tmp_path / "data"), memory=MemorySettings(recency_decay_days=0))
-    with pytest.raises(Misconfigured, match=r"memory.recency_decay_days=0: expected float > 0"):
+    with pytest.raises(Misconfigured, match=r"memory.recency_decay_days=0: expected float >= 0.001"):
         async with bootstrap(settings, conversation=None):
             pass
     assert not (tmp_path / "data").exists()

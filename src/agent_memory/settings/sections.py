@@ -94,7 +94,7 @@ class DatabaseSettings(_Section, frozen=True):
     url: Annotated[str, Meta(pattern="^postgres(ql)?://")] | None = None
     min_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 5
     max_pool_size: Annotated[int, Meta(ge=1, le=1000)] = 20
-    command_timeout: Annotated[float, Meta(gt=0, le=3600)] = 10.0
+    command_timeout: Annotated[float, Meta(ge=0.001, le=3600)] = 10.0
     vector_index: VectorIndexKind = "hnsw"
 
 
@@ -108,7 +108,7 @@ class MemorySettings(_Section, frozen=True):
 
     embedding_model: Annotated[str, Meta(min_length=1)] | None = None
     search_cache_mb: Annotated[int, Meta(ge=0, le=1_048_576)] = 64
-    recency_decay_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+    recency_decay_days: Annotated[float, Meta(ge=0.001, le=36_500)] = 30.0
     summarization_enabled: bool = False
     summarization_by_model: bool = False
     summarization_threshold: Annotated[int, Meta(ge=2, le=1_000_000)] = 100

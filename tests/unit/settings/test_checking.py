@@ -29,8 +29,16 @@ def test_a_path_and_a_table_are_read_as_what_they_say():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (Settings(memory=MemorySettings(recency_decay_days=0)), "memory.recency_decay_days=0: expected float > 0.0"),
-        (Settings(memory=MemorySettings(recency_decay_days=-5)), "memory.recency_decay_days=-5: expected float > 0.0"),
+        (Settings(memory=MemorySettings(recency_decay_days=0)), "memory.recency_decay_days=0: expected float >= 0.001"),
+        (
+            Settings(memory=MemorySettings(recency_decay_days=-5)),
+            "memory.recency_decay_days=-5: expected float >= 0.001",
+        ),
+        (
+            Settings(memory=MemorySettings(recency_decay_days=1e-12)),
+            "recency_decay_days=1e-12: expected float >= 0.001",
+        ),
+        (Settings(database=DatabaseSettings(command_timeout=0.0004)), "timeout=0.0004: expected float >= 0.001"),
         (Settings(database=DatabaseSettings(vector_index="hsnw")), "vector_index='hsnw': must be one of hnsw, ivfflat"),
         (Settings(data_dir=""), "data_dir: must not be empty"),
         (Settings(data_dir=" "), "data_dir: must not be empty"),
