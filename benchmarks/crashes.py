@@ -6,8 +6,6 @@ killed. What was acknowledged is then looked for. The folder stays the same over
     python -m benchmarks.crashes [--trials 50] [--json]
 """
 
-import argparse
-import json
 import os
 import random
 import signal
@@ -22,6 +20,7 @@ import psycopg
 
 from agent_memory.adapters.postgres.cluster import Cluster
 from agent_memory.adapters.postgres.embedded import Server
+from benchmarks.harness import arguments, bar, report
 
 WRITERS = 8
 KILLED = ("process", "database", "database, then process")
@@ -101,13 +100,13 @@ def run(trials: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--trials", type=int, default=50)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a line")
     options = parser.parse_args()
     result = run(options.trials)
-    print(json.dumps(result, indent=2) if options.json else result)
-    sys.exit(1 if result["lost"] or result["kept twice"] else 0)
+    bars = [bar(name, result[name], at_most=0) for name in ("lost", "kept twice")]
+    report("crashes", result | {"bars": bars}, keep=options.json)
+    sys.exit(0 if all(each["holds"] for each in bars) else 1)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 Each turn is one memory (`speaker: text [caption]`), kept at the time of its session; each conversation is a user of
 its own; the query is the question and nothing else, asked a day after the last session. Scored are the ids of the
 top ten against the evidence: recall, nDCG, MRR, as micro-means over questions. Categories 1-4 are the headline;
-5 is adversarial. The data (CC BY-NC 4.0) is read from where you have it: snap-research/LoCoMo, data/locomo10.json.
+5 is adversarial. All is asked again without regard to age, for what age costs. The data (CC BY-NC 4.0) is read from
+where you have it: snap-research/LoCoMo, data/locomo10.json.
 
     python -m benchmarks.locomo --data FILE [--json]
 """
 
-import argparse
 import asyncio
 import json
 import math
@@ -27,7 +27,9 @@ from agent_memory.adapters.onnx import embedder as onnx
 from agent_memory.adapters.postgres import connection, embedded
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.application.semantic_memory import SemanticMemory
+from agent_memory.domain.semantic.scoring import Fusion
 from agent_memory.ports.semantic import Embedder
+from benchmarks.harness import arguments, bar, report
 
 CATEGORIES = {4: "single-hop", 1: "multi-hop", 2: "temporal", 3: "open-domain", 5: "adversarial"}
 DEPTH = 10
@@ -69,6 +71,7 @@ class Outcome:
 @dataclass
 class Bench:
     memory: SemanticMemory
+    ageless: SemanticMemory
     embedder: Embedder
     clock: Clock
     names: dict[UUID, str] = field(default_factory=dict)
@@ -80,9 +83,11 @@ class Bench:
             kept = await self.memory.remember(agent_id="locomo", user_id=user, content=turn.content)
             self.names[kept.id] = turn.name
 
-    async def ask(self, user: str, question: str, category: int, gold: frozenset[str]) -> Outcome:
+    async def ask(
+        self, memory: SemanticMemory, user: str, question: str, category: int, gold: frozenset[str]
+    ) -> Outcome:
         started = time.perf_counter()
-        found = await self.memory.recall(agent_id="locomo", user_id=user, query=question, top_k=DEPTH)
+        found = await memory.recall(agent_id="locomo", user_id=user, query=question, top_k=DEPTH)
         seconds = time.perf_counter() - started
         return Outcome(category, gold, tuple(self.names[hit.memory.id] for hit in found), seconds)
 
@@ -97,8 +102,9 @@ async def bench() -> AsyncIterator[Bench]:
             onnx.opened(models) as embedder,
         ):
             clock = Clock()
-            memory = SemanticMemory(PostgresMemoryStore(database), embedder, clock=clock)
-            yield Bench(memory, embedder, clock)
+            store, no_age = PostgresMemoryStore(database), Fusion(nudge=0, present_nudge=0, past_nudge=0)
+            memory = SemanticMemory(store, embedder, clock=clock)
+            yield Bench(memory, SemanticMemory(store, embedder, no_age, clock), embedder, clock)
 
 
 def turns_of(conversation: dict) -> Iterator[Turn]:
@@ -121,16 +127,19 @@ def questions_of(sample: dict, known: set[str]) -> Iterator[tuple[str, int, froz
             yield entry["question"], entry["category"], gold
 
 
-async def run(samples: list[dict]) -> list[Outcome]:
+async def run(samples: list[dict]) -> tuple[list[Outcome], list[Outcome]]:
+    """By the default policy, and without regard to age."""
     outcomes: list[Outcome] = []
+    ageless: list[Outcome] = []
     async with bench() as it:
         for number, sample in enumerate(samples):
             user, turns = f"conversation {number}", list(turns_of(sample["conversation"]))
             await it.keep(user, turns)
             it.clock.now = turns[-1].at + timedelta(days=1)
-            questions = questions_of(sample, {turn.name for turn in turns})
-            outcomes += [await it.ask(user, *question) for question in questions]
-    return outcomes
+            questions = list(questions_of(sample, {turn.name for turn in turns}))
+            outcomes += [await it.ask(it.memory, user, *question) for question in questions]
+            ageless += [await it.ask(it.ageless, user, *question) for question in questions]
+    return outcomes, ageless
 
 
 def summary(outcomes: list[Outcome]) -> dict[str, float]:
@@ -143,27 +152,34 @@ def summary(outcomes: list[Outcome]) -> dict[str, float]:
     }
 
 
-def report(outcomes: list[Outcome]) -> dict:
+def headline(outcomes: list[Outcome]) -> dict[str, float]:
+    return summary([o for o in outcomes if o.category != 5])
+
+
+def figures(outcomes: list[Outcome], ageless: list[Outcome]) -> dict[str, object]:
     of = {name: [o for o in outcomes if o.category == number] for number, name in CATEGORIES.items()}
+    ours, without = headline(outcomes), headline(ageless)
     return {
         "unit": "turn, evidence ids, micro-mean over questions",
-        "categories 1-4": summary([o for o in outcomes if o.category != 5]),
+        "categories 1-4": ours,
         **{name: summary(part) for name, part in of.items() if part},
+        "categories 1-4, without regard to age": without,
         "recall p50 ms": round(1000 * median(o.seconds for o in outcomes), 1),
+        "bars": [
+            bar("categories 1-4, recall@10", ours["recall@10"], at_least=75),
+            bar("categories 1-4, ndcg@10", ours["ndcg@10"], at_least=58),
+            bar("points of recall@10 that age costs", without["recall@10"] - ours["recall@10"], at_most=0.5),
+        ],
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    result = report(asyncio.run(run(json.loads(options.data.read_text()))))
-    if options.json:
-        print(json.dumps(result, indent=2))
-        return
-    for name, value in result.items():
-        print(f"{name:16}", *(f"{k} {v:<7}" for k, v in value.items()) if isinstance(value, dict) else [value])
+    samples = json.loads(options.data.read_text())
+    told = {"conversations": len(samples)}
+    report("locomo", told | figures(*asyncio.run(run(samples))), keep=options.json)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,12 @@ other way round. `blind` ranks without regard to age.
     python -m benchmarks.updated_facts [--json]
 """
 
-import argparse
 import asyncio
-import json
 from collections import defaultdict
 from datetime import timedelta
 from itertools import product
 
-from agent_memory.application.semantic_memory import SemanticMemory
-from agent_memory.domain.semantic.scoring import Fusion
+from benchmarks.harness import arguments, bar, report
 from benchmarks.locomo import Bench, Turn, bench
 
 # question | two ways to say it | old and new value
@@ -72,7 +69,6 @@ def above(names: list[str], wanted: str, other: str) -> bool:
 async def run() -> dict[str, float]:
     won: dict[str, list[bool]] = defaultdict(list)
     async with bench() as it:
-        blind = SemanticMemory(it.memory._store, it.embedder, Fusion(nudge=0, present_nudge=0, past_nudge=0), it.clock)
         it.clock.now += timedelta(days=9000)
         for kind, wordings in WORDINGS.items():
             for ages, wording in product(AGES, wordings):
@@ -80,7 +76,7 @@ async def run() -> dict[str, float]:
                 for question, new in await tell(it, user, ages, wording):
                     old = new.replace("new", "old")
                     for cue, policy in product((" now?", "?", " before?"), ("default", "blind")):
-                        memory = it.memory if policy == "default" else blind
+                        memory = it.memory if policy == "default" else it.ageless
                         query = question.removesuffix("?") + cue
                         hits = await memory.recall(agent_id="locomo", user_id=user, query=query, top_k=50)
                         names = [it.names[hit.memory.id] for hit in hits]
@@ -91,10 +87,14 @@ async def run() -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a line")
-    result = asyncio.run(run())
-    print(json.dumps(result, indent=2) if parser.parse_args().json else result)
+    options = arguments(__doc__).parse_args()
+    won = asyncio.run(run())
+    bars = [
+        bar(f"{name}, points more than blind", won[name] - won[name.replace("default", "blind")], at_least=0)
+        for name in won
+        if name.endswith("default")
+    ]
+    report("updated_facts", {"won %": won, "bars": bars}, keep=options.json)
 
 
 if __name__ == "__main__":
