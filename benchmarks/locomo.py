@@ -104,7 +104,7 @@ async def bench() -> AsyncIterator[Bench]:
             clock = Clock()
             store, no_age = PostgresMemoryStore(database), Fusion(nudge=0, present_nudge=0, past_nudge=0)
             memory = SemanticMemory(store, embedder, clock=clock)
-            yield Bench(memory, SemanticMemory(store, embedder, no_age, clock), embedder, clock)
+            yield Bench(memory, SemanticMemory(store, embedder, no_age, clock=clock), embedder, clock)
 
 
 def turns_of(conversation: dict) -> Iterator[Turn]:
