@@ -713,6 +713,30 @@ async def left(bench, user_id):
     return len(await bench.condensing.oldest(Scope(bench.scope.agent_id, user_id), 100, NOW))
 
 
+async def test_a_run_that_is_cut_off_goes_on_with_no_other_scope(bench):
+    """Whatever the condenser makes of it."""
+    await crowd(bench, ("u0", "u1", "u2"), 8)
+    asked, begun = [], asyncio.Event()
+
+    class Wrapping:
+        async def condense(self, memories):
+            asked.append(memories)
+            try:
+                begun.set()
+                await asyncio.sleep(3600 if len(asked) == 1 else 0)
+            except asyncio.CancelledError as error:
+                raise RuntimeError("no answer") from error
+            return "All of it."
+
+    run = asyncio.create_task(bench.consolidation(condenser=Wrapping()).run())
+    await begun.wait()
+    run.cancel()
+    with pytest.raises(RuntimeError, match="no answer"):
+        await run
+    assert len(asked) == 1
+    await bench.consolidation().run()
+
+
 @pytest.mark.parametrize("error", [RuntimeError("no answer"), Unavailable("no answer")])
 async def test_a_scope_whose_condensing_breaks_keeps_no_other_waiting(bench, error):
     await crowd(bench, ("u0", "u1", "u2"), 8)

@@ -84,16 +84,18 @@ def pause_after(failures: int, every: timedelta) -> timedelta:
 
 async def _repeated(chore: Chore, standing: Standing) -> None:
     failures, pause = 0, chore.every
-    while True:
+    while not is_stopped():
         await asyncio.sleep(pause.total_seconds())
         try:
             await chore.work()
         except Unavailable as error:
+            if is_stopped():
+                raise
             pause = min(chore.every, _SOON)  # a database that is away comes back
             if standing.fails(chore, error):
                 _log.warning("a chore has to wait", chore=chore.name, reason=_told(str(error)))
         except (Exception, asyncio.CancelledError) as error:  # whatever an embedder or condenser raises, it goes on
-            if _is_stopped(error):
+            if is_stopped():
                 raise
             failures += 1
             pause = pause_after(failures, chore.every)
@@ -106,10 +108,12 @@ async def _repeated(chore: Chore, standing: Standing) -> None:
                 _log.info("a chore is done again", chore=chore.name)
 
 
-def _is_stopped(error: BaseException) -> bool:
-    """Whether the chore itself is cancelled, and not what it waits for."""
+def is_stopped() -> bool:
+    """Whether the task at work is cancelled itself, and not what it waits for: whatever an embedder or a condenser has
+    made of it, which may be another error, or none.
+    """
     task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
+    return task is not None and task.cancelling() > 0
 
 
 def _told(reason: str) -> str:

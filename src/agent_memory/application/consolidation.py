@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import structlog
 
+from agent_memory.application.chores import is_stopped
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import check_text
@@ -72,7 +73,9 @@ class Consolidation(OfTenant):
                 continue
             try:
                 memory, embedding = await self._told(scope, sources)
-            except Exception as error:  # noqa: BLE001 -- whatever a condenser or an embedder raises, others do not wait
+            except Exception as error:  # whatever a condenser or an embedder raises, others do not wait
+                if is_stopped():
+                    raise
                 failed[scope] = error
                 told = str(error) if isinstance(error, InvalidInput) else type(error).__name__
                 _log.warning("cannot be condensed", agent=scope.agent_id, tenant=scope.tenant, error=told)

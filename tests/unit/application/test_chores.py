@@ -91,6 +91,32 @@ async def test_what_it_waits_for_may_be_cancelled_without_ending_the_chore():
             await until(lambda: work.tries >= 3)
 
 
+@pytest.mark.parametrize("made_of_it", [RuntimeError("cut off"), Unavailable("cut off"), None])
+async def test_a_chore_ends_with_the_context_whatever_its_work_makes_of_that(made_of_it):
+    begun, tries = asyncio.Event(), []
+
+    async def work():
+        tries.append(1)
+        try:
+            begun.set()
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            if made_of_it:
+                raise made_of_it from None
+
+    leaving = asyncio.create_task(left_after(begun, Chore("trying", AT_ONCE, work)))
+    with capture_logs() as logs:
+        done, _ = await asyncio.wait([leaving], timeout=30)
+    leaving.cancel()
+    assert done == {leaving}
+    assert (tries, logs) == ([1], [])
+
+
+async def left_after(begun, chore):
+    async with in_background(chore):
+        await begun.wait()
+
+
 async def test_what_fails_is_told_until_it_is_done_again():
     work, begun = Work(*[RuntimeError("Ada is ill")] * 3), datetime.now(UTC).replace(microsecond=0)
     work_well = Work()
