@@ -4,13 +4,16 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
+from databases import new_database
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
 
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
-from agent_memory.adapters.postgres import archive, connection
+from agent_memory.adapters.postgres import archive, condensing, connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
+from agent_memory.adapters.postgres.condensing import PostgresCondensingStore
 from agent_memory.adapters.postgres.forgetting import alone_in
 from agent_memory.adapters.postgres.memories import PostgresMemoryStore
 from agent_memory.adapters.postgres.rows import ADD, row_of
@@ -19,6 +22,14 @@ from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+AT_MOST_TWO = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF (SELECT count(*) FROM changed) > 2 THEN RAISE 'too many at once'; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER refuse AFTER UPDATE ON agent_memory.memories
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+"""
 
 
 @pytest.fixture
@@ -56,6 +67,25 @@ async def test_what_has_expired_goes_piece_by_piece(conninfo, scope, monkeypatch
         await store.add(*await entry(scope, "stays"))
         assert await PostgresMemoryArchive(database).purge(NOW) >= 5
         assert await store.count(scope) == 1
+
+
+async def test_what_fades_does_so_piece_by_piece(conninfo, scope, monkeypatch):
+    """What somebody is just changing is not waited for: it fades another time."""
+    monkeypatch.setattr(condensing, "_FADED_AT_ONCE", 2)
+    own = new_database(conninfo)
+    async with connection.opened(own, 1, 2) as database:
+        store, condenses = PostgresMemoryStore(database), PostgresCondensingStore(database)
+        entries = [await entry(scope, f"long ago {number}") for number in range(6)]
+        for each in entries:
+            await store.add(*each)
+        with psycopg.connect(own) as changing:
+            changing.execute(AT_MOST_TWO)
+            changing.commit()
+            changing.execute("SELECT FROM agent_memory.memories WHERE id = %s FOR UPDATE", [entries[2][0].id])
+            assert await condenses.fade(timedelta(days=1), NOW + timedelta(days=2)) == 5
+        left = await condenses.oldest(scope, 9, NOW)
+        assert left == [entries[2][0]]
+        assert await condenses.fade(timedelta(days=1), NOW + timedelta(days=2)) == 1
 
 
 async def test_what_takes_too_long_is_told_as_that_and_not_tried_again(conninfo):

@@ -9,7 +9,7 @@ import agent_memory.adapters.postgres as room
 # What is of all tenants by its purpose, by a piece of its text: chores, and figures of which no row is told.
 EVERYBODYS = {
     "agent_memory.memories WHERE expires_at <= %(now)s LIMIT": "what has expired goes, everywhere",
-    "SET superseded_at = %(now)s\nWHERE {lasting}": "what has faded is marked, everywhere",
+    "SET superseded_at = %(now)s\nWHERE (id, tenant) IN": "what has faded is marked, everywhere",
     "GROUP BY tenant, agent_id, user_id) AS s": "how large the largest scope is, for the indexes",
     "GROUP BY embedding_dimension": "which vectors there are, for the indexes",
     "ORDER BY embedding_model, embedding_dimension LIMIT 1": "whether there are vectors of another model",
