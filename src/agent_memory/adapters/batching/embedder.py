@@ -9,6 +9,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -45,7 +46,7 @@ class BatchingEmbedder:
         self._process = os.getpid()
         self._busy: set[asyncio.Task[None]] = set()
         self._waiting = Waiting(lanes)
-        self._promised: dict[Place, asyncio.Future[Embedding]] = {}
+        self._promised: dict[Place, _Promise] = {}
         self._known = _Known(_CACHE_BYTES, model, encoder.dimension)
 
     @property
@@ -63,8 +64,11 @@ class BatchingEmbedder:
         self._check_ours()
         alone = len(texts) == 1
         promises = [self._promise((tenant, text), alone=alone) for text in texts]
-        # One caller that gives up must not cancel a text that another waits for.
-        return [await asyncio.shield(promise) for promise in promises]
+        try:
+            # One caller that gives up must not cancel a text that another waits for.
+            return [await asyncio.shield(promise.embedding) for promise in promises]
+        finally:
+            self._leave(promises)
 
     async def count(self, texts: Sequence[str]) -> int:
         self._check_ours()
@@ -75,18 +79,27 @@ class BatchingEmbedder:
         if self._process != os.getpid():
             raise Unavailable(FORKED)
 
-    def _promise(self, place: Place, *, alone: bool) -> asyncio.Future[Embedding]:
+    def _promise(self, place: Place, *, alone: bool) -> "_Promise":
         if place in self._promised:
-            return self._promised[place]
-        promise: asyncio.Future[Embedding] = asyncio.get_running_loop().create_future()
+            promise = self._promised[place]
+            promise.callers += 1
+            return promise
+        promise = _Promise(place, asyncio.get_running_loop().create_future())
         known = self._known.get(place)
         if known is not None:
-            promise.set_result(known)
+            promise.embedding.set_result(known)
             return promise
         self._promised[place] = promise
         self._waiting.add(place, alone=alone)
         self._begin()
         return promise
+
+    def _leave(self, promises: Sequence["_Promise"]) -> None:
+        """What nobody waits for any more is not read, unless it is being read."""
+        for promise in promises:
+            promise.callers -= 1
+            if not promise.callers and not promise.embedding.done() and self._waiting.drop(promise.place):
+                del self._promised[promise.place]
 
     def _begin(self) -> None:
         if self._waiting.is_worth_a_lane(len(self._busy)):
@@ -131,14 +144,21 @@ class BatchingEmbedder:
         for place, vector in zip(batch, vectors, strict=True):
             embedding = Embedding(self._model, vector)
             self._known.put(place, embedding)
-            self._promised.pop(place).set_result(embedding)
+            self._promised.pop(place).embedding.set_result(embedding)
 
     def _break_promises(self, batch: list[Place], told: str, cause: BaseException | None = None) -> None:
         for place in batch:
-            promise, unavailable = self._promised.pop(place), Unavailable(told)
+            promise, unavailable = self._promised.pop(place).embedding, Unavailable(told)
             unavailable.__cause__ = cause
             promise.set_exception(unavailable)
             promise.exception()  # who has brought many hears of the first, and is not told of the others by the log
+
+
+@dataclass(slots=True)
+class _Promise:
+    place: Place
+    embedding: asyncio.Future[Embedding]
+    callers: int = 1  # who wait for it
 
 
 class _Known:

@@ -3,12 +3,14 @@ hundred is read, nor for one that is as long as many; nor do these wait for ever
 """
 
 import time
-from collections import deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeAlias
 
 Place: TypeAlias = tuple[str, str]
 """A tenant and its text: how long a text takes tells nobody what another has embedded."""
+
+_Line: TypeAlias = OrderedDict[Place, None]
 
 _BATCH = 32  # texts: larger batches gain nothing on a CPU and delay the first of them
 _WORTH_A_LANE = 4  # texts
@@ -26,22 +28,31 @@ class Run:
 class Waiting:
     def __init__(self, lanes: int) -> None:
         self._lanes = lanes
-        self._alone: deque[Place] = deque()
-        self._many: deque[Place] = deque()
-        self._long: deque[Place] = deque()  # alone, but each as much as many
+        self._alone = _Line()
+        self._many = _Line()
+        self._long = _Line()  # alone, but each as much as many
         self._reading_many = 0
         self._turn = 0
         self._long_is_next = False
         self._came_alone = -_QUIET
 
     def add(self, place: Place, *, alone: bool) -> None:
+        """One that does not wait yet."""
         if not alone:
-            self._many.append(place)
+            self._many[place] = None
         elif len(place[1]) > _MOMENT:
-            self._long.append(place)
+            self._long[place] = None
         else:
-            self._alone.append(place)
+            self._alone[place] = None
             self._came_alone = time.monotonic()
+
+    def drop(self, place: Place) -> bool:
+        """False: it does not wait any more, for it is being read."""
+        for line in (self._alone, self._many, self._long):
+            if place in line:
+                del line[place]
+                return True
+        return False
 
     def is_worth_a_lane(self, busy: int) -> bool:
         """Whether another lane is to begin beside so many. A text costs half as much in a run of eight as by itself:
@@ -68,7 +79,7 @@ class Waiting:
         self._reading_many -= run.of_many
 
     @property
-    def _much(self) -> deque[Place]:
+    def _much(self) -> _Line:
         """Who asks for one long text has every other turn of those that many have."""
         return self._long if self._long and (self._long_is_next or not self._many) else self._many
 
@@ -78,14 +89,18 @@ class Waiting:
         last = self._lanes > 1 and self._reading_many >= self._lanes - 1
         return last and time.monotonic() - self._came_alone < _QUIET
 
-    def _share(self, line: deque[Place]) -> list[Place]:
+    def _share(self, line: _Line) -> list[Place]:
         share = min(max(-(-len(line) // self._lanes), _WORTH_A_LANE), _BATCH)
-        places = [line.popleft()]
+        places = [_first_of(line)]
         characters = len(places[0][1])
-        while line and len(places) < share and (characters := characters + len(line[0][1])) <= _MOMENT:
-            places.append(line.popleft())
+        while line and len(places) < share and (characters := characters + len(next(iter(line))[1])) <= _MOMENT:
+            places.append(_first_of(line))
         return places
 
 
-def _enough(line: deque[Place], *, first: bool) -> bool:
+def _first_of(line: _Line) -> Place:
+    return line.popitem(last=False)[0]
+
+
+def _enough(line: _Line, *, first: bool) -> bool:
     return len(line) >= (1 if first else _WORTH_A_LANE)

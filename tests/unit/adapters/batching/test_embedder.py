@@ -200,3 +200,62 @@ async def test_one_long_text_does_not_wait_for_all_that_many_ask(encoder):
     assert len(encoder.read) <= 6
     await many
     assert len(encoder.read) == 101
+
+
+async def test_what_was_asked_by_who_has_left_is_not_read(encoder):
+    embedder = BatchingEmbedder("counting", encoder, AtOnce(), lanes=1)
+    callers = [embedder.embed([f"{caller} {number}: {'long ' * 300}" for number in range(500)]) for caller in range(20)]
+    await give_up(*callers)
+    await embedder.embed(["one"])
+    await embedder.embed(["two ", "three"])
+    assert len(encoder.read) <= 4  # one was being read
+    assert encoder.read[-2:] == ["two ", "three"]
+    assert embedder._promised == {}
+
+
+async def test_what_another_waits_for_as_well_is_read_though_one_has_left(encoder):
+    embedder = BatchingEmbedder("counting", encoder, AtOnce(), lanes=1)
+    staying = asyncio.create_task(embedder.embed(["one", "shared", "shared"]))
+    alone = asyncio.create_task(embedder.embed(["asked alone"]))
+    await give_up(embedder.embed(["shared", "asked alone", "not shared", "shared"]))
+    async with asyncio.timeout(30):
+        await asyncio.gather(staying, alone)
+    assert sorted(encoder.read) == ["asked alone", "one", "shared"]
+
+
+async def test_what_was_left_may_be_asked_again(encoder):
+    embedder = BatchingEmbedder("counting", encoder, AtOnce(), lanes=1)
+    await give_up(embedder.embed(["one", "two"]))
+    async with asyncio.timeout(30):
+        assert await embedder.embed(["two", "one"]) == [Embedding("counting", array("f", [1.0]))] * 2
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+async def test_whoever_stays_is_answered_however_many_leave(encoder, lanes):
+    dice = random.Random(lanes)
+    encoder.vectors = lambda texts: [vector_of(text) for text in texts]
+    embedder = BatchingEmbedder("counting", encoder, AtOnce(), lanes)
+    staying = []
+    for _ in range(400):
+        texts = [f"{dice.randrange(200)}" + "x" * dice.choice([0, 0, 900, 2100]) for _ in range(dice.choice([1, 1, 9]))]
+        caller = asyncio.create_task(embedder.embed(texts))
+        for _ in range(dice.randrange(4)):
+            await asyncio.sleep(0)
+        if dice.random() < 0.5:
+            caller.cancel()
+        else:
+            staying.append((caller, [Embedding("counting", vector_of(text)) for text in texts]))
+    async with asyncio.timeout(30):
+        for caller, vectors in staying:
+            assert await caller == vectors
+    assert embedder._promised == {}
+    assert embedder._waiting.take() is None
+
+
+async def give_up(*asked):
+    """They ask, and have left before anything of it is read."""
+    callers = [asyncio.create_task(each) for each in asked]
+    await asyncio.sleep(0)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
