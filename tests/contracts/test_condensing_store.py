@@ -98,6 +98,13 @@ async def test_gives_the_oldest_first(bench):
     assert await bench.condensing.oldest(bench.scope, 3, NOW) == told[:3]
 
 
+async def test_gives_none_unless_there_are_more(bench):
+    told = await bench.tell(5)
+    await bench.tell(2, memory_type=MemoryType.SEMANTIC)
+    assert await bench.condensing.oldest(bench.scope, 3, NOW, more_than=4) == told[:3]
+    assert await bench.condensing.oldest(bench.scope, 3, NOW, more_than=5) == []
+
+
 async def test_the_oldest_become_one_that_tells_what_they_told(bench):
     told = await bench.tell(7)
     made = await bench.consolidation().condense(**bench.whose)
@@ -689,6 +696,23 @@ async def test_a_worker_that_comes_second_leaves_as_many_as_the_first(bench):
     gone_on.set()
     assert await second == []
     assert sum([(await bench.kept(memory)).superseded_by is None for memory in told]) == 4
+
+
+async def test_a_run_asks_once_who_has_too_much(bench):
+    await crowd(bench, ("u0", "u1"))
+    asked = []
+
+    class Counting:
+        def __getattr__(self, name):
+            return getattr(bench.condensing, name)
+
+        async def crowded(self, *which):
+            asked.append(which)
+            return await bench.condensing.crowded(*which)
+
+    await Consolidation(Counting(), bench.embedder, None, Retention(6, 4), clock=lambda: NOW).run()
+    assert [await left(bench, user_id) for user_id in ("u0", "u1")] == [6, 6]
+    assert len(asked) == 1
 
 
 class Partly:

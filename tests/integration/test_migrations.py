@@ -7,8 +7,9 @@ import psycopg
 import pytest
 from databases import new_database
 from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL
 
-from agent_memory.adapters.postgres import connection
+from agent_memory.adapters.postgres import condensing, connection
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
 from agent_memory.domain.errors import Misconfigured, Unavailable
 from agent_memory.domain.semantic.memory import MemoryId
@@ -81,6 +82,18 @@ async def test_what_the_metadata_told_of_condensing_becomes_a_column(empty):
         assert database.execute(table).fetchone() == (place,)  # the table is not written anew
         rows = database.execute("SELECT condensing, metadata FROM agent_memory.memories ORDER BY id").fetchall()
     assert rows == [(known, metadata if left is None else left) for *_, metadata, _, known, left in OF_BEFORE]
+
+
+async def test_what_has_too_much_is_counted_by_an_index_and_no_memory_is_read(empty):
+    async with connection.opened(empty, 1, 1):
+        pass
+    with psycopg.connect(empty, autocommit=True) as database:
+        for _ in range(200):
+            database.execute(ADD, [uuid4(), "u", "episodic", [], "{}", None])
+        database.execute("VACUUM ANALYZE agent_memory.memories")
+        database.execute("SET enable_seqscan = off")
+        plan = database.execute(SQL("EXPLAIN ") + condensing.CROWDED, [100]).fetchall()
+    assert "Index Only Scan using memories_lasting" in str(plan)
 
 
 async def test_versions_of_before_are_as_old_as_their_memory_and_no_row_is_written(empty):

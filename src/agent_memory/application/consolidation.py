@@ -51,25 +51,29 @@ class Consolidation(OfTenant):
         """Condense one batch of every scope of every tenant that has too much; the memories that stand for it. A scope
         that cannot be condensed keeps no other waiting.
         """
-        return await self._round({})
+        return await self._round(await self._crowded(), {})
 
     async def run(self) -> int:
-        """Condense until no scope has too much that can be condensed here; how many memories were made. What else a
-        scope raised than InvalidInput, it raises once all others are done.
+        """Condense, batch after batch, what has too much now and can be condensed here; how many memories were made.
+        What else a scope raised than InvalidInput, it raises once all others are done.
         """
-        made, failed = 0, dict[Scope, Exception]()
-        while of_a_round := len(await self._round(failed)):
-            made += of_a_round
+        scopes, failed, number = await self._crowded(), dict[Scope, Exception](), 0
+        while made := await self._round(scopes, failed):
+            number += len(made)
+            scopes = [memory.scope for memory in made]  # what others condense at this moment is left to them
         for error in failed.values():
             if not isinstance(error, InvalidInput):
                 raise error
-        return made
+        return number
 
-    async def _round(self, failed: dict[Scope, Exception]) -> list[Memory]:
-        """Without the scopes that have failed, to which those come that fail now."""
+    async def _crowded(self) -> list[Scope]:
+        return await self._store.crowded(self._retention.threshold, self._clock())
+
+    async def _round(self, scopes: Sequence[Scope], failed: dict[Scope, Exception]) -> list[Memory]:
+        """One batch of each; to the failed come those that fail now."""
         made: list[Memory] = []
-        for scope in await self._store.crowded(self._retention.threshold, self._clock()):
-            if scope in failed or not (sources := await self._sources(scope, self._retention.threshold + 1)):
+        for scope in scopes:
+            if not (sources := await self._sources(scope, self._retention.threshold)):
                 continue
             try:
                 memory, embedding = await self._told(scope, sources)
@@ -88,21 +92,19 @@ class Consolidation(OfTenant):
         little, or another worker was first.
         """
         scope = self.scope(agent_id, user_id)
-        sources = await self._sources(scope, self._retention.batch)
+        sources = await self._sources(scope, self._retention.batch - 1)
         if not sources:
             return None
         memory, embedding = await self._told(scope, sources)
         done = await self._store.stand_for(sources, memory, embedding, memory.created_at)
         return memory if done else None
 
-    async def _sources(self, scope: Scope, least: int) -> list[Memory]:
+    async def _sources(self, scope: Scope, more_than: int) -> list[Memory]:
         """None, if another worker has been here since the scope was said to be crowded; if it comes now, it takes the
         same.
         """
-        sources = await self._store.oldest(scope, least, self._clock())
-        if len(sources) < least:
-            return []
-        return list(await asyncio.to_thread(fitting, sources[: self._retention.batch]))
+        sources = await self._store.oldest(scope, self._retention.batch, self._clock(), more_than=more_than)
+        return list(await asyncio.to_thread(fitting, sources)) if sources else []
 
     async def _told(self, scope: Scope, sources: Sequence[Memory]) -> tuple[Memory, Embedding]:
         content = await self._condenser.condense(sources)

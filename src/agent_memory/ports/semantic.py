@@ -187,8 +187,10 @@ class CondensingStore(Protocol):
         """The scopes that hold more lasting episodic memories than that; what expires by itself does not count."""
         ...
 
-    async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
-        """The oldest lasting episodic memories that the scope holds, oldest first."""
+    async def oldest(self, scope: Scope, limit: int, now: datetime, *, more_than: int = 0) -> list[Memory]:
+        """The oldest lasting episodic memories that the scope holds, oldest first; none, unless it holds more of them
+        than that.
+        """
         ...
 
     async def stand_for(

@@ -19,8 +19,10 @@ class InMemoryCondensingStore:
         sizes = Counter(memory.scope for memory in self._lasting(now))
         return [scope for scope, size in sizes.items() if size > more_than]
 
-    async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
+    async def oldest(self, scope: Scope, limit: int, now: datetime, *, more_than: int = 0) -> list[Memory]:
         held = [memory for memory in self._lasting(now) if memory.scope == scope]
+        if len(held) <= more_than:
+            return []
         return [apart(memory) for memory in sorted(held, key=lambda memory: (memory.moment, memory.id))[:limit]]
 
     async def stand_for(

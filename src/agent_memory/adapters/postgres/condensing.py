@@ -14,13 +14,13 @@ from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memor
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.retention import MADE, RESTORED_IMPORTANCE
 
-# As `retention.is_lasting` has it.
+# As `retention.is_lasting` has it, and the index memories_lasting: by it alone they are counted.
 _LASTING = SQL("""
 memory_type = 'episodic' AND superseded_at IS NULL AND expires_at IS NULL
 AND condensing IS DISTINCT FROM 'restored'
 """)
 
-_CROWDED = SQL("""
+CROWDED = SQL("""
 SELECT agent_id, user_id, tenant FROM agent_memory.memories
 WHERE {lasting}
 GROUP BY tenant, agent_id, user_id HAVING count(*) > %s
@@ -29,6 +29,7 @@ GROUP BY tenant, agent_id, user_id HAVING count(*) > %s
 _OLDEST = SQL("""
 SELECT {columns} FROM agent_memory.memories
 WHERE {scope} AND {lasting}
+  AND EXISTS (SELECT FROM agent_memory.memories WHERE {scope} AND {lasting} OFFSET %(more_than)s)
 ORDER BY moment, id LIMIT %(limit)s
 """).format(columns=SQL(COLUMNS), scope=SQL(IN_SCOPE_OF), lasting=_LASTING)
 
@@ -133,16 +134,17 @@ class PostgresCondensingStore:
         del now  # what holds for ever holds now
 
         async def work(connection: AsyncConnection) -> list[Scope]:
-            rows = await (await connection.execute(_CROWDED, [more_than])).fetchall()
+            rows = await (await connection.execute(CROWDED, [more_than])).fetchall()
             return [Scope(*row) for row in rows]
 
         return await self._database.read(work)
 
-    async def oldest(self, scope: Scope, limit: int, now: datetime) -> list[Memory]:
+    async def oldest(self, scope: Scope, limit: int, now: datetime, *, more_than: int = 0) -> list[Memory]:
         del now  # what holds for ever holds now
+        which = named(scope) | {"limit": limit, "more_than": more_than}
 
         async def work(connection: AsyncConnection) -> list[Memory]:
-            cursor = await connection.execute(_OLDEST, named(scope) | {"limit": limit})
+            cursor = await connection.execute(_OLDEST, which)
             return [memory_of(row) for row in await cursor.fetchall()]
 
         return await self._database.read(work)
