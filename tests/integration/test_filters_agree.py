@@ -30,7 +30,7 @@ def conditions() -> st.SearchStrategy:
     tests = (
         VALUES.filter(lambda value: not isinstance(value, dict))
         | st.fixed_dictionaries({}, optional={"eq": VALUES, "ne": VALUES, "exists": st.booleans()}).filter(bool)
-        | st.fixed_dictionaries({"in": st.lists(VALUES, max_size=3)})
+        | st.fixed_dictionaries({"in": st.lists(VALUES, max_size=12)})
         | st.dictionaries(st.sampled_from(["lt", "lte", "gt", "gte"]), COMPARABLE, min_size=1, max_size=2)
     )
     leaves = st.dictionaries(PATHS, tests, max_size=2)
@@ -53,7 +53,8 @@ def cases(draw):
         name = draw(st.sampled_from(["eq", "ne", "in", "lt", "gte"]))
         value = document[key]
         if name == "in":
-            return document, {quoted: {"in": [value, 1]}}
+            among = {quoted: {"in": draw(st.permutations([value, *draw(st.lists(VALUES, max_size=12))]))}}
+            return document, {"not": among} if draw(st.booleans()) else among
         if name in {"eq", "ne"} or (isinstance(value, str | int | float) and not isinstance(value, bool)):
             return document, {quoted: {name: value}}
     return document, draw(conditions())
@@ -72,6 +73,17 @@ def database(conninfo):
 @example(case=({"a": [1, 2]}, {"a. 1": {"exists": True}}))
 @example(case=({"a": "\U0001f98a"}, {"a": {"gt": "\uffff"}}))
 @example(case=({"a": -0.0}, {"a": 0}))
+@example(case=({"a": 1}, {"a": {"in": ["1", True, 1.0]}}))
+@example(case=({"a": True}, {"a": {"in": [1, "true", [True]]}}))
+@example(case=({"a": None}, {"a": {"in": [None, 0, ""]}}))
+@example(case=({"a": None}, {"a": {"in": [0, "", "null", False, []]}}))
+@example(case=({}, {"not": {"a": {"in": [None]}}}))
+@example(case=({}, {"a": {"in": []}}))
+@example(case=({"a": 1e23}, {"a": {"in": [*range(20), 10**23]}}))
+@example(case=({"a": 1e23}, {"a": {"in": [*range(20), 99999999999999991611392]}}))
+@example(case=({"a": -0.0}, {"a": {"in": [0, "x"]}}))
+@example(case=({"a": [1, {"b": 2.0}]}, {"a": {"in": [*range(20), [1.0, {"b": 2}]]}}))
+@example(case=({"a": '{"b"}, \\'}, {"a": {"in": ["NULL", '{"b"}, \\', '"']}}))
 @example(case=({"a.b": [1]}, {'"a.b".0': 1}))
 @example(case=({"not": 1}, {'"not"': {"gt": 0}}))
 @given(case=cases())

@@ -9,6 +9,7 @@ from psycopg.sql import SQL, Composable, Placeholder
 from psycopg.types.json import Jsonb
 
 from agent_memory.domain.semantic.filters import (
+    Among,
     Compares,
     Equals,
     Every,
@@ -71,6 +72,10 @@ class Conditions:
         match condition:
             case Equals(path, value):
                 return SQL("coalesce({} = {}, false)").format(self._found(path), self._value(Jsonb(value)))
+            case Among(path, values):
+                # One comparison with them all, of which the database makes a hash: an OR of thousands takes seconds.
+                any_of = self._value([Jsonb(value) for value in values])
+                return SQL("coalesce({} = ANY({}::jsonb[]), false)").format(self._found(path), any_of)
             case Compares():
                 return self._comparing(condition)
             case Exists(path):

@@ -11,7 +11,7 @@ Numbers compare with numbers and texts with texts, by code point; what cannot be
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from operator import ge, gt, le, lt
@@ -32,6 +32,18 @@ class Order(StrEnum):
 class Equals:
     path: tuple[str, ...]
     value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Equals one of these; what they are compared by is made once, not for each document."""
+
+    path: tuple[str, ...]
+    values: tuple[Json, ...]
+    identities: frozenset[object] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "identities", frozenset(map(_identity, self.values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +78,7 @@ class Not:
     part: "Filter"
 
 
-Filter = Equals | Compares | Exists | IsObject | Every | Some | Not
+Filter = Equals | Among | Compares | Exists | IsObject | Every | Some | Not
 
 _ORDERS: Mapping[Order, Callable[[Any, Any], bool]] = {
     Order.LESS: lt, Order.AT_MOST: le, Order.GREATER: gt, Order.AT_LEAST: ge,
@@ -86,6 +98,8 @@ def matches(condition: Filter, document: Document) -> bool:
     match condition:
         case Equals(path, value):
             return _same(_found(document, path), value)
+        case Among(path):
+            return _identity(_found(document, path)) in condition.identities
         case Compares(path, order, value):
             found = _found(document, path)
             return _comparable(found, value) and _ORDERS[order](_exact(found), _exact(value))
@@ -147,7 +161,7 @@ def _condition(path: tuple[str, ...], name: str, operand: Json) -> Filter:
         case "ne":
             return Not(Equals(path, operand))
         case "in":
-            return Some(tuple(Equals(path, value) for value in _listed(name, operand)))
+            return Among(path, tuple(_listed(name, operand)))
         case "exists" if isinstance(operand, bool):
             return Exists(path) if operand else Not(Exists(path))
         case "lt" | "lte" | "gt" | "gte" if isinstance(operand, str | int | float) and not isinstance(operand, bool):

@@ -1,7 +1,7 @@
 import pytest
 
 from agent_memory.domain.errors import InvalidInput
-from agent_memory.domain.semantic.filters import IsObject, matches, parse_filter
+from agent_memory.domain.semantic.filters import Among, IsObject, matches, parse_filter
 
 ANA = {"name": "Ana", "age": 31, "home": {"city": "Oslo"}, "vip": True, "left": None, "pets": ["cat"]}
 
@@ -18,6 +18,29 @@ ANA = {"name": "Ana", "age": 31, "home": {"city": "Oslo"}, "vip": True, "left": 
 )  # fmt: skip
 def test_matches(condition):
     assert matches(parse_filter(condition), ANA)
+
+
+@pytest.mark.parametrize(
+    ("value", "among", "is_there"),
+    [
+        (1, [1.0], True), (1.0, [1], True), (1, ["1"], False), (1, [True], False), (True, [1], False),
+        (True, [True], True), (None, [None], True), (None, [0, "", False], False), (10**23, [1e23], True),
+        ([1, {"b": 2.0}], [0, [1.0, {"b": 2}]], True), ([1], [[True], ["1"], 1], False), ({}, [[]], False),
+    ],
+)  # fmt: skip
+def test_what_is_one_of_many_equals_one_of_them(value, among, is_there):
+    told, asked = {"a": value}, {"a": {"in": among}}
+    assert matches(parse_filter(asked), told) is is_there
+    assert matches(parse_filter({"not": asked}), told) is not is_there
+    assert matches(parse_filter({"or": [{"a": {"eq": each}} for each in among]}), told) is is_there
+
+
+def test_what_is_not_there_is_none_of_many():
+    assert not matches(parse_filter({"a": {"in": [None, "", 0]}}), {})
+
+
+def test_one_of_many_is_one_condition():
+    assert parse_filter({"a": {"in": [1, "x"]}}) == Among(("a",), (1, "x"))
 
 
 @pytest.mark.parametrize(("name", "is_object"), [("home", True), ("pets", False), ("left", False), ("nickname", False)])
