@@ -112,6 +112,7 @@ async def test_lists_what_is_selected(client, selection, found):
     [
         ({"cursor": "x"}, "cursor"), ({"limit": 0}, "limit"), ({"tags": ["x" * 65]}, "tags[0]"),
         ({"filter": {"a": {"near": 1}}}, "filter"), ({"since": "2020-01-01T00:00:00"}, "since"), ({"odd": 1}, "odd"),
+        ({"filter": {"AND": [{"city": "Oslo"}]}}, "filter"), ({"filter": {"$or": []}}, "filter"),
     ],
 )  # fmt: skip
 async def test_names_what_is_wrong_with_a_list(client, wrong, field):
@@ -212,6 +213,15 @@ async def test_in_a_batch_each_has_a_result_of_its_own(client):
 async def listed_contents(client):
     answer = await client.post("/v1/memories/list", json=ADA | {"limit": 200})
     return [memory["content"] for memory in answer.json()["memories"]]
+
+
+@pytest.mark.usefixtures("kept")
+async def test_a_misspelt_connective_forgets_nothing(client):
+    misspelt = {"filter": {"not": {"OR": [{"city": "Lisbon"}, {"city": "Porto"}]}}}
+    answer = await client.post("/v1/memories/forget", json=ADA | misspelt)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/filter")
+    assert "write 'or'" in answer.json()["detail"]
+    assert len(await listed(client)) == 3
 
 
 @pytest.mark.usefixtures("kept")

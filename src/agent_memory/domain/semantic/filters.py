@@ -5,7 +5,8 @@ r"""Conditions on a memory's metadata: a small language, as values that any stor
     {"\"a.b\".c": 1}   {"\"not\"": true}
 
 A key reaches inwards by dots. A name in double quotes is taken as it is, dots and all, and is never `and`, `or` or
-`not`; a quote or backslash in it has a backslash before it.
+`not`; a quote or backslash in it has a backslash before it. Only in quotes may a key begin with `$`, or be `AND` or
+`Or`: who writes so means what another language has, and would select what nobody asked for.
 Numbers compare with numbers and texts with texts, by code point; what cannot be compared does not match.
 """
 
@@ -83,6 +84,8 @@ Filter = Equals | Among | Compares | Exists | IsObject | Every | Some | Not
 _ORDERS: Mapping[Order, Callable[[Any, Any], bool]] = {
     Order.LESS: lt, Order.AT_MOST: le, Order.GREATER: gt, Order.AT_LEAST: ge,
 }  # fmt: skip
+_CONNECTIVES = ("and", "or", "not")
+_CONDITIONS = ("eq", "ne", "in", "lt", "lte", "gt", "gte", "exists")
 _ABSENT = object()
 _NAME = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\.|\Z)|[^.]*', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -131,12 +134,21 @@ def _clause(key: str, value: Json) -> Filter:
         return Every(parts) if key == "and" else Some(parts)
     if key == "not":
         return Not(_clause_of(value))
+    _check_means_a_key(key)
     path = tuple(_names(key))
     if not isinstance(value, Mapping):
         return Equals(path, value)
     if not value:
         raise InvalidInput("filter", f"{key!r} has no condition")
     return _every([_condition(path, name, operand) for name, operand in value.items()])
+
+
+def _check_means_a_key(key: str) -> None:
+    meant = key.removeprefix("$").lower()
+    if meant in _CONNECTIVES:
+        raise InvalidInput("filter", f"{key!r} is no connective: write {meant!r}, or '\"{key}\"' for a key so named")
+    if key.startswith("$"):
+        raise InvalidInput("filter", f"{key[:40]!r} begins with $: write a name that does so in quotes, as '\"$a\".b'")
 
 
 def _names(key: str) -> Iterator[str]:
@@ -166,7 +178,10 @@ def _condition(path: tuple[str, ...], name: str, operand: Json) -> Filter:
             return Exists(path) if operand else Not(Exists(path))
         case "lt" | "lte" | "gt" | "gte" if isinstance(operand, str | int | float) and not isinstance(operand, bool):
             return Compares(path, Order(name), operand)
-    raise InvalidInput("filter", f"{name!r} is no condition for {'.'.join(path)!r}, or not with this value")
+    if name in _CONDITIONS:
+        takes = "true or false" if name == "exists" else "a number or a text"
+        raise InvalidInput("filter", f"{name!r} for {'.'.join(path)!r} takes {takes}")
+    raise InvalidInput("filter", f"{name!r} is no condition for {'.'.join(path)!r}: there are {', '.join(_CONDITIONS)}")
 
 
 def _listed(name: str, value: Json) -> Sequence[Json]:

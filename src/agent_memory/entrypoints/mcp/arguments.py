@@ -28,7 +28,7 @@ Filter = Annotated[
     dict[str, Any],
     Meta(
         description='Condition on metadata: {"city": "Oslo", "age": {"gte": 18}}; knows and, or, not; '
-        'a key with dots of its own is quoted: {"\\"a.b\\"": 1}'
+        'a key with dots of its own, or that begins with $, is quoted: {"\\"a.b\\"": 1}'
     ),
 ]
 Since = Annotated[Moment, Meta(description="Happened at or after this, with time zone")]

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from agent_memory.domain.errors import InvalidInput
@@ -92,6 +94,40 @@ def test_refuses_what_it_does_not_understand(condition):
     with pytest.raises(InvalidInput) as refusal:
         parse_filter(condition)
     assert refusal.value.field == "filter"
+
+
+@pytest.mark.parametrize("key", ["AND", "Or", "NOT", "$and", "$or", "$not", "$OR", "$eq", "$a.b", "$"])
+def test_what_another_language_writes_is_no_key_unless_it_is_quoted(key):
+    for condition in ({key: [{"k": 1}]}, {"not": {key: {"k": 1}}}, {"or": [{"and": [{key: 1}]}]}):
+        with pytest.raises(InvalidInput) as refusal:
+            parse_filter(condition)
+        assert refusal.value.field == "filter"
+    assert matches(parse_filter({f'"{key}"': 1}), {key: 1})
+
+
+@pytest.mark.parametrize(("key", "meant"), [("OR", "or"), ("$And", "and"), ("$not", "not")])
+def test_says_what_to_write_instead(key, meant):
+    with pytest.raises(InvalidInput, match=re.escape(f"write '{meant}', or '\"{key}\"' for a key so named")):
+        parse_filter({key: 1})
+
+
+@pytest.mark.parametrize("key", ["a.$b", "AND.x", "nor", "android", "a$"])
+def test_what_only_resembles_a_connective_is_a_key(key):
+    parse_filter({key: 1})
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ({"a.b": {"$eq": 1}}, "'$eq' is no condition for 'a.b': there are eq, ne, in, lt, lte, gt, gte, exists"),
+        ({"a": {"lt": None}}, "'lt' for 'a' takes a number or a text"),
+        ({"a": {"exists": 1}}, "'exists' for 'a' takes true or false"),
+        ({"a": {"in": "abc"}}, "'in' takes a list"),
+    ],
+)
+def test_says_which_conditions_there_are_and_what_they_take(condition, said):
+    with pytest.raises(InvalidInput, match=re.escape(said)):
+        parse_filter(condition)
 
 
 def test_refuses_ten_thousand_levels():
