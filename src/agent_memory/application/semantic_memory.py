@@ -122,7 +122,7 @@ class SemanticMemory(OfTenant):
 
         With `alpha`, alpha x meaning + (1 - alpha) x recency ranks instead of the policy. `selection` says which
         memories may answer; `memory_type` is its most used part. `as_of` asks what was valid then; `max_tokens` asks
-        for as many as fit, instead of `top_k`; `min_score` for none below it.
+        for as many as fit, and at most `top_k` if that is said too; `min_score` for none below it.
         """
         _check(asked)
         return list((await self.recall_page(None, **asked)).recollections)
@@ -183,6 +183,8 @@ def _check(asked: Asked) -> None:
         raise InvalidInput(name, "unknown field")
     for name in sorted(Asked.__required_keys__ - asked.keys()):
         raise InvalidInput(name, "is missing")
+    if asked.get("top_k", 1) is None:
+        raise InvalidInput("top_k", "must be a whole number, or left out")
 
 
 def _question(asked: Asked, scope: Scope) -> Question:
@@ -195,7 +197,7 @@ def _question(asked: Asked, scope: Scope) -> Question:
     return Question(
         scope=scope,
         query=asked["query"],
-        top_k=asked.get("top_k", 10),
+        top_k=asked.get("top_k"),
         alpha=asked.get("alpha"),
         selection=selection,
         as_of=asked.get("as_of"),

@@ -242,6 +242,8 @@ async def test_a_search_may_have_a_budget_and_a_bar(client):
         await remember(client, content=f"Fact {number} " + "x" * 80)
     asked = ADA | {"query": "fact", "max_tokens": 70}
     assert (await client.post("/v1/memories/search", json=asked)).json()["total"] == 2
+    assert (await client.post("/v1/memories/search", json=asked | {"top_k": 1})).json()["total"] == 1
+    assert (await client.post("/v1/memories/search", json=asked | {"top_k": None})).status_code == 422
     asked = ADA | {"query": "fact", "min_score": 5}
     assert (await client.post("/v1/memories/search", json=asked)).json()["total"] == 0
 

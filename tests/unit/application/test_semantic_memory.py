@@ -308,6 +308,13 @@ async def test_a_budget_is_not_promised_what_has_no_room_in_it(memory):
     assert page.cursor is None
 
 
+async def test_a_budget_has_as_many_as_asked_for_at_most(memory):
+    for number in range(30):
+        await memory.remember(**WHO, content=f"fact {number}")
+    for limits, found in (({}, 10), ({"max_tokens": 500}, 30), ({"max_tokens": 500, "top_k": 7}, 7)):
+        assert len(await contents(memory, "fact", **limits)) == found
+
+
 async def test_tells_a_question_from_what_is_kept(store):
     class Telling(HashingEmbedder):
         async def embed(self, texts, *, tenant="default", asked=False):

@@ -22,6 +22,7 @@ from agent_memory.domain.semantic.scoring import MOST_RANKED
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.domain.semantic.tokens import tokens_up_to
 
+_USUAL = 10  # memories on a page, where nobody says how many
 _MUCH_WORSE = 0.5  # of the score of what was passed over
 _MOST_FITTING = 100  # memories that even the smallest budget of tokens is filled from ...
 _TOKENS_PER_MEMORY = 20  # ... and a larger one from as many of these as it has room for
@@ -109,20 +110,25 @@ class RecalledPage:
 
 
 def most_of(question: Question) -> int:
-    """How many memories a page may have."""
+    """How many memories a page is chosen from: what a budget has no room for takes none of the places of `top_k`."""
     if question.max_tokens is None:
-        return question.top_k
+        return question.top_k or _USUAL
     return min(MOST_RANKED, max(_MOST_FITTING, question.max_tokens // _TOKENS_PER_MEMORY))
 
 
 def page_of(ranked: Sequence[Recollection], question: Question, progress: Progress) -> RecalledPage:
     """What the question asks for of a whole ranking, past what was given already."""
     left = [r for r in progress.left(ranked) if _good_enough(r, question)]
-    page = left[: question.top_k] if question.max_tokens is None else _fitting(left, question.max_tokens)
+    most = min(_most_on_a_page(question), MOST_RANKED - len(progress.given))
+    page = left[:most] if question.max_tokens is None else _fitting(left, question.max_tokens, most)
     after = progress.after(page)
     given = {r.memory.id for r in page}
     more = bool(page) and any(r.memory.id not in given and _fits(r, question) for r in left)
     return RecalledPage(tuple(page), after.cursor() if more and len(after.given) < MOST_RANKED else None)
+
+
+def _most_on_a_page(question: Question) -> int:
+    return question.top_k or (_USUAL if question.max_tokens is None else MOST_RANKED)
 
 
 def _good_enough(recollection: Recollection, question: Question) -> bool:
@@ -136,21 +142,21 @@ def _fits(recollection: Recollection, question: Question) -> bool:
     )
 
 
-def _fitting(ranked: Sequence[Recollection], most: int) -> list[Recollection]:
-    """The best that fit together. What is too long for the room that is left is passed over, but not for the sake of
-    what answers much worse: room that is left is better than room that misleads.
+def _fitting(ranked: Sequence[Recollection], tokens: int, most: int) -> list[Recollection]:
+    """The best that fit together, at most so many. What is too long for the room that is left is passed over, but not
+    for the sake of what answers much worse: room that is left is better than room that misleads.
     """
     fitting: list[Recollection] = []
     least = -math.inf
     for recollection in ranked:
-        if most < 1:
+        if tokens < 1 or len(fitting) == most:
             break
-        cost, score = tokens_up_to(most, recollection.memory.content), recollection.score.total
-        if cost > most:
+        cost, score = tokens_up_to(tokens, recollection.memory.content), recollection.score.total
+        if cost > tokens:
             least = max(least, score * _MUCH_WORSE if score > 0 else score / _MUCH_WORSE)
         elif score >= least:
             fitting.append(recollection)
-            most -= cost
+            tokens -= cost
     return fitting
 
 

@@ -28,12 +28,13 @@ MOST_TOKENS = 100_000
 class Question:
     """What the caller asks. With `alpha` the caller also asks for the weighing of meaning against recency.
 
-    `max_tokens` asks for as many as fit into so many tokens, instead of for `top_k`; `as_of` for what was valid then.
+    `max_tokens` asks for as many as fit into so many tokens, of which there are at most `top_k` if that is said too;
+    where neither is, ten are asked for. `as_of` asks for what was valid then.
     """
 
     scope: Scope
     query: str
-    top_k: int = 10
+    top_k: int | None = None
     alpha: float | None = None
     selection: Selection = EVERYTHING
     as_of: datetime | None = None
@@ -42,7 +43,8 @@ class Question:
 
     def __post_init__(self) -> None:
         check_text("query", self.query, LONGEST_QUERY)
-        check_count("top_k", self.top_k, 1, MOST_RESULTS)
+        if self.top_k is not None:
+            check_count("top_k", self.top_k, 1, MOST_RESULTS)
         if self.alpha is not None:
             check_number("alpha", self.alpha, 0, 1)
         if self.as_of is not None:

@@ -85,10 +85,26 @@ def test_a_bar_is_compared_with_what_is_shown():
 
 
 def test_a_budget_is_filled_with_the_best_that_fit():
-    ranked, asked = ranking("x" * 40, "y" * 400, "z" * 40), question(max_tokens=30, top_k=1)
+    ranked, asked = ranking("x" * 40, "y" * 400, "z" * 40), question(max_tokens=30)
     page = page_of(ranked, asked, begun(asked))
     assert [r.memory.content[0] for r in page.recollections] == ["x", "z"]
     assert page.cursor is None or sum(tokens_of(r.memory.content) for r in page.recollections) <= 30
+
+
+def test_a_budget_and_a_number_both_hold():
+    ranked, asked = ranking("x" * 40, "y" * 400, "z" * 40, "tea", "milk"), question(max_tokens=40, top_k=2)
+    page = page_of(ranked, asked, begun(asked))
+    assert [r.memory.content[0] for r in page.recollections] == ["x", "z"]
+    rest = page_of(ranked, asked, Progress.read(page.cursor, asked))
+    assert [r.memory.content for r in rest.recollections] == ["tea", "milk"]
+    assert most_of(asked) == most_of(question(max_tokens=40))
+
+
+def test_ten_come_where_nobody_says_how_many():
+    ranked, asked = ranking(*map(str, range(60))), question()
+    assert len(page_of(ranked, asked, begun(asked)).recollections) == most_of(asked) == 10
+    asked = question(max_tokens=1000)
+    assert len(page_of(ranked, asked, begun(asked)).recollections) == 60
 
 
 def test_a_budget_is_not_filled_with_what_answers_much_worse():
@@ -103,12 +119,15 @@ def test_a_budget_for_nothing_gives_nothing():
     assert (page.recollections, page.cursor) == ((), None)
 
 
-def test_the_pages_of_one_question_end():
-    ranked, asked = ranking(*(["x"] * (MOST_RANKED + 60))), question(top_k=50)
+@pytest.mark.parametrize("limits", [{"top_k": 50}, {"top_k": 7}, {"max_tokens": 122}, {"max_tokens": 50, "top_k": 9}])
+def test_the_pages_of_one_question_end(limits):
+    ranked, asked = ranking(*(["x"] * (MOST_RANKED + 60)), step=0.0001), question(**limits)
     page = page_of(ranked, asked, begun(asked))
-    for _ in range(MOST_RANKED // 50 - 1):
+    told = len(page.recollections)
+    while page.cursor is not None:
         page = page_of(ranked, asked, Progress.read(page.cursor, asked))
-    assert page.cursor is None
+        told += len(page.recollections)
+    assert told == MOST_RANKED
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "äöü", "AAAA", "////////////////////"])

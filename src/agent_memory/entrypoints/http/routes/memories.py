@@ -88,19 +88,7 @@ async def search_memories(
 ) -> wire.SearchAnswer:
     """What one agent knows about one user that answers the query, best first."""
     await admit_search(request, application, data.agent_id)
-    page = await application.memory.recall_page(
-        data.cursor,
-        agent_id=data.agent_id,
-        user_id=data.user_id,
-        query=data.query,
-        top_k=data.top_k,
-        alpha=data.alpha,
-        memory_type=data.memory_type,
-        selection=wire.to_selection(data),
-        as_of=data.as_of,
-        min_score=data.min_score,
-        max_tokens=data.max_tokens,
-    )
+    page = await application.memory.recall_page(data.cursor, **wire.to_asked(data))
     return wire.from_page(data.query, page, explain=data.explain)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from agent_memory.application.remembering import NewFields
+from agent_memory.application.semantic_memory import Asked
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.duplicates import Remembered
 from agent_memory.domain.semantic.filters import parse_filter
@@ -48,15 +49,15 @@ class SearchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """Without `alpha` the ranking weighs meaning, words, context, age and importance; with it,
     alpha x meaning + (1 - alpha) x recency. `filter` is a condition on metadata, as in /v1/memories/list;
     `since` and `until` are about when it happened; `as_of` asks what was valid then. With `max_tokens` as many come
-    as fit into so many tokens, instead of `top_k`. What follows is asked for by the `next_cursor` of the answer, up to
-    a thousand memories in all; scores never rise from page to page.
+    as fit into so many tokens, at most `top_k` if that is given too; without either, `top_k` is 10. What follows is
+    asked for by the `next_cursor` of the answer, up to a thousand memories in all; scores never rise from page to page.
     `explain` adds to each result why it stands where it stands.
     """
 
     agent_id: Name
     user_id: Name
     query: Annotated[str, Meta(min_length=1, max_length=2000)]
-    top_k: Annotated[int, Meta(ge=1, le=50)] = 10
+    top_k: Annotated[int, Meta(ge=1, le=50, description="At most so many; 10 without max_tokens")] | UnsetType = UNSET
     alpha: Annotated[float, Meta(ge=0, le=1)] | None = None
     memory_type: TypeName | None = None
     tags: Tags = []
@@ -195,13 +196,27 @@ def ends(expires_at: datetime | None, ttl_seconds: float | None) -> datetime | N
     return datetime.now(UTC) + timedelta(seconds=ttl_seconds)
 
 
-def to_selection(request: SearchRequest) -> Selection:
-    return Selection(
+def to_asked(request: SearchRequest) -> Asked:
+    selection = Selection(
         tags=frozenset(request.tags),
         metadata=None if request.filter is None else parse_filter(request.filter),
         since=request.since,
         until=request.until,
     )
+    asked: Asked = {
+        "agent_id": request.agent_id,
+        "user_id": request.user_id,
+        "query": request.query,
+        "alpha": request.alpha,
+        "memory_type": request.memory_type,
+        "selection": selection,
+        "as_of": request.as_of,
+        "min_score": request.min_score,
+        "max_tokens": request.max_tokens,
+    }
+    if request.top_k is not UNSET:
+        asked["top_k"] = request.top_k
+    return asked
 
 
 def _explanation(score: Score) -> Explanation:
