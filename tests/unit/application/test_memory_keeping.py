@@ -69,6 +69,14 @@ async def test_refuses_a_cursor_it_did_not_give(world, cursor):
         await world.keeping.list(**WHO, cursor=cursor)
 
 
+async def test_a_cursor_of_a_list_is_read_as_it_was_given(world):
+    await world.tell("one", "two")
+    cursor = (await world.keeping.list(**WHO, limit=1)).cursor
+    for changed in (cursor + "AAAA", cursor + "\n", "*" + cursor):
+        with pytest.raises(InvalidInput, match="cursor"):
+            await world.keeping.list(**WHO, cursor=changed)
+
+
 async def test_a_revision_is_found_and_the_former_is_history(world):
     [memory] = await world.tell("She lives in Oslo", importance=1.5)
     revised = await world.keeping.revise(memory.id, agent_id="agent", content="She lives in Lima", version=1)

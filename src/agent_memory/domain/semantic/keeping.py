@@ -58,7 +58,7 @@ class Mark:
             mark = cls(datetime.fromisoformat(moment), MemoryId(UUID(name)))
         except (ValueError, AttributeError, binascii.Error):
             raise InvalidInput("cursor", "is none that we gave") from None
-        if mark.moment.tzinfo is None:
+        if mark.moment.tzinfo is None or mark.cursor() != cursor:
             raise InvalidInput("cursor", "is none that we gave")
         return mark
 

@@ -11,7 +11,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from zlib import crc32
 
@@ -30,6 +30,7 @@ _TOKENS_PER_MEMORY = 20  # ... and a larger one from as many of these as it has 
 _DEPTH_PER_RESULT = 2
 _LEAST_DEPTH = 20
 _HEAD = struct.Struct("<qId")
+_EPOCH, _TICK = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,23 @@ class Progress:
     @classmethod
     def read(cls, cursor: str, question: Question) -> "Progress":
         try:
-            packed = base64.urlsafe_b64decode(cursor.encode())
-            microseconds, asked, least = _HEAD.unpack_from(packed)
-            given = struct.unpack(f"<{(len(packed) - _HEAD.size) // 8}Q", packed[_HEAD.size :])
-            asked_at = datetime.fromtimestamp(microseconds / 1e6, UTC)
-        except (ValueError, AttributeError, OverflowError, OSError, binascii.Error, struct.error):
+            progress = cls._unpacked(cursor)
+        except (ValueError, AttributeError, OverflowError, binascii.Error, struct.error):
             raise InvalidInput("cursor", "is none that we gave") from None
-        if math.isnan(least):
-            raise InvalidInput("cursor", "is none that we gave")
-        if asked != _identity(question):
+        if progress.question != _identity(question):
             raise InvalidInput("cursor", "belongs to another question")
-        return cls(asked_at, asked, frozenset(given), least)
+        return progress
+
+    @classmethod
+    def _unpacked(cls, cursor: str) -> "Progress":
+        """Nobody signs a cursor: one that is made up may ask for no more than one that was given."""
+        packed = base64.urlsafe_b64decode(cursor.encode())
+        microseconds, asked, least = _HEAD.unpack_from(packed)
+        given = struct.unpack(f"<{(len(packed) - _HEAD.size) // 8}Q", packed[_HEAD.size :])
+        progress = cls(_EPOCH + microseconds * _TICK, asked, frozenset(given), least)
+        if not (0 < len(given) < MOST_RANKED and math.isfinite(least) and progress.cursor() == cursor):
+            raise ValueError("never given")
+        return progress
 
     def depth(self, more: int) -> int:
         """How deep to search for so many more. A further page looks as deep as the next ones will, as far as that
@@ -79,7 +86,7 @@ class Progress:
         return Progress(self.asked_at, self.question, given, min((r.score.total for r in page), default=self.least))
 
     def cursor(self) -> str:
-        head = _HEAD.pack(round(self.asked_at.timestamp() * 1e6), self.question, self.least)
+        head = _HEAD.pack((self.asked_at - _EPOCH) // _TICK, self.question, self.least)
         return base64.urlsafe_b64encode(head + struct.pack(f"<{len(self.given)}Q", *sorted(self.given))).decode()
 
     def selection(self, question: Question, now: datetime) -> Selection:

@@ -1,3 +1,4 @@
+import base64
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -136,21 +137,42 @@ def test_a_cursor_that_is_none_is_refused(cursor):
         Progress.read(cursor, question())
 
 
-def test_a_cursor_without_a_score_is_refused():
+def after(asked: Question, names: int = 3, **fields) -> Progress:
+    return replace(begun(asked), **{"given": frozenset(range(names)), "least": 0.5} | fields)
+
+
+@pytest.mark.parametrize("least", [math.nan, math.inf, -math.inf])
+def test_a_cursor_without_a_score_is_refused(least):
     with pytest.raises(InvalidInput, match="cursor: is none"):
-        Progress.read(replace(begun(question()), least=math.nan).cursor(), question())
+        Progress.read(after(question(), least=least).cursor(), question())
+
+
+@pytest.mark.parametrize("names", [0, MOST_RANKED, 5000])
+def test_a_cursor_names_as_many_as_pages_may_have_given(names):
+    with pytest.raises(InvalidInput, match="cursor: is none"):
+        Progress.read(after(question(), names).cursor(), question())
+    asked = question()
+    assert Progress.read(after(asked, MOST_RANKED - 1).cursor(), asked) == after(asked, MOST_RANKED - 1)
+
+
+def test_a_cursor_is_read_as_it_was_given():
+    cursor = after(question()).cursor()
+    twice = base64.urlsafe_b64encode(base64.urlsafe_b64decode(cursor) + bytes(8)).decode()
+    for changed in (cursor + "AAAA", cursor + "!", "\n" + cursor, cursor.rstrip("=") + "====", twice):
+        with pytest.raises(InvalidInput, match="cursor: is none"):
+            Progress.read(changed, question())
 
 
 def test_a_cursor_of_another_question_is_refused():
-    cursor = begun(question()).cursor()
+    cursor = after(question()).cursor()
     with pytest.raises(InvalidInput, match="another question"):
         Progress.read(cursor, Question(Scope("a", "u"), "who?"))
 
 
 def test_a_cursor_remembers_its_moment():
     asked = question()
-    moment = NOW + timedelta(microseconds=123457)
-    assert Progress.read(Progress.begun(asked, moment).cursor(), asked).asked_at == moment
+    for moment in (NOW + timedelta(microseconds=123457), datetime(2199, 12, 31, 23, 59, 59, 999_999, UTC)):
+        assert Progress.read(after(asked, asked_at=moment).cursor(), asked).asked_at == moment
 
 
 def test_a_budget_passes_over_what_is_too_long_and_takes_as_many_as_fit():
