@@ -171,15 +171,15 @@ async def test_the_numbers_of_an_explanation_add_up_to_the_score(client, query):
     for result in results:
         e = result["explanation"]
         relevance = (e["cue"] * (e["meaning"] + e["words"]) / 2 + e["context"]) / 2.8
-        assert relevance * e["age_factor"] * e["importance_factor"] == pytest.approx(result["score"], abs=1e-3)
-        assert e["relevance"] == pytest.approx(relevance, abs=1e-3)
+        assert relevance * e["age_factor"] * e["importance_factor"] == pytest.approx(result["score"], abs=5.3e-5)
+        assert e["relevance"] == pytest.approx(relevance, abs=3e-6)
         assert e["importance_factor"] == pytest.approx(1 + 0.05 * (e["importance"] - 1))
     for alpha in (0.3, 1):
         results = (await client.post("/v1/memories/search", json=asked | {"alpha": alpha})).json()["results"]
         for result in results:
             e = result["explanation"]
             total = alpha * e["similarity"] + (1 - alpha) * e["recency"]
-            assert total == pytest.approx(result["score"], abs=1e-3)
+            assert total == pytest.approx(result["score"], abs=5.3e-5)
 
 
 @pytest.mark.parametrize("alpha", [None, 0.7])

@@ -221,16 +221,21 @@ def to_asked(request: SearchRequest) -> Asked:
 
 def _explanation(score: Score) -> Explanation:
     explanation = Explanation(
-        similarity=round(score.similarity, 4),
-        words=round(score.words, 4),
-        context=round(score.context, 4),
-        recency=round(score.recency, 4),
+        similarity=_told(score.similarity),
+        words=_told(score.words),
+        context=_told(score.context),
+        recency=_told(score.recency),
         importance=score.importance,
     )
     if factors := score.factors:
-        explanation.meaning = round(factors.meaning, 4)
-        explanation.cue = round(factors.cue, 4)
-        explanation.relevance = round(factors.relevance, 6)
-        explanation.age_factor = round(factors.age, 6)
-        explanation.importance_factor = round(factors.importance, 6)
+        explanation.meaning = _told(factors.meaning)
+        explanation.cue = _told(factors.cue)
+        explanation.relevance = _told(factors.relevance)
+        explanation.age_factor = _told(factors.age)
+        explanation.importance_factor = _told(factors.importance)
     return explanation
+
+
+def _told(part: float) -> float:
+    """So many digits that what is made of the parts is the score, to the last of the four that it is told with."""
+    return round(part, 6)
