@@ -53,6 +53,7 @@ from agent_memory.application.transfer import Transfer
 from agent_memory.application.upkeep import Upkeep
 from agent_memory.domain.errors import AgentMemoryError
 from agent_memory.domain.limits import MOST_CALLS, Limit
+from agent_memory.domain.semantic.keeping import Versions
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import Recollection
 from agent_memory.domain.semantic.scoring import Blend, Fusion, ScoringPolicy
@@ -119,14 +120,19 @@ class Application:
     probes: Mapping[str, Callable[[], Awaitable[object]]]
 
     async def remember(self, **told: Unpack[Told]) -> Memory:
-        """`memory.remember`; this and the next two are all that most programs need."""
+        """`memory.remember`; this and the next three are all that most programs need."""
         return await self.memory.remember(**told)
 
     async def recall(self, **asked: Unpack[Asked]) -> list[Recollection]:
         return await self.memory.recall(**asked)
 
-    async def forget(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> None:
-        await self.memory.forget(memory_id, agent_id=agent_id, user_id=user_id)
+    async def forget(
+        self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None, version: Versions | None = None
+    ) -> None:
+        await self.memory.forget(memory_id, agent_id=agent_id, user_id=user_id, version=version)
+
+    async def count(self, *, agent_id: str, user_id: str) -> int:
+        return await self.memory.count(agent_id=agent_id, user_id=user_id)
 
     @property
     def conversation(self) -> Conversation | None:
@@ -214,17 +220,13 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
             EngineCollector(models.stats, registry)
             probes["model"] = models.check
         half_life = timedelta(days=settings.memory.recency_decay_days)
+        policy = parts.get("policy") or Fusion(half_life=half_life)
         yield Application(
             settings=settings,
             models=models,
             agents=agents,
             upkeep=Upkeep(models.ask, DiskFiles(settings.data_folder / "kv", envelope_of(settings.cache))),
-            memory=SemanticMemory(
-                store,
-                embedder,
-                parts.get("policy") or Fusion(half_life=half_life),
-                Blend(half_life=half_life),
-            ),
+            memory=SemanticMemory(store, embedder, policy, Blend(half_life=half_life), archive=archive),
             embedder=embedder,
             keeping=keeping,
             transfer=Transfer(archive, embedder) if archive else None,

@@ -3,6 +3,7 @@
 import asyncio
 from array import array
 from dataclasses import replace
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.admission import WRITES
 from agent_memory.bootstrap import bootstrap
-from agent_memory.domain.errors import Misconfigured, RateLimited, Unavailable
+from agent_memory.domain.errors import Misconfigured, RateLimited, StaleVersion, Unavailable
 from agent_memory.domain.limits import Admission
 from agent_memory.domain.semantic.recall import Recollection, Score
 from agent_memory.entrypoints.http.app import create_app
@@ -152,8 +153,20 @@ async def test_what_is_opened_remembers_recalls_and_forgets():
     ) as memory:
         kept = await memory.remember(**WHO, content="She lives in Oslo", tags=["home"])
         assert [found.memory for found in await memory.recall(**WHO, query="Oslo")] == [kept]
-        await memory.forget(kept.id, agent_id="agent")
+        with pytest.raises(StaleVersion):
+            await memory.forget(kept.id, agent_id="agent", version=2)
+        assert await memory.count(**WHO) == 1
+        await memory.forget(kept.id, agent_id="agent", version=1)
         assert await memory.recall(**WHO, query="Oslo") == []
+
+
+async def test_what_is_opened_may_be_told_again_with_an_id():
+    store = InMemoryMemoryStore()
+    archive = InMemoryMemoryArchive(store)
+    parts = {"memory_store": store, "memory_archive": archive, "embedder": HashingEmbedder()}
+    async with bootstrap(Settings(), conversation=None, **parts) as memory:
+        told = WHO | {"content": "She lives in Oslo", "id": uuid4()}
+        assert await memory.remember(**told) == await memory.remember(**told)
 
 
 async def test_a_part_that_is_none_is_refused_before_anything_is_opened(tmp_path):

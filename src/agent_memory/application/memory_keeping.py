@@ -17,6 +17,7 @@ from agent_memory.domain.semantic.keeping import (
     Versions,
     check_end,
     check_version,
+    check_versions,
     next_version,
 )
 from agent_memory.domain.semantic.memory import (
@@ -30,7 +31,7 @@ from agent_memory.domain.semantic.memory import (
     parse_tags,
 )
 from agent_memory.domain.semantic.retention import no_more_condensed
-from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection, check_selection
 from agent_memory.ports.answers import AnswerBook
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
@@ -93,6 +94,7 @@ class MemoryKeeping(OfTenant):
     ) -> Page:
         """What holds now, newest first, page by page; what is superseded as well, if asked."""
         check_count("limit", limit, 1, MOST_LISTED)
+        check_selection(selection)
         after = None if cursor is None else Mark.read(cursor)
         scope = self.scope(agent_id, user_id)
         # One more than asked tells whether anything follows.
@@ -105,6 +107,7 @@ class MemoryKeeping(OfTenant):
         self, path: tuple[str, ...], *, agent_id: str, user_id: str, selection: Selection = EVERYTHING
     ) -> Sequence[Json]:
         """What is at the path in the metadata of those that hold now and are selected, each value once."""
+        check_selection(selection)
         return await self._archive.values(self.scope(agent_id, user_id), selection, path, self._clock())
 
     async def revise(
@@ -115,6 +118,7 @@ class MemoryKeeping(OfTenant):
         update may be sent twice. Raises StaleVersion where it is not at that version, Conflict where what stands for
         it would still tell what it said before.
         """
+        check_versions(version)
         fields = _to_be_read_again(fields)
         for _ in range(_TRIES):
             present = await self.get(memory_id, agent_id=agent_id)
@@ -155,6 +159,7 @@ class MemoryKeeping(OfTenant):
         `version`, only if it is at that, or else StaleVersion. What is not said is as that has it, also if that is
         revised meanwhile. With the id of what is to be new it may be repeated.
         """
+        check_versions(version)
         fields = _to_be_read_again(fields)
         for tried in range(_TRIES):
             former = await self.get(memory_id, agent_id=agent_id)
@@ -190,6 +195,7 @@ class MemoryKeeping(OfTenant):
 
     async def forget_selected(self, *, agent_id: str, user_id: str, selection: Selection, dry_run: bool = False) -> int:
         """Forget all that is selected, of what holds and of what is superseded; a dry run only counts them."""
+        check_selection(selection)
         scope = self.scope(agent_id, user_id)
         verb = self._archive.count_selected if dry_run else self._archive.remove_selected
         return await verb(scope, selection, self._clock())

@@ -126,12 +126,15 @@ class Remembering(OfTenant):
 
     async def _known(self, memory: Memory) -> Remembered:
         """What is kept under an id that was given before."""
-        known = await self._archive.get(
-            memory.id, memory.scope.agent_id, memory.scope.user_id, tenant=memory.scope.tenant
-        )
-        if known is None or known.content != memory.content:
-            raise _taken(memory)
-        return Remembered(known, added=False)
+        return Remembered(await known_as(memory, self._archive), added=False)
+
+
+async def known_as(memory: Memory, archive: MemoryArchive) -> Memory:
+    """What is kept under its id. Raises Conflict where that is no such memory."""
+    known = await archive.get(memory.id, memory.scope.agent_id, memory.scope.user_id, tenant=memory.scope.tenant)
+    if known is None or known.content != memory.content:
+        raise _taken(memory)
+    return known
 
 
 def _same(known: Memory, memory: Memory) -> bool:

@@ -3,16 +3,17 @@
 It brings together a store, an embedder, a scoring policy and a clock; it knows none of their technologies.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Required, TypedDict, Unpack
 from uuid import uuid4
 
+from agent_memory.application.remembering import known_as
 from agent_memory.application.tenancy import OfTenant
-from agent_memory.domain.errors import InvalidInput, NotFound
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.semantic.checks import Document
-from agent_memory.domain.semantic.keeping import Versions
+from agent_memory.domain.semantic.keeping import Versions, check_versions
 from agent_memory.domain.semantic.memory import (
     Memory,
     MemoryId,
@@ -26,20 +27,21 @@ from agent_memory.domain.semantic.memory import (
 from agent_memory.domain.semantic.paging import Progress, RecalledPage, most_of, page_of
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
 from agent_memory.domain.semantic.scoring import MOST_RANKED, Blend, Fusion, ScoringPolicy
-from agent_memory.domain.semantic.selection import EVERYTHING, Selection
+from agent_memory.domain.semantic.selection import EVERYTHING, Selection, check_selection
 from agent_memory.domain.semantic.words import word_counts
-from agent_memory.ports.semantic import Embedder, MemoryStore
+from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
 
 # What happened last may be asked for in no words of its own: so many of the newest may always answer.
 _NEWEST = 10
 
 
 class Told(TypedDict, total=False):
-    """What can be said of a new memory; `event_time` is when it happened."""
+    """What can be said of a new memory; `event_time` is when it happened; what has an id may be said again."""
 
     agent_id: Required[str]
     user_id: Required[str]
     content: Required[str]
+    id: MemoryId | str | None
     memory_type: MemoryType | str
     importance: float
     tags: Iterable[str]
@@ -68,7 +70,8 @@ def _now() -> datetime:
 
 
 class SemanticMemory(OfTenant):
-    """One for the whole application: it holds no state of its own. `blend` ranks where a question has an alpha.
+    """One for the whole application: it holds no state of its own. `blend` ranks where a question has an alpha. The
+    archive, of the same place as the store, tells what is kept under an id that is given again.
 
     It is of one tenant, the default one at first; `within` answers another's.
     """
@@ -80,42 +83,29 @@ class SemanticMemory(OfTenant):
         policy: ScoringPolicy | None = None,
         blend: Blend | None = None,
         clock: Callable[[], datetime] = _now,
+        *,
+        archive: MemoryArchive | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._policy = policy or Fusion()
         self._blend = blend or Blend()
         self._clock = clock
+        self._archive = archive
 
-    async def remember(
-        self,
-        *,
-        agent_id: str,
-        user_id: str,
-        content: str,
-        memory_type: MemoryType | str = MemoryType.EPISODIC,
-        importance: float = 1.0,
-        tags: Iterable[str] = (),
-        metadata: Document | None = None,
-        expires_at: datetime | None = None,
-        event_time: datetime | None = None,
-    ) -> Memory:
-        """Keep what was said. When it returns, the memory is committed. `event_time` is when it happened."""
-        memory = Memory(
-            id=MemoryId(uuid4()),
-            scope=self.scope(agent_id, user_id),
-            content=content,
-            created_at=self._clock(),
-            memory_type=parse_memory_type(memory_type),
-            importance=importance,
-            tags=parse_tags(tags),
-            metadata={} if metadata is None else metadata,
-            expires_at=expires_at,
-            event_time=event_time,
-        )
-        [embedding] = await self._embedder.embed([content], tenant=self.reach.tenant)
-        await self._store.add(memory, embedding)
-        return memory
+    async def remember(self, **told: Unpack[Told]) -> Memory:
+        """Keep what was said. When it returns, the memory is committed.
+
+        An id that is known already brings back what is kept under it, or raises Conflict if that says something else.
+        """
+        _check(told, Told.__annotations__, Told.__required_keys__)
+        memory = _new(told, self.scope(told["agent_id"], told["user_id"]), self._clock())
+        [embedding] = await self._embedder.embed([memory.content], tenant=self.reach.tenant)
+        if await self._store.add(memory, embedding):
+            return memory
+        if self._archive is None:
+            raise Conflict(f"id: {memory.id} is known already")
+        return await known_as(memory, self._archive)
 
     async def recall(self, **asked: Unpack[Asked]) -> list[Recollection]:
         """What is known that answers the query, best first; nothing known is an empty list.
@@ -124,7 +114,7 @@ class SemanticMemory(OfTenant):
         memories may answer; `memory_type` is its most used part. `as_of` asks what was valid then; `max_tokens` asks
         for as many as fit, and at most `top_k` if that is said too; `min_score` for none below it.
         """
-        _check(asked)
+        _check(asked, Asked.__annotations__, Asked.__required_keys__)
         return list((await self.recall_page(None, **asked)).recollections)
 
     async def recall_page(self, cursor: str | None, **asked: Unpack[Asked]) -> RecalledPage:
@@ -132,7 +122,7 @@ class SemanticMemory(OfTenant):
         memories are the most that all pages have together. A page gives what holds when it is asked for, of what was
         there when the first one was.
         """
-        _check(asked)
+        _check(asked, Asked.__annotations__, Asked.__required_keys__)
         question, now = _question(asked, self.scope(asked["agent_id"], asked["user_id"])), self._clock()
         progress = Progress.begun(question, now) if cursor is None else Progress.read(cursor, question)
         policy = self._policy if question.alpha is None else self._blend
@@ -166,6 +156,7 @@ class SemanticMemory(OfTenant):
         or user's, is as absent as one that never was. With `version`, only if it is at that, or else StaleVersion.
         """
         check_who(agent_id, user_id)
+        check_versions(version)
         self.reach.agent(agent_id)
         whose = self.reach.user(user_id)
         which = parse_memory_id(memory_id), agent_id, whose
@@ -177,20 +168,35 @@ class SemanticMemory(OfTenant):
         return await self._store.count(self.scope(agent_id, user_id), self._clock())
 
 
-def _check(asked: Asked) -> None:
-    """The names of what is asked; what stands under them is checked where it is used."""
-    for name in asked.keys() - Asked.__annotations__.keys():
+def _check(said: Told | Asked, known: Mapping[str, object], required: frozenset[str]) -> None:
+    """The names of what is said; what stands under them is checked where it is used."""
+    for name in said.keys() - known.keys():
         raise InvalidInput(name, "unknown field")
-    for name in sorted(Asked.__required_keys__ - asked.keys()):
+    for name in sorted(required - said.keys()):
         raise InvalidInput(name, "is missing")
     if asked.get("top_k", 1) is None:
         raise InvalidInput("top_k", "must be a whole number, or left out")
 
 
+def _new(told: Told, scope: Scope, now: datetime) -> Memory:
+    given_id, metadata = told.get("id"), told.get("metadata")
+    return Memory(
+        id=MemoryId(uuid4()) if given_id is None else parse_memory_id(given_id, "id"),
+        scope=scope,
+        content=told["content"],
+        created_at=now,
+        memory_type=parse_memory_type(told.get("memory_type", MemoryType.EPISODIC)),
+        importance=told.get("importance", 1.0),
+        tags=parse_tags(told.get("tags", ())),
+        metadata={} if metadata is None else metadata,
+        expires_at=told.get("expires_at"),
+        event_time=told.get("event_time"),
+    )
+
+
 def _question(asked: Asked, scope: Scope) -> Question:
     selection = asked.get("selection", EVERYTHING)
-    if not isinstance(selection, Selection):
-        raise InvalidInput("selection", f"must be a Selection, is {type(selection).__name__}")
+    check_selection(selection)
     memory_type = asked.get("memory_type")
     if memory_type is not None:
         selection = replace(selection, memory_type=parse_memory_type(memory_type))

@@ -35,6 +35,8 @@ TOLD = [
     *(("tags", value) for value in ("home", 5, [5], [None], [[]], [""], ["x" * 65], ["\0"], list(map(str, range(51))))),
     *((name, value) for name in ("expires_at", "event_time") for value in (NAIVE, "2020-01-01", 5)),
     *(("memory_type", value) for value in (5, None, "odd")),
+    *(("id", value) for value in (5, "", "x")),
+    ("contents", "misspelt"),
 ]
 ASKED = [
     *(("query", value) for value in (None, 5, "", "\0", "\ud800", "x" * 2001)),
@@ -44,6 +46,7 @@ ASKED = [
     *(("min_score", value) for value in (float("nan"), "x")),
     *(("max_tokens", value) for value in ("x", 0, 2.5, 10**9)),
     ("memory_type", 5),
+    ("selection", None),
 ]
 
 
@@ -89,6 +92,10 @@ async def test_what_cannot_be_asked_is_named(world, field, value):
     [
         (lambda w: w.memory.forget(5, agent_id="a"), "memory_id"),
         (lambda w: w.memory.forget(SOME_ID, agent_id="\0"), "agent_id"),
+        (lambda w: w.memory.forget(SOME_ID, agent_id="a", version="x"), "version"),
+        (lambda w: w.memory.forget(SOME_ID, agent_id="a", version=[1, None]), "version"),
+        (lambda w: w.keeping.revise(SOME_ID, agent_id="a", version=True, content="x"), "version"),
+        (lambda w: w.keeping.supersede(SOME_ID, agent_id="a", version=1.5, content="x"), "version"),
         (lambda w: w.keeping.get(None, agent_id="a"), "memory_id"),
         (lambda w: w.keeping.get(SOME_ID, agent_id="\0"), "agent_id"),
         (lambda w: w.keeping.get(SOME_ID, agent_id="a", user_id="\ud800"), "user_id"),
@@ -97,6 +104,9 @@ async def test_what_cannot_be_asked_is_named(world, field, value):
         (lambda w: w.keeping.history(SOME_ID, agent_id="\ud800"), "agent_id"),
         (lambda w: w.keeping.erase_user(5), "user_id"),
         (lambda w: w.keeping.list(agent_id="a", user_id="u", limit="x"), "limit"),
+        (lambda w: w.keeping.list(agent_id="a", user_id="u", selection=None), "selection"),
+        (lambda w: w.keeping.values(("a",), agent_id="a", user_id="u", selection={}), "selection"),
+        (lambda w: w.keeping.forget_selected(agent_id="a", user_id="u", selection=None), "selection"),
         (lambda w: w.keeping.list(agent_id="a", user_id="u", cursor=5), "cursor"),
         (lambda w: w.memory.recall_page(5, agent_id="a", user_id="u", query="q"), "cursor"),
     ],

@@ -2,6 +2,7 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from operator import mul
+from uuid import uuid4
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,7 +13,7 @@ from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.semantic_memory import SemanticMemory
-from agent_memory.domain.errors import InvalidInput, NotFound
+from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
 from agent_memory.domain.semantic.memory import MemoryType
 from agent_memory.domain.semantic.scoring import Blend
 from agent_memory.domain.semantic.selection import Selection
@@ -83,6 +84,32 @@ async def test_what_must_be_said_is_missed_by_its_name(memory, missing):
     del asked[missing]
     with pytest.raises(InvalidInput, match=f"{missing}: is missing"):
         await memory.recall(**asked)
+
+
+@pytest.mark.parametrize("missing", ["agent_id", "user_id", "content"])
+async def test_what_must_be_told_is_missed_by_its_name(memory, missing):
+    told = WHO | {"content": "trains"}
+    del told[missing]
+    with pytest.raises(InvalidInput, match=f"{missing}: is missing"):
+        await memory.remember(**told)
+
+
+async def test_with_an_id_it_may_be_told_again(store, clock):
+    memory = SemanticMemory(store, HashingEmbedder(), clock=clock, archive=InMemoryMemoryArchive(store))
+    told = WHO | {"content": "trains leave at 9", "id": uuid4()}
+    kept = await memory.remember(**told)
+    clock.passes(hours=1)
+    assert await memory.remember(**told | {"id": str(kept.id)}) == kept
+    for other in ({"content": "trains leave at 10"}, {"user_id": "another"}):
+        with pytest.raises(Conflict, match="that of another memory"):
+            await memory.remember(**told | other)
+    assert await memory.count(**WHO) == 1
+
+
+async def test_without_an_archive_an_id_that_is_known_is_a_conflict(memory):
+    kept = await memory.remember(**WHO, content="trains leave at 9", id=uuid4())
+    with pytest.raises(Conflict, match="is known already"):
+        await memory.remember(**WHO, content="trains leave at 9", id=kept.id)
 
 
 async def test_alpha_0_is_newest_first(memory, clock):

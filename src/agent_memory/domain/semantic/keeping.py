@@ -18,6 +18,13 @@ def versions_meant(meant: Versions) -> list[int]:
     return [meant] if isinstance(meant, int) else sorted(meant)
 
 
+def check_versions(meant: Versions | None) -> None:
+    """Raises InvalidInput for what is no version, nor several."""
+    several = [meant] if not isinstance(meant, Collection) or isinstance(meant, str | bytes) else meant
+    if meant is not None and not all(isinstance(each, int) and not isinstance(each, bool) for each in several):
+        raise InvalidInput("version", "must be a whole number, or several")
+
+
 def check_version(memory_id: MemoryId, present: int, meant: Versions | None) -> None:
     """Raises StaleVersion where the memory is at none of those that are meant; None: whatever it is at."""
     if meant is None:

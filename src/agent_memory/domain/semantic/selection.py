@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.checks import check_moment
 from agent_memory.domain.semantic.filters import Filter, matches
 from agent_memory.domain.semantic.memory import Memory, MemoryType, check_tags, parse_memory_type
@@ -46,3 +47,8 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+def check_selection(selection: Selection) -> None:
+    if not isinstance(selection, Selection):
+        raise InvalidInput("selection", f"must be a Selection, is {type(selection).__name__}")
