@@ -33,7 +33,7 @@ from agent_memory.adapters.postgres.responses import PostgresResponseStore
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.prometheus.engine import EngineCollector
 from agent_memory.adapters.prometheus.loop import LoopCollector
-from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, MeasuredMemoryStore
+from agent_memory.adapters.prometheus.measured import MeasuredEmbedder, measured
 from agent_memory.adapters.prometheus.scraping import FOLDER as METRICS_FOLDER
 from agent_memory.adapters.prometheus.scraping import forget_worker, scrape
 from agent_memory.application.admission import SEARCHES, WRITES, Gate
@@ -186,9 +186,9 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         database = None if "memory_store" in parts else await _database(stack, settings, parts, runs_on)
         scopes = ScopeCache(database, settings.memory.search_cache_mb * 1_000_000, _BELIEVED) if database else None
         kept_in = PostgresMemoryStore(database, cache=scopes) if database else parts["memory_store"]
-        store = MeasuredMemoryStore(kept_in, registry)
         condensing = PostgresCondensingStore(database) if database else parts.get("condensing_store")
-        archive = PostgresMemoryArchive(database, scopes) if database else parts.get("memory_archive")
+        looked_after_by = PostgresMemoryArchive(database, scopes) if database else parts.get("memory_archive")
+        store, archive = measured(kept_in, looked_after_by, registry)
         given = SoundVectors(parts["embedder"]) if parts.get("embedder") else None
         embedder = MeasuredEmbedder(given or await open_embedder(stack, settings, runs_on), registry)
         limiter = PostgresRateLimiter(database) if database else InMemoryRateLimiter()
