@@ -85,6 +85,7 @@ class Life:
     async def step(self) -> None:
         self.hour += self.dice.randint(0, 3)
         acts = [self.add] * 6 + [self.revise, self.supersede, self.remove, self.condense, self.restore, self.purge]
+        acts.append(self.put_off)
         acts += [self.tell] * 3 + [self.fade, self.look, self.tell_many, self.change_model, self.condense, self.remove]
         await self.dice.choice(acts if self.known else [self.add])()
 
@@ -112,6 +113,10 @@ class Life:
         expected = self.dice.randint(1, 3)
         revised = replace(old, content=self.text(), version=expected + 1, tags=frozenset({"b"}), revised_at=self.now)
         await self.both(self.archives, "replace", *await self.entry(revised), expected)
+
+    async def put_off(self) -> None:
+        old, end = self.old(), self.now + timedelta(hours=self.dice.randint(1, 40))
+        await self.both(self.archives, "put_off", old.id, old.scope, self.dice.randint(1, 2), end)
 
     async def supersede(self) -> None:
         successor = self.new()

@@ -228,6 +228,34 @@ async def test_the_least_importance_is_kept(bench):
     assert [memory.importance for memory in kept] == pytest.approx([0, 0])
 
 
+async def test_what_expires_is_put_off_without_a_version(bench):
+    memory = bench.memory(expires_at=NOW + HOUR)
+    await bench.keep(memory)
+    assert await bench.archive.put_off(memory.id, bench.scope, 1, NOW + 3 * HOUR)
+    put_off = replace(memory, expires_at=NOW + 3 * HOUR)
+    assert await bench.archive.history(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant) == [put_off]
+    assert await bench.found("memory") == [put_off]
+    assert not await bench.archive.put_off(memory.id, bench.scope, 1, NOW + 2 * HOUR)
+    assert await bench.page() == [put_off]
+
+
+async def test_only_what_expires_is_put_off_where_it_was_read(bench):
+    elsewhere, for_ever = replace(bench.scope, tenant="another"), bench.memory("for ever")
+    memory, faded = [bench.memory(expires_at=NOW + HOUR, superseded_at=at) for at in (None, NOW)]
+    other, further = replace(memory, scope=elsewhere), replace(bench.scope, user_id="somebody else")
+    await bench.keep(memory, faded, other, for_ever)
+    later = NOW + 2 * HOUR
+    for which, scope, version in (
+        (uuid4(), bench.scope, 1), (memory.id, further, 1), (memory.id, bench.scope, 2), (faded.id, bench.scope, 1),
+        (for_ever.id, bench.scope, 1),
+    ):  # fmt: skip
+        assert not await bench.archive.put_off(which, scope, version, later)
+    assert await bench.archive.put_off(memory.id, bench.scope, 1, later)
+    agent = bench.scope.agent_id
+    kept = [await bench.archive.get(each.id, agent, tenant=each.scope.tenant) for each in (other, faded, for_ever)]
+    assert kept == [other, faded, for_ever]
+
+
 async def test_replaces_without_a_new_vector(bench):
     first = bench.memory("She lives in Oslo")
     await bench.keep(first)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
-from agent_memory.domain.semantic.checks import Document, Json, check_count, check_text
+from agent_memory.domain.semantic.checks import Document, Json, check_count, check_moment, check_text
 from agent_memory.domain.semantic.keeping import (
     Inventory,
     Mark,
@@ -137,6 +137,17 @@ class MemoryKeeping(OfTenant):
             if await self._archive.replace(revised, embedding, present.version):
                 return revised
         raise Conflict(f"memory {memory_id} keeps changing: try again")
+
+    async def put_off(
+        self, memory_id: MemoryId | str, *, agent_id: str, user_id: str, version: int, expires_at: datetime
+    ) -> bool:
+        """Let what expires do so later, as long as it is at that version; it says the same, so there is no new one.
+        False: nothing changed.
+        """
+        check_versions(version)
+        check_moment("expires_at", expires_at)
+        scope = self.scope(agent_id, user_id)
+        return await self._archive.put_off(parse_memory_id(memory_id), scope, version, expires_at)
 
     async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:
         """All it ever said, the newest version first."""

@@ -138,6 +138,12 @@ class MemoryArchive(Protocol):
         """
         ...
 
+    async def put_off(self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime) -> bool:
+        """Let what expires do so later, which makes no version. False: the scope has no such memory at that version
+        (any more), or it is superseded, or expires later than that or never; nothing changed.
+        """
+        ...
+
     async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
         """All versions, the newest first; none for a memory that this agent does not have."""
         ...

@@ -312,7 +312,10 @@ async def test_reading_an_item_does_not_update_it_and_changing_it_through_anothe
         await store.aget(ADA, "home", refresh_ttl=True)
     name = items.memory_id(store_scope(store), ADA, "home")
     memory = await store._keeping.get(name, agent_id="langgraph")
-    assert memory.version == 3
+    assert len(await store._keeping.history(name, agent_id="langgraph")) == memory.version == 1
+    assert (await store.aget(ADA, "home", refresh_ttl=False)).updated_at == put
+    of_before = {**memory.metadata, "renewed": 2}  # when a later end was a version
+    memory = await store._keeping.revise(name, agent_id="langgraph", metadata=of_before)
     assert (await store.aget(ADA, "home", refresh_ttl=False)).updated_at == put
     value = {**memory.metadata, "value": {"text": "Lima"}}
     changed = await store._keeping.revise(name, agent_id="langgraph", metadata=value)
@@ -321,7 +324,7 @@ async def test_reading_an_item_does_not_update_it_and_changing_it_through_anothe
     assert put < item.updated_at
 
 
-async def test_an_item_that_was_kept_before_updates_were_may_have_no_room_to_mark_its_later_end(store, monkeypatch):
+async def test_the_end_of_an_item_that_has_no_room_for_more_is_put_off_too(store, monkeypatch):
     value = {"text": "x" * 16_180}
     await store.aput(ADA, "home", value, ttl=10)
     name = items.memory_id(store_scope(store), ADA, "home")

@@ -85,6 +85,11 @@ WHERE id = %(id)s AND {} AND superseded_at IS NULL
   AND (%(expected)s::integer IS NULL OR version = %(expected)s)
 """).format(BEGINS, SQL(IN_SCOPE_OF))
 
+_PUT_OFF = SQL("""
+UPDATE agent_memory.memories SET expires_at = %(expires_at)s
+WHERE id = %(id)s AND {} AND version = %(version)s AND superseded_at IS NULL AND expires_at < %(expires_at)s
+""").format(SQL(IN_SCOPE_OF))
+
 _AGENTS: LiteralString = """
 SELECT DISTINCT agent_id FROM agent_memory.memories
 WHERE tenant = %(tenant)s AND user_id = %(user_id)s AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
@@ -199,6 +204,10 @@ class PostgresMemoryArchive:
 
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
         return await self._changed(SQL(REPLACE), replacing(memory, embedding, expected), [memory.scope]) > 0
+
+    async def put_off(self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime) -> bool:
+        parameters = named(scope) | {"id": memory_id, "version": version, "expires_at": expires_at}
+        return await self._changed(_PUT_OFF, parameters, [scope]) > 0
 
     async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
         parameters = {"id": memory_id, "tenant": tenant, "agent_id": agent_id}

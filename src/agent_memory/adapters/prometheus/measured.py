@@ -110,7 +110,7 @@ class MeasuredMemoryStore:
 
 
 class MeasuredMemoryArchive:
-    """What only reads goes through uncounted."""
+    """What only reads goes through uncounted, and what reading puts off."""
 
     def __init__(self, archive: MemoryArchive, operations: Operations) -> None:
         self._archive = archive
@@ -119,6 +119,7 @@ class MeasuredMemoryArchive:
         self.alike = archive.alike
         self.get = archive.get
         self.page = archive.page
+        self.put_off = archive.put_off
         self.history = archive.history
         self.values = archive.values
         self.inventory = archive.inventory

@@ -22,13 +22,13 @@ from agent_memory.application.memory_keeping import Fields
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.domain.semantic.checks import Document, check_document, check_number
 from agent_memory.domain.semantic.filters import Equals, Every, Exists, Filter
-from agent_memory.domain.semantic.jsonl import LATEST_VERSION
 from agent_memory.domain.semantic.memory import LONGEST_CONTENT, LONGEST_QUERY, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.selection import Selection
 from agent_memory.entrypoints.langgraph import filters
 
 NAMESPACE = "namespace"
-_UPDATED, _RENEWED = "updated_at", "renewed"  # when it was put; the version that differs by its end alone
+_UPDATED = "updated_at"  # when it was put
+_RENEWED = "renewed"  # the version that differs by its end alone, of an item of before: a later end makes none now
 
 _WORD_END_WITHIN = 100  # characters of where a query is cut
 _WHOLE_WORDS = re.compile(rf".{{{LONGEST_QUERY - _WORD_END_WITHIN},{LONGEST_QUERY}}}(?!\S)", re.DOTALL)
@@ -60,8 +60,7 @@ def check_put(op: PutOp, now: datetime) -> None:
         _end(op.ttl, now)
     check_document("namespace and key", {"": [*op.namespace, op.key]})
     _check_value(op, dict(op.value or {}), "")
-    longest = _metadata(op, now, searchable=True) | {_RENEWED: LATEST_VERSION}
-    _check_value(op, longest, ", its namespace and key included")
+    _check_value(op, _metadata(op, now, searchable=True), ", its namespace and key included")
 
 
 def _check_value(op: PutOp, document: Document, addition: str) -> None:
@@ -69,17 +68,6 @@ def _check_value(op: PutOp, document: Document, addition: str) -> None:
         check_document("value", document)
     except InvalidInput as error:
         raise InvalidInput("value", f"of item {op.key!r:.80} {error.reason}{addition}") from None
-
-
-def renewed(memory: Memory, end: datetime) -> Fields:
-    """A later end is no change of the item: it is marked as one. An item of before may have no room for that."""
-    told: Document = {_UPDATED: updated_at(memory).isoformat(), _RENEWED: memory.version + 1}
-    metadata: Document = {**memory.metadata, **told}
-    try:
-        check_document("metadata", metadata)
-    except InvalidInput:
-        return {"expires_at": end}
-    return {"metadata": metadata, "expires_at": end}
 
 
 def updated_at(memory: Memory) -> datetime:

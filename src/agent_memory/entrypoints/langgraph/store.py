@@ -233,15 +233,10 @@ class AgentMemoryStore(BaseStore):
             return  # as absent as it was to be
 
     async def _refresh(self, memory: Memory) -> None:
+        """Whoever changes it meanwhile decides about its end."""
         end = items.renewed_end(memory, _now())
-        if end is None:
-            return
-        try:
-            await self._keeping.revise(
-                memory.id, agent_id=self._whose["agent_id"], version=memory.version, **items.renewed(memory, end)
-            )
-        except (Conflict, NotFound):
-            return  # whoever changed it has decided about its end
+        if end is not None:
+            await self._keeping.put_off(memory.id, **self._whose, version=memory.version, expires_at=end)
 
     async def _all(self, selection: Selection) -> AsyncIterator[Memory]:
         cursor: str | None = None
