@@ -252,6 +252,26 @@ async def test_tenants_share_names_and_ids_and_never_meet(bench):
     assert await bench.store.count(bench.scope) == await bench.store.count(other) == 4
 
 
+async def test_one_id_of_two_tenants_stands_and_comes_back_in_each_alone(bench):
+    [mine, successor] = await bench.tell(2)
+    [embedding] = await bench.embedder.embed([mine.content])
+    agent, tenant = bench.scope.agent_id, bench.scope.tenant
+    theirs = [replace(memory, scope=replace(bench.scope, tenant="another")) for memory in (mine, successor)]
+    for memory in theirs:
+        await bench.store.add(memory, embedding)
+    assert await bench.forget(successor)
+    assert await bench.archive.supersede(mine.id, successor, embedding)
+    assert await bench.condensing.standing(mine.id, agent, tenant=tenant, now=NOW) == successor.id
+    assert await bench.condensing.standing(mine.id, agent, tenant="another", now=NOW) is None
+    assert await bench.condensing.restore(mine.id, agent, tenant="another", now=NOW) == 0
+    assert await bench.forget(successor)  # theirs holds, and stands for nothing of mine
+    assert await bench.condensing.restore(theirs[0].id, agent, tenant="another", now=NOW) == 0
+    assert await bench.condensing.standing(mine.id, agent, tenant=tenant, now=NOW) is None
+    assert await bench.condensing.restore(mine.id, agent, tenant=tenant, now=NOW) == 1
+    assert await bench.kept(mine) == mine
+    assert [await bench.archive.get(each.id, agent, tenant="another") for each in theirs] == theirs
+
+
 async def test_what_is_forgotten_does_not_live_on_in_what_was_condensed_of_it(bench):
     told = await bench.tell(7)
     made = await bench.consolidation().condense(**bench.whose)
