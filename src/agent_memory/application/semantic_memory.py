@@ -174,8 +174,6 @@ def _check(said: Told | Asked, known: Mapping[str, object], required: frozenset[
         raise InvalidInput(name, "unknown field")
     for name in sorted(required - said.keys()):
         raise InvalidInput(name, "is missing")
-    if asked.get("top_k", 1) is None:
-        raise InvalidInput("top_k", "must be a whole number, or left out")
 
 
 def _new(told: Told, scope: Scope, now: datetime) -> Memory:
@@ -195,6 +193,8 @@ def _new(told: Told, scope: Scope, now: datetime) -> Memory:
 
 
 def _question(asked: Asked, scope: Scope) -> Question:
+    if asked.get("top_k", 1) is None:
+        raise InvalidInput("top_k", "must be a whole number, or left out")
     selection = asked.get("selection", EVERYTHING)
     check_selection(selection)
     memory_type = asked.get("memory_type")
