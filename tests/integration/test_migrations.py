@@ -10,9 +10,11 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres import condensing, connection
+from agent_memory.adapters.postgres.answers import PostgresAnswerBook
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
+from agent_memory.domain.answers import Claim
 from agent_memory.domain.errors import Misconfigured, Unavailable
-from agent_memory.domain.semantic.memory import MemoryId
+from agent_memory.domain.semantic.memory import MemoryId, Scope
 
 pytestmark = pytest.mark.integration
 
@@ -118,6 +120,20 @@ async def test_versions_of_before_are_as_old_as_their_memory_and_no_row_is_writt
         second, first = await PostgresMemoryArchive(database).history(MemoryId(UUID(int=1)), "a", tenant="default")
     assert (second.version, first.version) == (2, 1)
     assert second.updated_at == first.updated_at == first.created_at
+
+
+async def test_a_key_that_an_older_server_claimed_gets_ids_when_its_request_comes_again(empty):
+    async with connection.opened(empty, 1, 1) as database:
+        with psycopg.connect(empty) as older:
+            older.execute(
+                "INSERT INTO agent_memory.answers (key, request, tenant, agent_id, user_id) "
+                "VALUES ('key', 'one', 'default', 'a', 'u')"
+            )
+        book, scope = PostgresAnswerBook(database), Scope("a", "u")
+        one, two, three = ([MemoryId(uuid4()) for _ in range(number)] for number in (1, 2, 2))
+        assert await book.claim("key", "another", scope, one) == Claim("one", [])
+        assert await book.claim("key", "one", scope, two) == Claim("one", two)
+        assert await book.claim("key", "one", scope, three) == Claim("one", two)
 
 
 async def test_a_role_that_may_make_no_schema_needs_one_of_its_own(empty):

@@ -3,12 +3,11 @@
 The work must bear being done twice: a request that was cut off, or is asked anew while it runs, is done again.
 """
 
-from asyncio import CancelledError
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
-from agent_memory.domain.errors import InvalidInput, Unavailable
-from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.errors import AgentMemoryError, InvalidInput, Unavailable
+from agent_memory.domain.semantic.memory import MemoryId, Scope
 from agent_memory.ports.answers import AnswerBook
 
 FIELD = "Idempotency-Key"
@@ -20,21 +19,28 @@ class Idempotency:
     def __init__(self, book: AnswerBook) -> None:
         self._book = book
 
-    async def once(self, key: str, request: str, scope: Scope, work: Callable[[], Awaitable[str]]) -> tuple[str, bool]:
-        """The answer, and whether it is one that was given before. Raises InvalidInput if the key is another
-        request's. What the work raises leaves the key free; but one of which nobody knows whether it was done keeps it,
-        and is done when it is sent again.
+    async def once(
+        self,
+        key: str,
+        request: str,
+        scope: Scope,
+        ids: Sequence[MemoryId],
+        work: Callable[[Sequence[MemoryId]], Awaitable[str]],
+    ) -> tuple[str, bool]:
+        """The answer, and whether it is one that was given before. The work hears the ids of the first attempt, which
+        are those of what it makes. Raises InvalidInput if the key is another request's. A refusal leaves the key free;
+        but a request of which nobody knows whether it was done keeps it, and is done when it is sent again.
         """
-        claim = await self._book.claim(key, request, scope)
+        claim = await self._book.claim(key, request, scope, ids)
         if claim.request != request:
             raise InvalidInput(FIELD, "was used for another request: a new request needs a new key")
         if claim.answer is not None:
             return claim.answer, True
         try:
-            answer = await work()
-        except (Unavailable, CancelledError):
+            answer = await work(claim.ids)
+        except Unavailable:
             raise  # and the book, which is likely away as well, would be waited for
-        except BaseException:
+        except AgentMemoryError:
             await self._book.release(key)
             raise
         return await self._book.settle(key, answer), False

@@ -3,17 +3,18 @@
 Every promise here is held by `tests/contracts/` on every adapter.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
 from agent_memory.domain.answers import Claim
-from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.memory import MemoryId, Scope
 
 
 class AnswerBook(Protocol):
-    async def claim(self, key: str, request: str, scope: Scope) -> Claim:
-        """Take a key for a request about a scope, unless it is taken; answers for which request it is taken, and what
-        was answered, if anything.
+    async def claim(self, key: str, request: str, scope: Scope, ids: Sequence[MemoryId]) -> Claim:
+        """Take a key for a request about a scope, and ids for what that makes, unless it is taken; answers for which
+        request it is taken, with which ids, and what was answered, if anything. The ids stay with the key.
 
         What it says survives a crash. Of many who claim one key at once, one is first, and all hear the same.
         """

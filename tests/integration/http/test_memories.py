@@ -1,8 +1,11 @@
 """The memory routes: memex's fields, limits and answers."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+
+from agent_memory.application import idempotency
 
 ADA = {"agent_id": "guide", "user_id": "ada"}
 
@@ -312,6 +315,24 @@ async def test_a_batch_sent_again_with_its_key_has_the_same_answer(client):
     first, again = [await client.post("/v1/memories/batch", json=body, headers=key) for _ in range(2)]
     assert first.json() == again.json()
     assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/v1/memories", lambda text: {"content": text}),
+        ("/v1/memories/batch", lambda text: {"memories": [{"content": text}]}),
+    ],
+)
+async def test_a_key_of_yesterday_is_that_of_a_new_request(client, application, monkeypatch, path, told):
+    monkeypatch.setattr(idempotency, "_KEPT", timedelta(0))
+    sent = {"headers": {"Idempotency-Key": "daily report"}}
+    first = await client.post(path, json=ADA | told("Monday: rain."), **sent)
+    for text in ("Tuesday: sun.", "Monday: rain."):
+        await application.idempotency.purge()
+        answer = await client.post(path, json=ADA | told(text), **sent)
+        assert (answer.status_code, "refused" in answer.text) == (first.status_code, False), answer.text
+    assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 3
 
 
 async def test_of_two_requests_at_once_with_one_key_one_reinforces(client):

@@ -1,11 +1,12 @@
 """An `AnswerBook` for one process."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from agent_memory.domain.answers import Claim
-from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.memory import MemoryId, Scope
 
 
 class InMemoryAnswerBook:
@@ -14,9 +15,9 @@ class InMemoryAnswerBook:
         self._claims: dict[str, tuple[float, Claim]] = {}
         self._scopes: dict[str, Scope] = {}
 
-    async def claim(self, key: str, request: str, scope: Scope) -> Claim:
+    async def claim(self, key: str, request: str, scope: Scope, ids: Sequence[MemoryId]) -> Claim:
         self._scopes.setdefault(key, scope)
-        _, claim = self._claims.setdefault(key, (self._clock(), Claim(request)))
+        _, claim = self._claims.setdefault(key, (self._clock(), Claim(request, list(ids))))
         return claim
 
     async def settle(self, key: str, answer: str) -> str:
@@ -24,7 +25,7 @@ class InMemoryAnswerBook:
             return answer
         claimed_at, claim = self._claims[key]
         if claim.answer is None:
-            self._claims[key] = claimed_at, Claim(claim.request, answer)
+            self._claims[key] = claimed_at, replace(claim, answer=answer)
         return claim.answer or answer
 
     async def release(self, key: str) -> None:

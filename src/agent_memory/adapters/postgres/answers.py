@@ -1,5 +1,6 @@
 """An `AnswerBook` that all workers of one database share."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import LiteralString
 
@@ -7,13 +8,16 @@ from psycopg import AsyncConnection
 
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.domain.answers import Claim
-from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.memory import MemoryId, Scope
 
-# The row that is there is written anew as it is, so that it is seen however the two statements fall.
+# The row that is there is written anew as it is, so that it is seen however the two statements fall; but one of an
+# older server, which gave no ids, gets those of whoever sends its request again.
 _CLAIM: LiteralString = """
-INSERT INTO agent_memory.answers AS a (key, request, tenant, agent_id, user_id) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (key) DO UPDATE SET request = a.request
-RETURNING request, answer
+INSERT INTO agent_memory.answers AS a (key, request, tenant, agent_id, user_id, memory_ids)
+VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (key) DO UPDATE SET memory_ids =
+    CASE WHEN a.memory_ids = '{}' AND a.request = excluded.request THEN excluded.memory_ids ELSE a.memory_ids END
+RETURNING request, memory_ids, answer
 """
 
 _SETTLE: LiteralString = """
@@ -34,10 +38,10 @@ class PostgresAnswerBook:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim(self, key: str, request: str, scope: Scope) -> Claim:
+    async def claim(self, key: str, request: str, scope: Scope, ids: Sequence[MemoryId]) -> Claim:
         async def work(connection: AsyncConnection) -> Claim:
             names = [scope.tenant, scope.agent_id, scope.user_id]
-            [row] = await (await connection.execute(_CLAIM, [key, request, *names])).fetchall()
+            [row] = await (await connection.execute(_CLAIM, [key, request, *names, list(ids)])).fetchall()
             return Claim(*row)
 
         return await self._database.run(work, writes=())

@@ -3,10 +3,10 @@
 It belongs to its caller: to the tenant, the API key and the agent that sent it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Annotated
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import uuid4
 
 from litestar import Response
 from litestar.params import HeaderParameter
@@ -15,6 +15,7 @@ from msgspec import Struct, json
 from agent_memory.application.idempotency import FIELD, LONGEST_KEY
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.semantic.memory import MemoryId
 from agent_memory.entrypoints.http.given import AnyRequest, caller_of
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name=FIELD)]
@@ -30,24 +31,29 @@ async def answer_once(
     application: Application,
     agent_id: str,
     user_id: str,
-    work: Callable[[UUID | None], Awaitable[tuple[int, Struct]]],
+    work: Callable[[Sequence[MemoryId]], Awaitable[tuple[int, Struct]]],
+    *,
+    memories: int = 1,
 ) -> Response[bytes]:
-    """The work's status and body as an answer. With a key, the work hears a UUID that is the same for every attempt."""
+    """The work's status and body as an answer. It hears ids for as many new memories; with a key, the same at every
+    attempt.
+    """
     key = request.headers.get(FIELD)
+    ids = [MemoryId(uuid4()) for _ in range(memories)]
     if key is None:
-        status, body = await work(None)
+        status, body = await work(ids)
         return _response(_Answered(status, json.encode(body).decode()))
     if not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise InvalidInput(FIELD, f"must be 1 to {LONGEST_KEY} printable ASCII characters")
     scope = application.memory.scope(agent_id, user_id)
     name = sha256(json.encode([caller_of(request.scope).id, scope.tenant, agent_id, key])).hexdigest()
 
-    async def written() -> str:
-        status, body = await work(uuid5(NAMESPACE_URL, name))
+    async def written(ids: Sequence[MemoryId]) -> str:
+        status, body = await work(ids)
         return json.encode(_Answered(status, json.encode(body).decode())).decode()
 
     digest = sha256(request.scope["path"].encode() + b"\0" + await request.body()).hexdigest()
-    answer, replayed = await application.idempotency.once(name, digest, scope, written)
+    answer, replayed = await application.idempotency.once(name, digest, scope, ids, written)
     return _response(json.decode(answer, type=_Answered), {"Idempotency-Replayed": "true"} if replayed else {})
 
 

@@ -1,7 +1,7 @@
 """Looking after memories over HTTP: get, list, revise, supersede, many at once, forget many, erase."""
 
+from collections.abc import Sequence
 from typing import Annotated
-from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -131,10 +131,9 @@ async def supersede_memory(
     await admit_write(request, application, agent_id)
     former = await keeping.get(memory_id, agent_id=agent_id)
 
-    async def work(given_id: UUID | None) -> tuple[int, wire.WholeMemory]:
-        new_id = None if given_id is None else MemoryId(given_id)
+    async def work(ids: Sequence[MemoryId]) -> tuple[int, wire.WholeMemory]:
         fields = wire.to_fields(data)
-        successor = await keeping.supersede(former.id, agent_id=agent_id, version=version, new_id=new_id, **fields)
+        successor = await keeping.supersede(former.id, agent_id=agent_id, version=version, new_id=ids[0], **fields)
         return 201, wire.from_memory(successor)
 
     answer = await answer_once(request, application, agent_id, former.scope.user_id, work)
@@ -163,16 +162,16 @@ async def remember_batch(
     del idempotency_key  # told to the API's description; read where it matters
     await admit_write(request, application, data.agent_id)
 
-    async def work(given_id: UUID | None) -> tuple[int, batches.BatchAnswer]:
+    async def work(ids: Sequence[MemoryId]) -> tuple[int, batches.BatchAnswer]:
         outcomes = await _remembering(application).remember_many(
-            batches.to_batch(data.memories, given_id),
+            batches.to_batch(data.memories, ids),
             data.on_near_duplicate,
             agent_id=data.agent_id,
             user_id=data.user_id,
         )
         return 200, batches.BatchAnswer(results=[batches.from_outcome(outcome) for outcome in outcomes])
 
-    return await answer_once(request, application, data.agent_id, data.user_id, work)
+    return await answer_once(request, application, data.agent_id, data.user_id, work, memories=len(data.memories))
 
 
 @post(

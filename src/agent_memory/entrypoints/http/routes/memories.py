@@ -1,8 +1,8 @@
 """Semantic memory over HTTP: remember, search, forget, count."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import quote, urlencode
-from uuid import UUID
 
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -12,6 +12,7 @@ from agent_memory.application.remembering import NewFields
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.duplicates import Remembered
+from agent_memory.domain.semantic.memory import MemoryId
 from agent_memory.entrypoints.http.admission import admit_search, admit_write
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, answers, problems
 from agent_memory.entrypoints.http.idempotency import IdempotencyKey, answer_once
@@ -45,8 +46,8 @@ async def remember(
     del idempotency_key  # told to the API's description; read where it matters
     await admit_write(request, application, data.agent_id)
 
-    async def work(given_id: UUID | None) -> tuple[int, wire.MemoryAnswer]:
-        remembered = await _remembered(application, data, wire.to_new(data, given_id))
+    async def work(ids: Sequence[MemoryId]) -> tuple[int, wire.MemoryAnswer]:
+        remembered = await _remembered(application, data, wire.to_new(data, ids[0]))
         return 201 if remembered.added else 200, wire.from_remembered(remembered)
 
     return located(

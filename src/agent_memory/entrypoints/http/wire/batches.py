@@ -1,10 +1,10 @@
 """Many memories in one request. Each is read by itself, as if it came alone: one that is wrong keeps no other out."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, cast
-from uuid import UUID, uuid5
 
 from litestar.typing import FieldDefinition
 from msgspec import Meta, Raw, Struct
@@ -126,18 +126,19 @@ def _deeper(token: bytes) -> int:
     return (token in b"[{") - (token in b"]}")
 
 
-def to_batch(memories: list[NewMemory | InvalidInput], given_id: UUID | None) -> list[NewFields | InvalidInput]:
-    """What each says. One without an id has one that follows from the given id and its place."""
-    return [each if isinstance(each, InvalidInput) else _said(each, given_id, n) for n, each in enumerate(memories)]
+def to_batch(memories: list[NewMemory | InvalidInput], ids: Sequence[MemoryId]) -> list[NewFields | InvalidInput]:
+    """What each says. One without an id has the one in its place."""
+    told = zip(memories, ids, strict=True)
+    return [each if isinstance(each, InvalidInput) else _said(each, new_id) for each, new_id in told]
 
 
-def _said(memory: NewMemory, given_id: UUID | None, number: int) -> NewFields | InvalidInput:
+def _said(memory: NewMemory, new_id: MemoryId) -> NewFields | InvalidInput:
     try:
         fields = cast("NewFields", to_fields(memory))
     except InvalidInput as error:
         return error
-    if given_id is not None and fields.get("id") is None:
-        fields["id"] = MemoryId(uuid5(given_id, str(number)))
+    if fields.get("id") is None:
+        fields["id"] = new_id
     return fields
 
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -161,8 +160,9 @@ def near_duplicates(remembered: Remembered) -> list[NearDuplicate]:
     return [NearDuplicate(id=str(n.memory.id), similarity=round(n.similarity, 4)) for n in remembered.near]
 
 
-def to_new(request: RememberRequest, given_id: UUID | None) -> NewFields:
-    fields: NewFields = {
+def to_new(request: RememberRequest, new_id: MemoryId) -> NewFields:
+    return {
+        "id": new_id if request.id is None else request.id,
         "content": request.content,
         "memory_type": request.memory_type,
         "importance": request.importance,
@@ -171,11 +171,6 @@ def to_new(request: RememberRequest, given_id: UUID | None) -> NewFields:
         "event_time": request.event_time,
         "expires_at": ends(request.expires_at, request.ttl_seconds),
     }
-    if request.id is not None:
-        fields["id"] = request.id
-    elif given_id is not None:
-        fields["id"] = MemoryId(given_id)
-    return fields
 
 
 def from_page(query: str, page: RecalledPage, *, explain: bool = False) -> SearchAnswer:
