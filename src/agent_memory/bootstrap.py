@@ -21,6 +21,7 @@ from agent_memory.adapters.disk.checking import DiskFiles
 from agent_memory.adapters.in_memory.answers import InMemoryAnswerBook
 from agent_memory.adapters.in_memory.keys import InMemoryKeyStore
 from agent_memory.adapters.in_memory.limits import InMemoryRateLimiter
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.adapters.in_memory.responses import InMemoryResponseStore
 from agent_memory.adapters.postgres.answers import PostgresAnswerBook
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
@@ -202,7 +203,8 @@ async def bootstrap(settings: Settings | None = None, **parts: Unpack[Parts]) ->
         agents = Agents(models.ask, TarBundleFormat())
         condenser = parts.get("condenser")
         consolidation = consolidation_of(settings, condensing, embedder, models, condenser) if condensing else None
-        answers = PostgresAnswerBook(database) if database else InMemoryAnswerBook()
+        ours = kept_in if isinstance(kept_in, InMemoryMemoryStore) else None
+        answers = PostgresAnswerBook(database) if database else InMemoryAnswerBook(ours)
         idempotency = Idempotency(answers)
         responses = PostgresResponseStore(database) if database else InMemoryResponseStore()
         keeping = MemoryKeeping(archive, embedder, answers=answers) if archive else None

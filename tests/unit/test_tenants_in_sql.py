@@ -25,7 +25,7 @@ EVERYBODYS = {
     "SELECT reltuples": "about how many rows there are in all",
     "CREATE INDEX CONCURRENTLY": "an index",
     ") AS by_distance\nWHERE {scope}": "an index gives the nearest of all, of which the scope is asked around it",
-    "agent_memory.answers SET answer": "by the request's key, in which the tenant is",
+    "agent_memory.answers AS a, unnest(": "by the request's key, in which the tenant is",
     "agent_memory.answers WHERE key": "by the request's key, in which the tenant is",
     "agent_memory.answers WHERE claimed_at": "the keys of yesterday go, everywhere",
 }

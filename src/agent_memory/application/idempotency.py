@@ -6,7 +6,7 @@ The work must bear being done twice: a request that was cut off, or is asked ane
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
-from agent_memory.domain.errors import AgentMemoryError, InvalidInput, Unavailable
+from agent_memory.domain.errors import AgentMemoryError, Forgotten, InvalidInput, Unavailable
 from agent_memory.domain.semantic.memory import MemoryId, Scope
 from agent_memory.ports.answers import AnswerBook
 
@@ -25,25 +25,28 @@ class Idempotency:
         request: str,
         scope: Scope,
         ids: Sequence[MemoryId],
-        work: Callable[[Sequence[MemoryId]], Awaitable[str]],
+        work: Callable[[Sequence[MemoryId]], Awaitable[tuple[str, Sequence[MemoryId]]]],
     ) -> tuple[str, bool]:
         """The answer, and whether it is one that was given before. The work hears the ids of the first attempt, which
-        are those of what it makes. Raises InvalidInput if the key is another request's. A refusal leaves the key free;
-        but a request of which nobody knows whether it was done keeps it, and is done when it is sent again.
+        are those of what it makes, and says which memories its answer tells. Raises InvalidInput if the key is another
+        request's, and Forgotten if one of them has been forgotten since. A refusal leaves the key free; but a request
+        of which nobody knows whether it was done keeps it, and is done when it is sent again.
         """
         claim = await self._book.claim(key, request, scope, ids)
         if claim.request != request:
             raise InvalidInput(FIELD, "was used for another request: a new request needs a new key")
+        if claim.forgotten:
+            raise Forgotten(f"{FIELD}: what this request has told is forgotten: a new request needs a new key")
         if claim.answer is not None:
             return claim.answer, True
         try:
-            answer = await work(claim.ids)
+            answer, told = await work(claim.ids)
         except Unavailable:
             raise  # and the book, which is likely away as well, would be waited for
         except AgentMemoryError:
             await self._book.release(key)
             raise
-        return await self._book.settle(key, answer), False
+        return await self._book.settle(key, answer, told), False
 
     async def purge(self) -> int:
         """Forget the keys of yesterday."""

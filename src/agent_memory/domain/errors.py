@@ -3,6 +3,7 @@
 AgentMemoryError
 ├── InvalidInput       the request itself is wrong: names the field and the limit
 ├── NotFound           the thing named does not exist, or is not yours to see
+├── Forgotten          what the same request has made before is forgotten, and is not made again
 ├── Conflict           the thing exists already, or is in a state that forbids the request
 │   └── StaleVersion   it is not at the version that the request names
 ├── Forbidden          your key does not reach that far
@@ -35,6 +36,10 @@ class NotFound(AgentMemoryError):
         super().__init__(f"no {kind} {name!r}")
         self.kind = kind
         self.name = name
+
+
+class Forgotten(AgentMemoryError):
+    pass
 
 
 class Conflict(AgentMemoryError):

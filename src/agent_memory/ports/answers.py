@@ -20,12 +20,14 @@ class AnswerBook(Protocol):
         """
         ...
 
-    async def settle(self, key: str, answer: str) -> str:
-        """Write down the answer of a claimed key, unless there is one; answers the one that stands."""
+    async def settle(self, key: str, answer: str, told: Sequence[MemoryId]) -> str:
+        """Write down the answer of a claimed key, which tells these memories, unless there is one; answers the one that
+        stands. From when one of them, or of the key's ids, is no longer kept, the claim is `forgotten`, with no answer.
+        """
         ...
 
     async def release(self, key: str) -> None:
-        """Give up a key that has no answer; one that has keeps it."""
+        """Give up a key that has no answer; one that has, or is `forgotten`, keeps it."""
         ...
 
     async def erase(self, user_id: str, agent_id: str | None, *, tenant: str) -> None:

@@ -200,6 +200,15 @@ async def test_superseding_may_be_sent_again_with_its_key(client, kept):
     assert len(await listed(client)) == 3
 
 
+async def test_what_supersedes_is_not_told_again_by_its_key_once_it_is_forgotten(client, kept):
+    path = f"/v1/memories/{kept[0]['id']}/supersede"
+    sent = {"params": GUIDE, "json": {"content": "Ada lives in Rome."}, "headers": {"Idempotency-Key": "one"}}
+    new = (await client.post(path, **sent)).json()
+    await client.delete(f"/v1/memories/{new['id']}", params=GUIDE)
+    assert (await client.post(path, **sent)).status_code == 410
+    assert (await client.get(f"/v1/memories/{new['id']}", params=GUIDE)).status_code == 404
+
+
 async def test_in_a_batch_each_has_a_result_of_its_own(client):
     memories = [{"content": "good"}, {"content": ""}, {"contents": "x"}, {"content": "x", "metadata": {"a": "\0"}}]
     answer = await client.post("/v1/memories/batch", json=ADA | {"memories": memories})

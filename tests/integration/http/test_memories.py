@@ -364,6 +364,36 @@ async def test_what_was_answered_about_a_user_goes_with_the_user(client):
     assert "Idempotency-Replayed" not in (await client.post("/v1/memories", json=body, headers=key)).headers
 
 
+@pytest.mark.parametrize("by", ["id", "selection"])
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("", {"content": "a secret"}), ("/batch", {"memories": [{"content": "a secret"}, {"content": ""}]})],
+)
+async def test_what_is_forgotten_is_neither_told_nor_made_again_by_its_key(client, path, told, by):
+    key, body = {"Idempotency-Key": "k 4"}, ADA | told
+    await client.post(f"/v1/memories{path}", json=body, headers=key)
+    [memory] = (await client.post("/v1/memories/list", json=ADA)).json()["memories"]
+    if by == "id":
+        await client.delete(f"/v1/memories/{memory['id']}", params=ADA)
+    else:
+        await client.post("/v1/memories/forget", json=ADA)
+    again = await client.post(f"/v1/memories{path}", json=body, headers=key)
+    assert (again.status_code, again.json()["type"]) == (410, "urn:agent-memory:problem:forgotten")
+    assert "a secret" not in again.text
+    assert (await client.get("/v1/memories/count", params=ADA)).json()["count"] == 0
+    anew = await client.post(f"/v1/memories{path}", json=body, headers={"Idempotency-Key": "k 5"})
+    assert "a secret" in anew.text
+
+
+async def test_what_was_only_told_again_under_a_key_is_forgotten_by_it_too(client):
+    known = (await remember(client)).json()
+    body = ADA | {"content": known["content"], "on_near_duplicate": "reinforce"}
+    sent = {"json": body, "headers": {"Idempotency-Key": "k 6"}}
+    assert (await client.post("/v1/memories", **sent)).json()["id"] == known["id"]
+    await client.delete(f"/v1/memories/{known['id']}", params=ADA)
+    assert (await client.post("/v1/memories", **sent)).status_code == 410
+
+
 @pytest.mark.parametrize("key", ["", "k" * 256])
 async def test_a_key_out_of_bounds_is_refused(client, key):
     answer = await client.post("/v1/memories", json=ADA | {"content": "x"}, headers={"Idempotency-Key": key})

@@ -5,31 +5,43 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore, Place
 from agent_memory.domain.answers import Claim
 from agent_memory.domain.semantic.memory import MemoryId, Scope
 
 
 class InMemoryAnswerBook:
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    """Of a store that is not ours nobody hears what is gone."""
+
+    def __init__(self, store: InMemoryMemoryStore | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
         self._clock = clock
         self._claims: dict[str, tuple[float, Claim]] = {}
         self._scopes: dict[str, Scope] = {}
+        if store is not None:
+            store.watchers.append(self._forget)
 
     async def claim(self, key: str, request: str, scope: Scope, ids: Sequence[MemoryId]) -> Claim:
         self._scopes.setdefault(key, scope)
         _, claim = self._claims.setdefault(key, (self._clock(), Claim(request, list(ids))))
         return claim
 
-    async def settle(self, key: str, answer: str) -> str:
+    async def settle(self, key: str, answer: str, told: Sequence[MemoryId]) -> str:
         if key not in self._claims:  # erased or purged meanwhile
             return answer
         claimed_at, claim = self._claims[key]
-        if claim.answer is None:
-            self._claims[key] = claimed_at, replace(claim, answer=answer)
-        return claim.answer or answer
+        others = set(told).difference(claim.ids)
+        stands = claim.answer or answer
+        known = replace(claim, ids=[*claim.ids, *others], answer=None if claim.forgotten else stands)
+        self._claims[key] = claimed_at, known
+        for place in ((self._scopes[key].tenant, other) for other in others):
+            if self._store is not None and place not in self._store.kept:
+                self._forget(place)
+        return stands
 
     async def release(self, key: str) -> None:
-        if key in self._claims and self._claims[key][1].answer is None:
+        _, claim = self._claims.get(key, (0.0, None))
+        if claim is not None and claim.answer is None and not claim.forgotten:
             self._drop([key])
 
     async def erase(self, user_id: str, agent_id: str | None, *, tenant: str) -> None:
@@ -42,6 +54,11 @@ class InMemoryAnswerBook:
         old = [key for key, (claimed_at, _) in self._claims.items() if claimed_at <= border]
         self._drop(old)
         return len(old)
+
+    def _forget(self, place: Place) -> None:
+        for key, (claimed_at, claim) in self._claims.items():
+            if self._scopes[key].tenant == place[0] and place[1] in claim.ids:
+                self._claims[key] = claimed_at, replace(claim, answer=None, forgotten=True)
 
     def _drop(self, keys: list[str]) -> None:
         for key in keys:

@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -53,6 +53,7 @@ class InMemoryMemoryStore:
         self.kept: dict[Place, Kept] = {}
         self.former: dict[Place, list[Memory]] = {}
         self.told: dict[Place, MemoryId] = {}  # what has reinforced which memory
+        self.watchers: list[Callable[[Place], None]] = []  # who hears what is gone
 
     async def add(self, memory: Memory, embedding: Embedding) -> bool:
         new = place_of(memory) not in self.kept
@@ -115,10 +116,12 @@ class InMemoryMemoryStore:
         return memory
 
     def drop(self, place: Place) -> None:
-        """The memory, what it said before, and who told it again."""
+        """The memory, what it said before, who told it again, and what its watchers have of it."""
         del self.kept[place]
         self.former.pop(place, None)
         self.told = {told: known for told, known in self.told.items() if (told[0], known) != place}
+        for watcher in self.watchers:
+            watcher(place)
 
     async def count(self, scope: Scope, now: datetime | None = None) -> int:
         kept = [row.memory for row in self.kept.values() if row.memory.scope == scope]

@@ -17,11 +17,25 @@ INSERT INTO agent_memory.answers AS a (key, request, tenant, agent_id, user_id, 
 VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (key) DO UPDATE SET memory_ids =
     CASE WHEN a.memory_ids = '{}' AND a.request = excluded.request THEN excluded.memory_ids ELSE a.memory_ids END
-RETURNING request, memory_ids, answer
+RETURNING request, memory_ids, answer, forgotten
 """
 
+# Whoever forgets one that is told finds the key's ids from the beginning; any other, which was known before, has to be
+# there still, and stay until this is written.
 _SETTLE: LiteralString = """
-UPDATE agent_memory.answers SET answer = coalesce(answer, %(answer)s) WHERE key = %(key)s RETURNING answer
+WITH others AS (
+    SELECT a.tenant, told.id FROM agent_memory.answers AS a, unnest(%(told)s::uuid[]) AS told (id)
+    WHERE a.key = %(key)s AND told.id <> ALL(a.memory_ids)
+), there AS (
+    SELECT m.id FROM agent_memory.memories AS m JOIN others USING (id, tenant) FOR KEY SHARE OF m
+), lost AS (
+    SELECT EXISTS (SELECT id FROM others EXCEPT SELECT id FROM there) AS some
+)
+UPDATE agent_memory.answers SET
+    memory_ids = memory_ids || ARRAY(SELECT id FROM others),
+    forgotten = forgotten OR lost.some,
+    answer = CASE WHEN NOT (forgotten OR lost.some) THEN coalesce(answer, %(answer)s) END
+FROM lost WHERE key = %(key)s RETURNING coalesce(answer, %(answer)s)
 """
 
 _ERASE: LiteralString = """
@@ -30,7 +44,7 @@ WHERE tenant = %(tenant)s AND user_id = %(user_id)s
   AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
 """
 
-_RELEASE: LiteralString = "DELETE FROM agent_memory.answers WHERE key = %s AND answer IS NULL"
+_RELEASE: LiteralString = "DELETE FROM agent_memory.answers WHERE key = %s AND answer IS NULL AND NOT forgotten"
 _PURGE: LiteralString = "DELETE FROM agent_memory.answers WHERE claimed_at <= clock_timestamp() - %s"
 
 
@@ -46,9 +60,11 @@ class PostgresAnswerBook:
 
         return await self._database.run(work, writes=())
 
-    async def settle(self, key: str, answer: str) -> str:
+    async def settle(self, key: str, answer: str, told: Sequence[MemoryId]) -> str:
+        parameters = {"key": key, "answer": answer, "told": list(set(told))}
+
         async def work(connection: AsyncConnection) -> str:
-            rows = await (await connection.execute(_SETTLE, {"key": key, "answer": answer})).fetchall()
+            rows = await (await connection.execute(_SETTLE, parameters)).fetchall()
             return str(rows[0][0]) if rows else answer  # erased or purged meanwhile
 
         return await self._database.run(work, writes=())

@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Composed
 from agent_memory.adapters.postgres.adding import add_many
 from agent_memory.adapters.postgres.conditions import BEGINS, Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.forgetting import UNHURRIED, alone_in, forget
+from agent_memory.adapters.postgres.forgetting import UNHURRIED, UNTOLD, alone_in, forget
 from agent_memory.adapters.postgres.likenesses import Likenesses, most_alike
 from agent_memory.adapters.postgres.reinforcing import Reinforcing
 from agent_memory.adapters.postgres.rows import (
@@ -98,24 +98,27 @@ ORDER BY agent_id
 
 _PURGED_AT_ONCE = 5000
 _PURGE = SQL("""
-DELETE FROM agent_memory.memories WHERE (id, tenant) IN (
-    SELECT id, tenant FROM agent_memory.memories WHERE expires_at <= %(now)s LIMIT %(most)s FOR UPDATE SKIP LOCKED
-)
-""")
+WITH gone AS (
+    DELETE FROM agent_memory.memories WHERE (id, tenant) IN (
+        SELECT id, tenant FROM agent_memory.memories WHERE expires_at <= %(now)s LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ) RETURNING id, tenant
+), {}
+SELECT FROM gone
+""").format(UNTOLD)
 
 # Versions are counted of one memory after the other, whatever the planner expects of a tenant.
-_ERASE: LiteralString = """
+_ERASE = SQL("""
 WITH gone AS (
     DELETE FROM agent_memory.memories
     WHERE tenant = %(tenant)s AND user_id = %(user_id)s
       AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
-    RETURNING id
-)
+    RETURNING id, tenant
+), {}
 SELECT count(*), coalesce(sum(versions.number), 0)::bigint
 FROM gone, LATERAL (
     SELECT count(*) AS number FROM agent_memory.memory_versions WHERE memory_id = gone.id AND tenant = %(tenant)s
 ) AS versions
-"""
+""").format(UNTOLD)
 
 _INVENTORY = SQL("""
 WITH scope AS (

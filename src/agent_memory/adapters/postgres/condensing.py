@@ -9,7 +9,7 @@ from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.conditions import SUMMARY
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.forgetting import alone_in
+from agent_memory.adapters.postgres.forgetting import UNTOLD, alone_in
 from agent_memory.adapters.postgres.rows import ADD, COLUMNS, IN_SCOPE_OF, memory_of, named, row_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 from agent_memory.domain.semantic.retention import MADE, RESTORED_IMPORTANCE
@@ -110,10 +110,14 @@ WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s
 
 # But for what `retention.is_told_anew` is about. Whoever revises it at this moment is waited for, and seen.
 _REMOVE = SQL("""
-DELETE FROM agent_memory.memories
-WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = ANY(%(users)s)
-  AND NOT ({summary} AND version > %(made)s)
-""").format(summary=SUMMARY)
+WITH gone AS (
+    DELETE FROM agent_memory.memories
+    WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = ANY(%(users)s)
+      AND NOT ({summary} AND version > %(made)s)
+    RETURNING id, tenant
+), {untold}
+SELECT FROM gone
+""").format(summary=SUMMARY, untold=UNTOLD)
 
 _LEAVE = SQL("""
 WITH told AS (

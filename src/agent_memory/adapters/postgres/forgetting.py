@@ -1,4 +1,5 @@
-"""What is forgotten does not live on in what was condensed of it: that goes too, and its other sources are back.
+"""What is forgotten does not live on in what was condensed of it: that goes too, and its other sources are back. Nor
+does it in the answer to a request that may be sent again.
 
 Who condenses, brings back or forgets more than a memory that nothing stands for is alone in its scope meanwhile.
 """
@@ -24,20 +25,32 @@ hashtextextended(%(tenant)s, hashtextextended(%(agent_id)s, hashtextextended(%(u
 _LOCK: LiteralString = "SELECT pg_advisory_xact_lock(" + _NUMBER + ")"
 _LOCK_AT_ONCE: LiteralString = "SELECT pg_try_advisory_xact_lock(" + _NUMBER + ")"
 
+# After what is `gone`, by id and tenant. The case keeps the index of tenants out: a planner that has not counted them
+# yet would read all of a tenant's answers for each that is gone.
+UNTOLD = SQL("""
+untold AS (
+    UPDATE agent_memory.answers AS a SET answer = NULL, forgotten = true FROM gone
+    WHERE a.memory_ids @> ARRAY[gone.id] AND CASE WHEN a.tenant = gone.tenant THEN NOT a.forgotten END
+)
+""")
+
 # How many are gone, and what those were that are part of something condensed, or are it.
 _FORGET = SQL("""
 WITH gone AS (
     DELETE FROM agent_memory.memories WHERE {scope} AND {which}
-    RETURNING id, superseded_by, superseded_at, {summary} AS summary
-)
+    RETURNING id, tenant, superseded_by, superseded_at, {summary} AS summary
+), {untold}
 SELECT number, id, superseded_by, superseded_at, summary
 FROM (SELECT count(*) AS number FROM gone) AS total LEFT JOIN gone ON superseded_by IS NOT NULL OR summary
 """)
 
 _DISSOLVE = SQL("""
-DELETE FROM agent_memory.memories WHERE id = ANY(%(ids)s) AND {scope} AND {summary}
-RETURNING 1 AS number, id, superseded_by, superseded_at, true AS summary
-""").format(scope=SQL(IN_SCOPE_OF), summary=SUMMARY)
+WITH gone AS (
+    DELETE FROM agent_memory.memories WHERE id = ANY(%(ids)s) AND {scope} AND {summary}
+    RETURNING id, tenant, superseded_by, superseded_at
+), {untold}
+SELECT 1 AS number, id, superseded_by, superseded_at, true AS summary FROM gone
+""").format(scope=SQL(IN_SCOPE_OF), summary=SUMMARY, untold=UNTOLD)
 
 _RELEASE = SQL("""
 UPDATE agent_memory.memories SET superseded_by = %(by)s, superseded_at = %(at)s
@@ -66,7 +79,7 @@ async def alone_at_once(connection: AsyncConnection, scope: Scope) -> bool:
 
 async def forget(connection: AsyncConnection, scope: Scope, which: Composable, parameters: Mapping[str, object]) -> int:
     """Remove those of the scope, in one transaction; answers how many these were."""
-    query = _FORGET.format(scope=SQL(IN_SCOPE_OF), which=which, summary=SUMMARY)
+    query = _FORGET.format(scope=SQL(IN_SCOPE_OF), which=which, summary=SUMMARY, untold=UNTOLD)
     async with connection.transaction(), connection.cursor(row_factory=class_row(_Gone)) as cursor:
         await connection.execute(UNHURRIED)
         await alone_in(connection, scope)

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.forgetting import forget
+from agent_memory.adapters.postgres.forgetting import UNTOLD, forget
 from agent_memory.adapters.postgres.large_scope import read_large
 from agent_memory.adapters.postgres.rows import ADD, IN_SCOPE_OF, named, row_of
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
@@ -32,9 +32,12 @@ AND (%(user_id)s::text IS NULL OR user_id = %(user_id)s)
 """
 _MEANT: LiteralString = "(%(versions)s::numeric[] IS NULL OR version = ANY(%(versions)s::numeric[]))"
 # Of what nothing stands for, nothing was condensed.
-_REMOVE = SQL("DELETE FROM agent_memory.memories WHERE {} AND {} AND superseded_by IS NULL").format(
-    SQL(_ONE), SQL(_MEANT)
-)
+_REMOVE = SQL("""
+WITH gone AS (
+    DELETE FROM agent_memory.memories WHERE {} AND {} AND superseded_by IS NULL RETURNING id, tenant
+), {}
+SELECT FROM gone
+""").format(SQL(_ONE), SQL(_MEANT), UNTOLD)
 _MEANT_ONE = SQL("id = %(id)s AND {}").format(SQL(_MEANT))
 _WHOSE = SQL("SELECT user_id, version FROM agent_memory.memories WHERE {}").format(SQL(_ONE))
 

@@ -120,6 +120,7 @@ _MEANINGS = {
     404: "What was named does not exist",
     408: "Nothing came of the body for too long",
     409: "The current state forbids it; the detail says why",
+    410: "What the same request has told before is forgotten",
     412: "It is not at the version that `If-Match` names",
     413: "The body is too large",
     421: "The server does not answer under this name",

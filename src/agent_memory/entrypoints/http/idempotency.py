@@ -31,26 +31,26 @@ async def answer_once(
     application: Application,
     agent_id: str,
     user_id: str,
-    work: Callable[[Sequence[MemoryId]], Awaitable[tuple[int, Struct]]],
+    work: Callable[[Sequence[MemoryId]], Awaitable[tuple[int, Struct, Sequence[MemoryId]]]],
     *,
     memories: int = 1,
 ) -> Response[bytes]:
-    """The work's status and body as an answer. It hears ids for as many new memories; with a key, the same at every
-    attempt.
+    """The work's status and body as an answer. It hears ids for as many new memories, with a key the same at every
+    attempt, and says which memories the body tells.
     """
     key = request.headers.get(FIELD)
     ids = [MemoryId(uuid4()) for _ in range(memories)]
     if key is None:
-        status, body = await work(ids)
+        status, body, _ = await work(ids)
         return _response(_Answered(status, json.encode(body).decode()))
     if not (1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise InvalidInput(FIELD, f"must be 1 to {LONGEST_KEY} printable ASCII characters")
     scope = application.memory.scope(agent_id, user_id)
     name = sha256(json.encode([caller_of(request.scope).id, scope.tenant, agent_id, key])).hexdigest()
 
-    async def written(ids: Sequence[MemoryId]) -> str:
-        status, body = await work(ids)
-        return json.encode(_Answered(status, json.encode(body).decode())).decode()
+    async def written(ids: Sequence[MemoryId]) -> tuple[str, Sequence[MemoryId]]:
+        status, body, told = await work(ids)
+        return json.encode(_Answered(status, json.encode(body).decode())).decode(), told
 
     digest = sha256(request.scope["path"].encode() + b"\0" + await request.body()).hexdigest()
     answer, replayed = await application.idempotency.once(name, digest, scope, ids, written)

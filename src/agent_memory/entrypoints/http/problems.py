@@ -39,6 +39,7 @@ INTERNAL = Kind(500, "internal", "Something broke inside the server", "server_er
 KINDS: Mapping[type[errors.AgentMemoryError], Kind] = {
     errors.InvalidInput: Kind(422, "invalid-input", "The request is not valid", openai_status=400),
     errors.NotFound: Kind(404, "not-found", "What was named does not exist", openai_code="not_found"),
+    errors.Forgotten: Kind(410, "forgotten", "What it has told is forgotten", openai_code="forgotten"),
     errors.Conflict: Kind(409, "conflict", "The current state forbids the request", openai_code="conflict"),
     errors.StaleVersion: Kind(412, "stale-version", "It is not at that version", openai_code="stale_version"),
     errors.Forbidden: Kind(403, "forbidden", "This is not allowed", "permission_error", "forbidden"),

@@ -12,6 +12,7 @@ from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.remembering import Remembering
 from agent_memory.bootstrap import Application
 from agent_memory.domain.errors import Unavailable
+from agent_memory.domain.semantic.duplicates import Remembered
 from agent_memory.domain.semantic.memory import Memory, MemoryId
 from agent_memory.entrypoints.http.admission import admit_write
 from agent_memory.entrypoints.http.given import NOT_MODIFIED, AnyRequest, GivenApplication, answers, problems
@@ -110,7 +111,7 @@ async def memory_history(
     "/v1/memories/{memory_id:str}/supersede",
     dto=StrictJSON[wire.Change],
     return_dto=None,
-    responses=problems(404, 409, 412, 429) | answers(wire.WholeMemory, {201: "Kept in its place"}),
+    responses=problems(404, 409, 410, 412, 429) | answers(wire.WholeMemory, {201: "Kept in its place"}),
     tags=_TAGS,
 )
 async def supersede_memory(
@@ -131,10 +132,10 @@ async def supersede_memory(
     await admit_write(request, application, agent_id)
     former = await keeping.get(memory_id, agent_id=agent_id)
 
-    async def work(ids: Sequence[MemoryId]) -> tuple[int, wire.WholeMemory]:
+    async def work(ids: Sequence[MemoryId]) -> tuple[int, wire.WholeMemory, list[MemoryId]]:
         fields = wire.to_fields(data)
         successor = await keeping.supersede(former.id, agent_id=agent_id, version=version, new_id=ids[0], **fields)
-        return 201, wire.from_memory(successor)
+        return 201, wire.from_memory(successor), [successor.id]
 
     answer = await answer_once(request, application, agent_id, former.scope.user_id, work)
     answer.headers["ETag"] = etag_of(answer.content)  # as it was when it was new
@@ -146,7 +147,7 @@ async def supersede_memory(
     dto=batches.BatchJSON,
     return_dto=None,
     status_code=200,
-    responses=problems(429) | answers(batches.BatchAnswer, {200: "A result for each"}),
+    responses=problems(410, 429) | answers(batches.BatchAnswer, {200: "A result for each"}),
     tags=_TAGS,
 )
 async def remember_batch(
@@ -162,14 +163,15 @@ async def remember_batch(
     del idempotency_key  # told to the API's description; read where it matters
     await admit_write(request, application, data.agent_id)
 
-    async def work(ids: Sequence[MemoryId]) -> tuple[int, batches.BatchAnswer]:
+    async def work(ids: Sequence[MemoryId]) -> tuple[int, batches.BatchAnswer, list[MemoryId]]:
         outcomes = await _remembering(application).remember_many(
             batches.to_batch(data.memories, ids),
             data.on_near_duplicate,
             agent_id=data.agent_id,
             user_id=data.user_id,
         )
-        return 200, batches.BatchAnswer(results=[batches.from_outcome(outcome) for outcome in outcomes])
+        told = [outcome.memory.id for outcome in outcomes if isinstance(outcome, Remembered)]
+        return 200, batches.BatchAnswer(results=[batches.from_outcome(outcome) for outcome in outcomes]), told
 
     return await answer_once(request, application, data.agent_id, data.user_id, work, memories=len(data.memories))
 

@@ -29,7 +29,7 @@ AnyUserName = Annotated[str | None, QueryParameter(name="user_id", min_length=1,
     "/v1/memories",
     dto=StrictJSON[wire.RememberRequest],
     return_dto=None,
-    responses=problems(409, 429) | answers(wire.MemoryAnswer, {201: "Kept", 200: "Known already"}),
+    responses=problems(409, 410, 429) | answers(wire.MemoryAnswer, {201: "Kept", 200: "Known already"}),
     tags=["memories"],
     summary="Remember",
 )
@@ -46,9 +46,9 @@ async def remember(
     del idempotency_key  # told to the API's description; read where it matters
     await admit_write(request, application, data.agent_id)
 
-    async def work(ids: Sequence[MemoryId]) -> tuple[int, wire.MemoryAnswer]:
+    async def work(ids: Sequence[MemoryId]) -> tuple[int, wire.MemoryAnswer, list[MemoryId]]:
         remembered = await _remembered(application, data, wire.to_new(data, ids[0]))
-        return 201 if remembered.added else 200, wire.from_remembered(remembered)
+        return 201 if remembered.added else 200, wire.from_remembered(remembered), [remembered.memory.id]
 
     return located(
         await answer_once(request, application, data.agent_id, data.user_id, work), data.agent_id, data.user_id
