@@ -10,9 +10,8 @@ import structlog
 from agent_memory.application.chores import is_stopped
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Conflict, InvalidInput, NotFound
-from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.condensing import condense, fitting
-from agent_memory.domain.semantic.memory import LONGEST_NAME, Embedding, Memory, MemoryId, Scope, parse_memory_id
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope, check_who, parse_memory_id
 from agent_memory.domain.semantic.retention import Retention, standing_for
 from agent_memory.ports.semantic import Condenser, CondensingStore, Embedder
 
@@ -118,14 +117,14 @@ class Consolidation(OfTenant):
             return 0
         return await self._store.fade(self._retention.fade_after, self._clock())
 
-    async def restore(self, memory_id: MemoryId | str, *, agent_id: str) -> int:
+    async def restore(self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None) -> int:
         """Bring back what a memory stands for, in its place, or a memory that has faded or that nothing stands for any
         more; answers how many. A summary that somebody has revised stays beside its sources. Raises Conflict where
         something still holds in its place.
         """
-        check_text("agent_id", agent_id, LONGEST_NAME)
+        check_who(agent_id, user_id)
         self.reach.agent(agent_id)
-        which, now = (parse_memory_id(memory_id), agent_id, self.reach.user_id), self._clock()
+        which, now = (parse_memory_id(memory_id), agent_id, self.reach.user(user_id)), self._clock()
         restored = await self._store.restore(*which, tenant=self.reach.tenant, now=now)
         if restored:
             return restored

@@ -111,7 +111,13 @@ class MemoryKeeping(OfTenant):
         return await self._archive.values(self.scope(agent_id, user_id), selection, path, self._clock())
 
     async def revise(
-        self, memory_id: MemoryId | str, *, agent_id: str, version: Versions | None = None, **fields: Unpack[Fields]
+        self,
+        memory_id: MemoryId | str,
+        *,
+        agent_id: str,
+        user_id: str | None = None,
+        version: Versions | None = None,
+        **fields: Unpack[Fields],
     ) -> Memory:
         """Say some of it anew; what it said before stays in its history, and what is not said is as another has it who
         came in between. With `version`, only if it is at that. What says nothing anew changes nothing, so that an
@@ -121,7 +127,7 @@ class MemoryKeeping(OfTenant):
         check_versions(version)
         fields = _to_be_read_again(fields)
         for _ in range(_TRIES):
-            present = await self.get(memory_id, agent_id=agent_id)
+            present = await self.get(memory_id, agent_id=agent_id, user_id=user_id)
             check_version(present.id, present.version, version)
             told = said(present, fields)
             if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
@@ -149,9 +155,11 @@ class MemoryKeeping(OfTenant):
         scope = self.scope(agent_id, user_id)
         return await self._archive.put_off(parse_memory_id(memory_id), scope, version, expires_at)
 
-    async def history(self, memory_id: MemoryId | str, *, agent_id: str) -> Sequence[Memory]:
+    async def history(
+        self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None
+    ) -> Sequence[Memory]:
         """All it ever said, the newest version first."""
-        memory = await self.get(memory_id, agent_id=agent_id)
+        memory = await self.get(memory_id, agent_id=agent_id, user_id=user_id)
         versions = await self._archive.history(memory.id, agent_id, tenant=self.reach.tenant)
         if not versions:
             raise NotFound("memory", str(memory_id))
@@ -162,6 +170,7 @@ class MemoryKeeping(OfTenant):
         memory_id: MemoryId | str,
         *,
         agent_id: str,
+        user_id: str | None = None,
         version: Versions | None = None,
         new_id: MemoryId | None = None,
         **fields: Unpack[Fields],
@@ -173,7 +182,7 @@ class MemoryKeeping(OfTenant):
         check_versions(version)
         fields = _to_be_read_again(fields)
         for tried in range(_TRIES):
-            former = await self.get(memory_id, agent_id=agent_id)
+            former = await self.get(memory_id, agent_id=agent_id, user_id=user_id)
             if new_id is not None and former.superseded_by == new_id:
                 return await self.get(new_id, agent_id=agent_id)
             if tried and new_id and await self._archive.get(new_id, agent_id, None, tenant=self.reach.tenant):

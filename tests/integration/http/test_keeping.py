@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -134,6 +134,40 @@ async def test_a_revision_needs_the_version_it_names(client, kept):
     assert nonsense.status_code == 422
     versions = (await client.get(f"{path}/history", params=GUIDE)).json()["versions"]
     assert [(v["version"], v["content"]) for v in versions] == [(2, "Ada lives in Rome."), (1, "Ada lives in Lisbon.")]
+
+
+async def test_where_a_memory_lies_is_where_it_is_looked_after(client):
+    """Under the very address that the answer told, with the agent and the user in it."""
+    path, whose = await located(client)
+    revised = await client.patch(path, params=whose, json={"content": "Ada lives in Rome."})
+    assert (revised.status_code, revised.json()["version"]) == (200, 2)
+    assert len((await client.get(f"{path}/history", params=whose)).json()["versions"]) == 2
+    new = await client.post(f"{path}/supersede", params=whose, json={"content": "Ada lives in Oslo."})
+    assert new.status_code == 201
+    assert (await client.delete(new.headers["Location"])).status_code == 204
+    assert (await client.post(f"{path}/restore", params=whose)).json() == {"restored": 1}
+
+
+async def test_what_is_about_another_user_is_not_there_to_be_looked_after(client):
+    path, whose = await located(client)
+    other = whose | {"user_id": "bob"}
+    new = await client.post(f"{path}/supersede", params=whose, json={"content": "Ada lives in Oslo."})
+    assert (await client.delete(new.headers["Location"])).status_code == 204
+    answers = [
+        await client.patch(path, params=other, json={"content": "x"}),
+        await client.post(f"{path}/supersede", params=other, json={"content": "x"}),
+        await client.post(f"{path}/restore", params=other),
+        await client.get(f"{path}/history", params=other),
+        await client.get(path, params=other),
+    ]
+    assert [answer.status_code for answer in answers] == [404] * 5
+    assert (await client.get(path, params=whose)).json()["superseded_by"] == new.json()["id"]
+
+
+async def located(client):
+    told = await client.post("/v1/memories", json=ADA | {"content": "Ada lives in Lisbon."})
+    path, _, query = told.headers["Location"].partition("?")
+    return path, dict(parse_qsl(query))
 
 
 async def test_each_version_tells_when_it_was_made(client, kept):

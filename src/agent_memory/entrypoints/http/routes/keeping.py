@@ -87,23 +87,26 @@ async def revise_memory(
     request: AnyRequest,
     agent_id: AgentName,
     *,
+    user_id: AnyUserName = None,
     if_match: IfMatch = None,
 ) -> Response[bytes]:
-    """Say some of it anew; the former version goes into its history. With If-Match, only if it is at that version:
-    else 412.
+    """Say some of it anew; the former version goes into its history. With `user_id`, only if it is about that user,
+    and with If-Match, only if it is at that version: else 412.
     """
     version = versions_in(if_match)
     await admit_write(request, application, agent_id)
-    revised = await _keeping(application).revise(memory_id, agent_id=agent_id, version=version, **wire.to_fields(data))
+    revised = await _keeping(application).revise(
+        memory_id, agent_id=agent_id, user_id=user_id, version=version, **wire.to_fields(data)
+    )
     return _tagged(revised)
 
 
 @get("/v1/memories/{memory_id:str}/history", responses=problems(404), tags=_TAGS)
 async def memory_history(
-    memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName
+    memory_id: FromPath[str], application: GivenApplication, agent_id: AgentName, user_id: AnyUserName = None
 ) -> wire.VersionsAnswer:
-    """All it ever said, the newest version first."""
-    versions = await _keeping(application).history(memory_id, agent_id=agent_id)
+    """All it ever said, the newest version first; with `user_id`, only if it is about that user."""
+    versions = await _keeping(application).history(memory_id, agent_id=agent_id, user_id=user_id)
     return wire.VersionsAnswer(versions=[wire.from_memory(version) for version in versions])
 
 
@@ -121,16 +124,17 @@ async def supersede_memory(
     request: AnyRequest,
     agent_id: AgentName,
     *,
+    user_id: AnyUserName = None,
     if_match: IfMatch = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Remember what holds now in place of this memory, which stays, marked, and is no longer found by a search. With
-    If-Match, only if it is at that version: else 412.
+    `user_id`, only if it is about that user, and with If-Match, only if it is at that version: else 412.
     """
     del idempotency_key  # told to the API's description; read where it matters
     version, keeping = versions_in(if_match), _keeping(application)
     await admit_write(request, application, agent_id)
-    former = await keeping.get(memory_id, agent_id=agent_id)
+    former = await keeping.get(memory_id, agent_id=agent_id, user_id=user_id)
 
     async def work(ids: Sequence[MemoryId]) -> tuple[int, wire.WholeMemory, list[MemoryId]]:
         fields = wire.to_fields(data)
@@ -195,13 +199,19 @@ async def condense_memories(
 
 @post("/v1/memories/{memory_id:str}/restore", status_code=200, responses=problems(404, 409, 429), tags=_TAGS)
 async def restore_memories(
-    memory_id: FromPath[str], application: GivenApplication, request: AnyRequest, agent_id: AgentName
+    memory_id: FromPath[str],
+    application: GivenApplication,
+    request: AnyRequest,
+    agent_id: AgentName,
+    user_id: AnyUserName = None,
 ) -> wire.RestoreAnswer:
     """Bring back what this memory stands for, in its place; or this memory itself, if it has faded, or what superseded
     it holds no more. A condensed memory that was revised stays too. 409: what superseded it still holds, and is named.
+    With `user_id`, only if it is about that user.
     """
     await admit_write(request, application, agent_id)
-    return wire.RestoreAnswer(restored=await _consolidation(application).restore(memory_id, agent_id=agent_id))
+    restored = await _consolidation(application).restore(memory_id, agent_id=agent_id, user_id=user_id)
+    return wire.RestoreAnswer(restored=restored)
 
 
 @post(
