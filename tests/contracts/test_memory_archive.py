@@ -310,6 +310,18 @@ async def test_importance_comes_back_as_it_went_in(bench):
     assert [each.importance for each in await bench.found("Oslo")] == [0.3]
 
 
+async def test_moments_come_back_as_they_went_in(bench):
+    told = datetime.fromisoformat("2026-01-01T00:00:00+02:00")
+    memory = bench.memory(event_time=told, expires_at=told + 9000 * HOUR)
+    await bench.keep(memory)
+    revised = replace(memory, version=2, revised_at=told + HOUR)
+    assert await bench.archive.replace(revised, None, 1)
+    given = await bench.archive.get(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant)
+    assert given == revised
+    for name in ("created_at", "event_time", "expires_at", "revised_at"):
+        assert getattr(given, name).isoformat() == getattr(revised, name).isoformat()
+
+
 async def test_supersedes_once_and_within_its_scope(bench):
     old, foreign = bench.memory(), bench.memory(scope=Scope(bench.scope.agent_id, "another"))
     await bench.keep(old)

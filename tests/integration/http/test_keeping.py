@@ -170,6 +170,18 @@ async def located(client):
     return path, dict(parse_qsl(query))
 
 
+async def test_a_time_with_an_offset_is_told_as_it_will_be_read(client):
+    when = {"event_time": "2026-01-01T00:00:00+02:00", "expires_at": "2096-01-01T00:00:00-05:00"}
+    shown = {"event_time": "2025-12-31T22:00:00Z", "expires_at": "2096-01-01T05:00:00Z"}
+    told = await client.post("/v1/memories", json=ADA | {"content": "Ada moved."} | when)
+    path = told.headers["Location"]
+    changes = [await client.patch(path, json={"event_time": None}), await client.patch(path, json=when)]
+    changes += [await client.post(path.replace("?", "/supersede?"), json={"content": "Ada moved again."} | when)]
+    assert all(shown.items() <= each.json().items() for each in (told, *changes[1:]))
+    read = await client.get(changes[2].headers["Location"])
+    assert (read.json(), read.headers["ETag"]) == (changes[2].json(), changes[2].headers["ETag"])
+
+
 async def test_each_version_tells_when_it_was_made(client, kept):
     path = f"/v1/memories/{kept[0]['id']}"
     revised = (await client.patch(path, params=GUIDE, json={"content": "Ada lives in Rome."})).json()

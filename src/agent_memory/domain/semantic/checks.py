@@ -39,13 +39,14 @@ def check_number(name: str, value: float, least: float = -math.inf, most: float 
         raise InvalidInput(name, f"must be a number{bounds}, is {str(value)[:40]}")
 
 
-def check_moment(name: str, moment: datetime) -> None:
+def check_moment(name: str, moment: datetime) -> datetime:
+    """The moment in UTC, in which stores give it back: so that it is told in the same way before and after."""
     if not isinstance(moment, datetime):
         raise InvalidInput(name, "must be a moment")
     if moment.tzinfo is None:
         raise InvalidInput(name, "needs a time zone")
     try:
-        moment.astimezone(UTC)
+        return moment.astimezone(UTC)
     except OverflowError:
         raise InvalidInput(name, "is before the year 1 or after the year 9999") from None
 

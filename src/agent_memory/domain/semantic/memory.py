@@ -91,7 +91,7 @@ class Memory:
         for name in ("created_at", "expires_at", "superseded_at", "event_time", "revised_at"):
             moment: datetime | None = getattr(self, name)
             if moment is not None:
-                check_moment(name, moment)
+                object.__setattr__(self, name, check_moment(name, moment))
 
     @property
     def moment(self) -> datetime:

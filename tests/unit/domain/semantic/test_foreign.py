@@ -42,7 +42,7 @@ def memories(lines):
 def test_mem0_keeps_ids_times_and_scopes():
     first, second = memories(mem0(json.dumps(MEM0)))
     assert (str(first.id), first.scope) == (MEM0["results"][0]["id"], Scope("agent", "ada"))
-    assert first.created_at.isoformat() == "2025-07-01T10:00:00.500000-07:00"
+    assert first.created_at.isoformat() == "2025-07-01T17:00:00.500000+00:00"
     assert (first.tags, first.metadata) == ({"food"}, {"source": "chat"})
     assert (second.scope, second.created_at) == (SCOPE, NOW)
 
@@ -64,7 +64,7 @@ def test_mem0_may_be_a_plain_list():
         ("2025-08-31", "2025-08-31T23:59:59.999999+00:00"),
         ("9999-12-31", "9999-12-31T23:59:59.999999+00:00"),
         ("2025-08-31T10:00:00", "2025-08-31T10:00:00+00:00"),
-        ("2025-08-31T10:00:00-07:00", "2025-08-31T10:00:00-07:00"),
+        ("2025-08-31T10:00:00-07:00", "2025-08-31T17:00:00+00:00"),
     ],
 )
 def test_mem0_keeps_until_when_a_memory_holds(told, end):

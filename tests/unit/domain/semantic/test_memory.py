@@ -33,6 +33,12 @@ def test_importance_is_as_exact_as_it_is_kept():
     assert memory(importance=1.23456789).importance == 1.234568
 
 
+@pytest.mark.parametrize("field", ["created_at", "expires_at", "superseded_at", "event_time", "revised_at"])
+def test_moments_are_told_in_utc_wherever_they_come_from(field):
+    moment = datetime.fromisoformat("2026-01-01T00:00:00+02:00")
+    assert getattr(memory(**{field: moment}), field).isoformat() == "2025-12-31T22:00:00+00:00"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
