@@ -1,9 +1,11 @@
 """What holds for every route: ids, limits, errors, metrics, health, documents."""
 
+from html import unescape
+
 import pytest
 
 from agent_memory.domain.errors import Unavailable
-from agent_memory.entrypoints.http.document import EXAMPLES
+from agent_memory.entrypoints.http.document import EXAMPLES, FILES
 
 ADA = {"agent_id": "guide", "user_id": "ada"}
 CHAT = "/v1/chat/completions"
@@ -183,6 +185,43 @@ async def test_the_document_knows_the_headers_of_answers(client):
     assert ["ETag" in answers[status]["headers"] for status in ("200", "304")] == [True, True]
     assert "content" not in answers["304"]
     assert answers["200"]["content"]["application/json"]["schema"]["$ref"].endswith("WholeMemory")
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ("SearchRequest", "`since` itself counts and `until` does not"),
+        ("ListRequest", "eq, ne, in, lt, lte, gt, gte, exists, and, or, not"),  # said of what it is made of
+        ("Change", "`tags` and `metadata` come in the place of all there were"),
+    ],
+)
+async def test_the_document_tells_what_the_shapes_tell_of_themselves(client, shape, told):
+    schema = (await client.get("/openapi.json")).json()["components"]["schemas"][shape]
+    assert told in " ".join(schema["description"].split())
+    assert told in " ".join(unescape((await client.get("/docs")).text).split())
+
+
+async def test_the_document_says_nothing_for_shapes_that_say_nothing(client):
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    assert "description" not in schemas["CountAnswer"]
+
+
+async def test_the_document_knows_every_bound(client):
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    change, search = schemas["Change"]["properties"], schemas["SearchRequest"]["properties"]
+    assert [change["importance"][bound] for bound in ("minimum", "maximum")] == [0, 2]
+    assert [search["alpha"][bound] for bound in ("minimum", "maximum")] == [0, 1]
+    assert change["ttl_seconds"]["exclusiveMinimum"] == 0
+    for tags in (search["tags"], change["tags"]["oneOf"][0]):
+        assert [tags["items"][bound] for bound in ("minLength", "maxLength")] == [1, 64]
+    assert "number or null (minimum 0, maximum 1)" in (await client.get("/docs")).text
+
+
+@pytest.mark.parametrize("path", sorted(FILES))
+async def test_the_document_knows_where_files_are_sent(client, path):
+    body = (await client.get("/openapi.json")).json()["paths"][path]["post"]["requestBody"]
+    assert body["required"]
+    assert body["content"] == {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
 @pytest.mark.parametrize("path", [CHAT, "/v1/completions", "/v1/responses", "/v1/messages"])

@@ -41,6 +41,7 @@ from agent_memory.entrypoints.http.routes import (
     text_completions,
     transfer,
 )
+from agent_memory.entrypoints.http.schemas import StructSchemas
 from agent_memory.entrypoints.http.surplus import nothing_more
 from agent_memory.entrypoints.http.whole_names import IMPORT, WholeNames
 from agent_memory.entrypoints.mcp import PATH as MCP
@@ -161,6 +162,7 @@ def create_app(application: Application, hosts: Collection[str] | None = None, t
             render_plugins=[DocsPage()],
             use_handler_docstrings=True,
         ),
+        plugins=[StructSchemas()],
         logging_config=None,
         state=State({"admin_key": server.admin_key, "admin_keys": admin_keys, "ending": ending}),
     )

@@ -60,6 +60,8 @@ def _struct(title: str, schema: Schema, document: Schema) -> Iterator[str]:
     struct = _resolved(schema, document)
     required = struct.get("required", ())
     rows = ((name, each, name in required) for name, each in struct.get("properties", {}).items())
+    if told := struct.get("description"):
+        yield f"<p><b>{title}</b>: {escape(told)}</p>"
     yield from _table(title, rows)
 
 
@@ -79,6 +81,11 @@ def _resolved(schema: Schema, document: Schema) -> Schema:
 
 
 def _type(schema: Schema) -> str:
+    limits = [f"{name} {schema[name]:g}" for name in _LIMITS if name in schema]
+    return f"{_kind(schema)} ({', '.join(limits)})" if limits else _kind(schema)
+
+
+def _kind(schema: Schema) -> str:
     if "$ref" in schema:
         return str(schema["$ref"]).rsplit("/", 1)[-1]
     if "oneOf" in schema or "anyOf" in schema:
@@ -89,10 +96,8 @@ def _type(schema: Schema) -> str:
         return repr(schema["const"])
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    limits = [f"{name} {schema[name]:g}" for name in _LIMITS if name in schema]
     kinds = schema.get("type", "any")
-    kind = kinds if isinstance(kinds, str) else " or ".join(kinds)
-    return f"{kind} ({', '.join(limits)})" if limits else kind
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
-_LIMITS = ("minimum", "maximum", "minLength", "maxLength")
+_LIMITS = ("minimum", "exclusiveMinimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")

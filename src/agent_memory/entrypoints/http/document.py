@@ -1,5 +1,5 @@
-"""The OpenAPI document: what the routes say of themselves, and three things that a route cannot say there: that a
-stream is another type of content, a body that is taken as it is, and the headers of an answer.
+"""The OpenAPI document: what the routes say of themselves, and four things that a route cannot say there: that a
+stream is another type of content, a body that is taken as it is, that a body is a file, and the headers of an answer.
 
 It does not say what streams carry: their dialects' own documents do.
 """
@@ -12,6 +12,7 @@ Node = dict[str, Any]
 _EVENT = {"event": {"type": "string"}, "data": {"type": "string"}}
 _STREAM = {"schema": {"type": "object", "properties": _EVENT, "required": ["data"]}}
 """Before OpenAPI 3.2 a stream's schema is that of each of its events."""
+_FILE = {"schema": {"type": "string", "format": "binary"}}
 _JSON = "application/json"
 _SCOPE = {"agent_id": "desk", "user_id": "ada"}
 _ASKED = {"model": "default", "messages": [{"role": "user", "content": "What does Ada drink?"}], "max_tokens": 16}
@@ -35,6 +36,12 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
 """Bodies that a fresh server answers, by their POST's path."""
 
 
+FILES: Mapping[str, str] = {
+    "/v1/memories/import": "The lines of an export, or the file of another that `source` names. As long as it likes.",
+    "/v1/agents/import": "The file that an agent's `export` gave.",
+}
+"""Whose POST takes a body that no struct is read from, whatever its Content-Type."""
+
 _MEMORY = "/v1/memories/{memory_id}"
 HEADERS = (
     ("/v1/memories", "post", "201", "Location"),
@@ -55,6 +62,9 @@ def completed(document: Node) -> Node:
             body["example"] = EXAMPLES[path]
         if "stream" in _fields(body, document):
             operation["responses"]["200"]["content"]["text/event-stream"] = _STREAM
+        if path in FILES:
+            content = {"application/octet-stream": _FILE}
+            operation["requestBody"] = {"description": FILES[path], "required": True, "content": content}
     for path, method, status, header in HEADERS:
         answer = document["paths"][path][method]["responses"][status]
         answer.setdefault("headers", {})[header] = {"required": True, "schema": {"type": "string"}}

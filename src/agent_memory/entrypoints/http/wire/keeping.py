@@ -24,7 +24,9 @@ Importance = Annotated[float, Meta(ge=0, le=2)]
 
 
 class Change(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What is said anew; what is left out stays as it is."""
+    """What is said anew; what is left out stays as it is. `tags` and `metadata` come in the place of all there were;
+    with null, `event_time` and `expires_at` are taken away.
+    """
 
     content: Content | UnsetType = UNSET
     memory_type: TypeName | UnsetType = UNSET
@@ -37,6 +39,8 @@ class Change(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class NewMemory(Struct, forbid_unknown_fields=True, kw_only=True):
+    """One of a batch; its fields are those of /v1/memories."""
+
     content: Content
     id: str | None = None
     memory_type: TypeName = "episodic"
@@ -49,7 +53,8 @@ class NewMemory(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class SelectionFields(Struct, forbid_unknown_fields=True, kw_only=True):
-    r"""Which memories are meant. `filter` is a condition on metadata: {"city": "Oslo", "age": {"gte": 18}}; it knows
+    r"""Which memories are meant: those that have all of the `tags`, and happened between `since`, which counts, and
+    `until`, which does not. `filter` is a condition on metadata: {"city": "Oslo", "age": {"gte": 18}}; it knows
     eq, ne, in, lt, lte, gt, gte, exists, and, or, not. A key reaches inwards by dots ("home.city"); a name in double
     quotes is taken as it is: {"\"a.b\"": 1}, {"\"not\"": true}.
     """

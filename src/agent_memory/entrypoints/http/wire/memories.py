@@ -46,10 +46,11 @@ class RememberRequest(Struct, forbid_unknown_fields=True, kw_only=True):
 
 class SearchRequest(Struct, forbid_unknown_fields=True, kw_only=True):
     """Without `alpha` the ranking weighs meaning, words, context, age and importance; with it,
-    alpha x meaning + (1 - alpha) x recency. `filter` is a condition on metadata, as in /v1/memories/list;
-    `since` and `until` are about when it happened; `as_of` asks what was valid then. With `max_tokens` as many come
-    as fit into so many tokens, at most `top_k` if that is given too; without either, `top_k` is 10. What follows is
-    asked for by the `next_cursor` of the answer, up to a thousand memories in all; scores never rise from page to page.
+    alpha x meaning + (1 - alpha) x recency. Found is what has all of the `tags`; `filter` is a condition on metadata,
+    as in /v1/memories/list; `since` and `until` are about when it happened, `since` itself counts and `until` does not;
+    `as_of` asks what was valid then. With `max_tokens` as many come as fit into so many tokens, at most `top_k` if that
+    is given too; without either, `top_k` is 10. What follows is asked for by the `next_cursor` of the answer, up to a
+    thousand memories in all; scores never rise from page to page.
     `explain` adds to each result why it stands where it stands.
     """
 
