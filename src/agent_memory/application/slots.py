@@ -23,7 +23,8 @@ class Slots:
     def take(self, tenant: str) -> AbstractContextManager[None]:
         """Around one piece of work that begins at once. Raises Overloaded, before it is entered, when none is free."""
         if self._taken[tenant] >= self._of_one or self.running >= self._of_all:
-            raise Overloaded(f"as many {self._work} as there may be are under way", retry_after=_COME_BACK)
+            most = f"{self._of_one} of a tenant, {self._of_all} in all"
+            raise Overloaded(f"as many {self._work} as there may be are under way: {most}", retry_after=_COME_BACK)
         return self._counted(tenant)
 
     @contextmanager

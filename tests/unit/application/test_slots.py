@@ -14,7 +14,7 @@ def test_one_tenant_leaves_some_to_the_others():
         for tenant in ("acme", "acme", "bolt"):
             stack.enter_context(slots.take(tenant))
         for tenant in ("acme", "bolt"):
-            with pytest.raises(Overloaded, match="as many imports") as refusal, slots.take(tenant):
+            with pytest.raises(Overloaded, match="under way: 2 of a tenant, 3 in all") as refusal, slots.take(tenant):
                 pass
             assert refusal.value.retry_after == 5
     with slots.take("acme"), slots.take("acme"):
