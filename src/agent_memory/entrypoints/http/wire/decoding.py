@@ -19,9 +19,11 @@ from agent_memory.entrypoints.http.wire.diagnosis import wrong_field
 
 T = TypeVar("T")
 _SOME_KEY = "[...]"  # msgspec does not say which
+_MARK = b"\xef\xbb\xbf"  # which some programs write before everything that is UTF-8
 
 
 def decode(body: bytes, kind: type[T]) -> T:
+    body = body.removeprefix(_MARK)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -30,7 +32,8 @@ def decode(body: bytes, kind: type[T]) -> T:
     except RecursionError:
         raise wrong_field(body) or ClientException("the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise wrong_field(body) or ClientException(f"the body is not valid JSON: {_quiet(str(error))}") from None
+        told = _quiet(str(error).removeprefix("JSON is malformed: "))
+        raise wrong_field(body) or ClientException(f"the body is not valid JSON: {told}") from None
 
 
 def convert(value: object, kind: type[T]) -> T:

@@ -20,26 +20,35 @@ def wrong_field(body: bytes) -> InvalidInput | None:
     """None: it is not a matter of one field."""
     try:
         document = json.loads(body.decode("utf-8", "surrogateescape"))
-        return next(_faults(document, ""), None)
+        return next(_faults(document, "", _fault_of_halves(body)), None)
     except (ValueError, RecursionError):
         return _too_deep(body)
 
 
-def _faults(value: object, path: str) -> Iterator[InvalidInput]:
+def _fault_of_halves(body: bytes) -> str:
+    """Bytes that are no text come to stand as halves of pairs; where all are text, halves were written as such."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return "bytes that are not valid UTF-8"
+    return "a lone surrogate"
+
+
+def _faults(value: object, path: str, of_halves: str) -> Iterator[InvalidInput]:
     match value:
         case dict():
             for key, inner in value.items():
                 at = f"{path}.{_HALF.sub('?', key)}".lstrip(".")
                 if _HALF.search(key):
-                    yield InvalidInput(at, "has a name that is not valid UTF-8")
-                yield from _faults(inner, at)
+                    yield InvalidInput(at, f"has a name with {of_halves}")
+                yield from _faults(inner, at, of_halves)
         case list():
             for number, inner in enumerate(value):
-                yield from _faults(inner, f"{path}[{number}]")
+                yield from _faults(inner, f"{path}[{number}]", of_halves)
         case float() if not math.isfinite(value):
             yield InvalidInput(path or "body", f"must be a number, is {value}")
         case str() if half := _HALF.search(value):
-            yield InvalidInput(path or "body", f"has a lone surrogate at position {half.start()}")
+            yield InvalidInput(path or "body", f"has {of_halves} at position {half.start()}")
 
 
 def _too_deep(body: bytes) -> InvalidInput | None:

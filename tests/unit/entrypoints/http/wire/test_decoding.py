@@ -75,14 +75,37 @@ def test_what_is_not_json_is_called_so(body):
         decode(body, ChatRequest)
 
 
+def test_what_is_malformed_is_said_once():
+    with pytest.raises(ClientException) as caught:
+        decode(b"nonsense", ChatRequest)
+    assert caught.value.detail.startswith("the body is not valid JSON: invalid character")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [(b"\xe9", "a name with bytes that are not valid UTF-8"), (b"\\ud800", "a name with a lone surrogate")],
+)
+def test_a_name_that_is_no_text_is_called_what_it_is(name, told):
+    with pytest.raises(InvalidInput) as caught:
+        decode(b'{"metadata": {"' + name + b'": 1}}', RememberRequest)
+    assert str(caught.value) == f"metadata.?: has {told}"
+
+
+def test_a_mark_before_the_text_is_no_part_of_it():
+    decode(b'\xef\xbb\xbf{"messages": [{"role": "user", "content": "hi"}]}', ChatRequest)
+    with pytest.raises(InvalidInput, match="model: has a lone surrogate"):
+        decode(b'\xef\xbb\xbf{"model": "\\ud800"}', ChatRequest)
+
+
 @pytest.mark.parametrize(
     ("body", "told"),
     [
         (b'{"messages": NaN}', "messages: must be a number, is nan"),
         (b'{"model": "\\ud800"}', "model: has a lone surrogate at position 0"),
-        (b'{"model": "\xed\xa0\x80"}', "model: has a lone surrogate at position 0"),
+        (b'{"model": "\xed\xa0\x80"}', "model: has bytes that are not valid UTF-8 at position 0"),
+        ('{"model": "é"}'.encode("latin-1"), "model: has bytes that are not valid UTF-8 at position 0"),
         (b'{"x": [1, {"a": -Infinity}]}', "x[1].a: must be a number, is -inf"),
-        (b'{"\\ud800": 1}', "?: has a name that is not valid UTF-8"),
+        (b'{"\\ud800": 1}', "?: has a name with a lone surrogate"),
         (b'{"a": "]", "messages" : [{"b": [' + b'{"c":' * 5000, "messages: is nested more than 64 levels deep"),
     ],
 )
