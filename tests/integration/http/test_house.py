@@ -1,5 +1,6 @@
 """What holds for every route: ids, limits, errors, metrics, health, documents."""
 
+import gzip
 from html import unescape
 
 import pytest
@@ -43,6 +44,20 @@ async def test_a_body_without_a_length_is_measured_as_it_comes(client):
 
     answer = await client.post("/v1/memories", content=pieces())
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("path", ["/v1/memories", "/v1/memories/import", CHAT, "/mcp"])
+async def test_a_body_that_comes_encoded_is_refused_by_its_header(client, path):
+    sent = gzip.compress(b'{"agent_id": "guide"}')
+    answer = await client.post(path, content=sent, headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+    assert "Content-Encoding 'gzip' is not read" in answer.text
+    plain = await client.post(path, content=b"{}", headers={"Content-Encoding": "identity"})
+    assert plain.status_code != 415
+
+
+async def test_an_encoding_of_nothing_is_no_matter(client):
+    assert (await client.get("/health", headers={"Content-Encoding": "gzip"})).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[" * 100_000])
@@ -235,7 +250,7 @@ async def test_the_document_knows_what_may_be_streamed(client, path):
 async def test_the_document_knows_every_refusal_at_the_door(client):
     for path, operations in (await client.get("/openapi.json")).json()["paths"].items():
         for operation in operations.values():
-            assert {"403", "413", "421", "500"} <= operation["responses"].keys(), path
+            assert {"403", "413", "415", "421", "500"} <= operation["responses"].keys(), path
 
 
 @pytest.mark.parametrize("path", ["/health", "/v1/models", "/nowhere"])

@@ -91,12 +91,12 @@ NOT_MODIFIED = {304: ResponseSpec(None, description="It is as `If-None-Match` na
 
 def problems(*also: int) -> dict[int, ResponseSpec]:
     """What any of our own routes may answer, and these."""
-    return _problems(400, 401, 403, 413, 421, 422, 500, 503, *also)
+    return _problems(400, 401, 403, 413, 415, 421, 422, 500, 503, *also)
 
 
 def refusals() -> dict[int, ResponseSpec]:
     """What also those routes may answer that are open to everybody."""
-    return _problems(403, 413, 421, 500)
+    return _problems(403, 413, 415, 421, 500)
 
 
 def _problems(*statuses: int) -> dict[int, ResponseSpec]:
@@ -111,7 +111,7 @@ def anthropic_errors() -> dict[int, ResponseSpec]:
     return answers(AnthropicError, {status: _MEANINGS[status] for status in _OF_VENDORS})
 
 
-_OF_VENDORS = (400, 401, 403, 404, 413, 421, 429, 500, 503, 504)
+_OF_VENDORS = (400, 401, 403, 404, 413, 415, 421, 429, 500, 503, 504)
 
 _MEANINGS = {
     400: "The request cannot be read, or on OpenAI's routes: is not valid",
@@ -123,6 +123,7 @@ _MEANINGS = {
     410: "What the same request has told before is forgotten",
     412: "It is not at the version that `If-Match` names",
     413: "The body is too large",
+    415: "The body is compressed, or encoded in another way",
     421: "The server does not answer under this name",
     422: "A field is not valid; it is named",
     429: "The server is busy; Retry-After says for how long",

@@ -1,5 +1,5 @@
-"""How large a body may be, and that all of it has to come. What is too large is read to its end, up to a bound, so that
-the client hears the answer instead of a broken pipe.
+"""How large a body may be, that it comes as it is, and that all of it has to come. What is refused is read to its end,
+up to a bound, so that the client hears the answer instead of a broken pipe.
 """
 
 from asyncio import timeout
@@ -17,6 +17,7 @@ _PATIENCE = 16
 """How many times the limit is read and thrown away before the connection is given up."""
 _REFUSED_BODY = 16_000_000  # bytes
 _REFUSED_SECONDS = 5.0
+_ENCODING = "Content-Encoding"
 
 
 class BodyTooLarge(HTTPException):
@@ -39,6 +40,14 @@ async def read_off(receive: Receive) -> None:
                 more = message["more_body"]
 
 
+class UnreadEncoding(HTTPException):
+    status_code = 415
+
+    def __init__(self, encoding: str) -> None:
+        told = f"{_ENCODING} {encoding[:40]!r} is not read: send the body as it is"
+        super().__init__(detail=told, headers={"Accept-Encoding": "identity"})
+
+
 class BodyLimit:
     """Sits inside the exception handling, so that its error becomes an ordinary answer."""
 
@@ -53,6 +62,9 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         body = _Body(receive, more=has_body(scope))
+        if body.more and (encoding := _encoding(scope)):
+            await read_off(receive)
+            raise UnreadEncoding(encoding)
         if scope["path"] in self._unlimited:
             await self._unmeasured(scope, body, send)
             return
@@ -115,6 +127,13 @@ class _Body:
 
 def has_body(scope: Scope) -> bool:
     return _announced(scope) > 0 or any(name == b"transfer-encoding" for name, _ in scope["headers"])
+
+
+def _encoding(scope: Scope) -> str:
+    """In which the body comes; empty where it comes as it is."""
+    named = next((value for name, value in scope["headers"] if name == _ENCODING.lower().encode()), b"")
+    encoding = named.decode("latin-1").strip()
+    return "" if encoding.lower() == "identity" else encoding
 
 
 def _announced(scope: Scope) -> int:

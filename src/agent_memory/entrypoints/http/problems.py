@@ -63,6 +63,7 @@ HTTP_KINDS: Mapping[int, Kind] = {
     405: Kind(405, "method-not-allowed", "This path does not take this method", openai_code="method_not_allowed"),
     408: Kind(408, "body-too-slow", "The request body does not come", openai_code="body_too_slow"),
     413: Kind(413, "body-too-large", "The request body is too large", openai_code="body_too_large"),
+    415: Kind(415, "unread-encoding", "The request body comes encoded", openai_code="unread_encoding"),
     421: Kind(421, "wrong-host", "This server has another name"),
     499: Kind(499, "client-gone", "The client left before the answer"),
 }
