@@ -307,6 +307,32 @@ async def test_a_parameter_that_is_there_twice_is_refused(client):
     assert (answer.status_code, answer.json()["detail"]) == (422, "agent_id: is there more than once")
 
 
+@pytest.mark.parametrize("value", ["%FF", "%ED%A0%80", "a%C3"])
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("get", "/v1/memories/count?user_id=ada&agent_id=", "agent_id"),
+        ("get", "/v1/memories/export?agent_id=guide&user_id=", "user_id"),
+        ("patch", "/v1/memories/x?agent_id=", "agent_id"),
+        ("post", "/v1/memories/import?source=lines&user_id=", "user_id"),
+        ("delete", "/v1/users/ada?agent_id=", "agent_id"),
+        ("post", "/v1/agents/import?agent_id=", "agent_id"),
+        ("get", "/v1/agents?cursor=", "cursor"),
+        ("post", "/mcp?user_id=", "user_id"),
+    ],
+)
+async def test_a_parameter_that_is_no_text_names_nobody(client, method, path, name, value):
+    answer = await client.request(method, path + value, **({"json": {}} if method == "patch" else {}))
+    wrong = {"detail": f"{name}: is not percent-encoded UTF-8", "parameter": name}
+    assert (answer.status_code, answer.json()["errors"]) == (422, [wrong])
+
+
+async def test_a_parameter_may_be_any_text(client):
+    told = await client.post("/v1/memories", json={"agent_id": "gui+de", "user_id": "\ufffd é", "content": "x"})
+    counted = await client.get("/v1/memories/count?agent_id=gui%2Bde&user_id=%EF%BF%BD+%C3%A9")
+    assert (told.status_code, counted.json()["count"]) == (201, 1)
+
+
 @pytest.mark.parametrize("path", ["/v1/models?after=x", "/health?now=1"])
 async def test_the_routes_of_others_take_what_their_clients_send(client, path):
     assert (await client.get(path)).status_code == 200

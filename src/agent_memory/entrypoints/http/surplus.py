@@ -1,5 +1,5 @@
-"""What a request of our own dialect says beyond what its route takes is refused: what is not read could have been meant
-to narrow a deletion.
+"""What a request of our own dialect says beyond what its route takes is refused, and what cannot be read: it could have
+been meant to narrow a deletion.
 
 The dialects of others are left alone: their clients send more than anybody reads.
 """
@@ -12,12 +12,14 @@ from litestar.params import QueryParameter
 from agent_memory.domain.errors import InvalidInput
 from agent_memory.entrypoints.http.given import AnyConnection, AnyRequest
 from agent_memory.entrypoints.http.limits import has_body
+from agent_memory.entrypoints.http.whole_names import check_query
 
 
 async def nothing_more(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """A guard. Raises InvalidInput for a query parameter that the handler does not declare, or that is there twice, and
-    for the body of a GET or DELETE.
+    """A guard. Raises InvalidInput for a query parameter that the handler does not declare, that is there twice, or is
+    no text, and for the body of a GET or DELETE.
     """
+    check_query(connection.scope["query_string"])
     _check_parameters(connection, _parameters(handler))
     bodiless = connection.scope.get("method") in {"GET", "DELETE"}
     if bodiless and has_body(connection.scope) and await cast("AnyRequest", connection).body():

@@ -1,9 +1,10 @@
-"""Names of agents and users in HTTP: any text, in a header or in a segment of a path, and never mistaken for another.
+"""Names of agents and users in HTTP: any text, in a header, a segment of a path or a query, and never mistaken for
+another.
 
 A segment is what was sent between two slashes, undecoded: so an id may hold slashes itself.
 """
 
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -64,6 +65,16 @@ def user_in_path(segment: str) -> str:
         return unquote(segment, errors="strict")
     except ValueError:
         raise InvalidInput("user_id", "is not percent-encoded UTF-8") from None
+
+
+def check_query(query: bytes) -> None:
+    """Raises InvalidInput for a parameter that is not UTF-8: whoever reads that all the same reads another name."""
+    for parameter in query.split(b"&"):
+        try:
+            unquote_to_bytes(parameter).decode()
+        except UnicodeDecodeError:
+            name = unquote_to_bytes(parameter.partition(b"=")[0]).decode(errors="replace")
+            raise InvalidInput(name, "is not percent-encoded UTF-8") from None
 
 
 def _reached(name: AgentName, reach: Reach) -> AgentName:

@@ -17,6 +17,7 @@ from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.memory import LONGEST_NAME
 from agent_memory.domain.tenants import EVERYTHING, Reach
 from agent_memory.entrypoints.http.given import AnyRequest, caller_of
+from agent_memory.entrypoints.http.whole_names import check_query
 from agent_memory.entrypoints.mcp import PATH
 
 NAMES = ("agent_id", "user_id")
@@ -67,6 +68,7 @@ def whose_of(scope: HTTPScope) -> Whose:
 
 def _named(request: AnyRequest, raw_path: bytes) -> dict[str, str]:
     named = _in_path(raw_path)
+    check_query(request.scope["query_string"])
     for name in NAMES:
         given = request.query_params.get(name)
         if given is not None and named.setdefault(name, given) != given:

@@ -53,6 +53,7 @@ def test_an_address_fixes_whom_it_names(path, query, fixed):
         ("/mcp/guide/" + "x" * 129, "", "user_id"),
         ("/mcp//ada", "", "agent_id"),
         ("/mcp", "user_id=", "user_id"),
+        ("/mcp", "user_id=%FF", "user_id"),
         ("/mcp/guide", "agent_id=other", "agent_id"),
     ],
 )
