@@ -333,6 +333,13 @@ async def test_a_parameter_may_be_any_text(client):
     assert (told.status_code, counted.json()["count"]) == (201, 1)
 
 
+async def test_the_time_that_a_request_allows_is_for_the_routes_of_a_model(client):
+    headers = {"X-Request-Timeout": "x"}
+    told = await client.post("/v1/memories", json=EXAMPLES["/v1/memories"], headers=headers)
+    asked = await client.post(CHAT, json=EXAMPLES[CHAT], headers=headers)
+    assert (told.status_code, asked.status_code, asked.json()["error"]["param"]) == (201, 400, "X-Request-Timeout")
+
+
 @pytest.mark.parametrize("path", ["/v1/models?after=x", "/health?now=1"])
 async def test_the_routes_of_others_take_what_their_clients_send(client, path):
     assert (await client.get(path)).status_code == 200

@@ -160,9 +160,10 @@ async def remember_batch(
     request: AnyRequest,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Keep up to 500 memories in one commit. Each has a result of its own, in its place: kept, known already, or
-    what is wrong, by the field and in the words in which it would be told alone; the others are kept. The whole batch
-    counts as one write.
+    """Keep up to 500 memories in one commit, as many as a body may hold: 500 of 8,000 characters are more than the 4 MB
+    that it may have unless the server is set otherwise, and a 413. Each has a result of its own, in its place: kept,
+    known already, or what is wrong, by the field and in the words in which it would be told alone; the others are kept.
+    The whole batch counts as one write.
     """
     del idempotency_key  # told to the API's description; read where it matters
     await admit_write(request, application, data.agent_id)
