@@ -68,6 +68,19 @@ async def test_what_goes_out_comes_in_unchanged():
     assert await entries_of(target, SCOPE) == await entries_of(source, SCOPE)
 
 
+async def test_a_line_is_one_for_whoever_splits_lines():
+    ends = "".join(map(chr, [*range(1, 32), 0x7F, 0x85, 0x2028, 0x2029]))
+    memory = Memory(MemoryId(uuid4()), SCOPE, f"a{ends}b", START, tags=frozenset({ends}), metadata={ends: [ends]})
+    archive, out = place()
+    await archive.add_many([(memory, (await HashingEmbedder().embed([memory.content]))[0])])
+    [line] = await exported(out)
+    assert line.splitlines() == [line]
+    for told in (line, json.dumps(json.loads(line), ensure_ascii=False)):  # escaped, or as others write it
+        target, into = place()
+        assert (await into.load(stream([told]))).kept == 1
+        assert [kept for kept, _ in await entries_of(target, SCOPE)] == [memory]
+
+
 def changed(line, **fields):
     return json.dumps(json.loads(line) | fields)
 

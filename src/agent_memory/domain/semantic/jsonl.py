@@ -27,10 +27,12 @@ LATEST_VERSION = 2**31 - 1  # as far as the column of a database reaches
 LONGEST_LINE = 1_000_000  # characters: several times what content, metadata and vector take at most
 
 _ROUNDING = 0.01  # that a store of half precision may have done to the length of a vector
+# What JSON leaves in a text as it is, and many who split lines end one at.
+_LINE_ENDS = {end: f"\\u{ord(end):04x}" for end in "\u0085\u2028\u2029"}
 
 
 def line_of(memory: Memory, embedding: Embedding) -> str:
-    return json.dumps(
+    line = json.dumps(
         {
             "id": str(memory.id),
             "agent_id": memory.scope.agent_id,
@@ -53,6 +55,9 @@ def line_of(memory: Memory, embedding: Embedding) -> str:
         },
         ensure_ascii=False,
     )
+    for end, escaped in _LINE_ENDS.items():
+        line = line.replace(end, escaped)
+    return line
 
 
 def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
