@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import uuid4
@@ -23,7 +24,8 @@ class World:
         store, embedder = InMemoryMemoryStore(), HashingEmbedder()
         self.store = store
         self.memory = SemanticMemory(store, embedder, clock=self.clock)
-        self.keeping = MemoryKeeping(InMemoryMemoryArchive(store), embedder, clock=self.clock)
+        self.archive = InMemoryMemoryArchive(store)
+        self.keeping = MemoryKeeping(self.archive, embedder, clock=self.clock)
 
     def clock(self) -> datetime:
         self.now += timedelta(minutes=1)
@@ -118,6 +120,16 @@ async def test_a_revision_that_says_nothing_anew_makes_no_version(world):
         await world.keeping.revise(memory.id, agent_id="agent", version=2)
     revised = await world.keeping.revise(memory.id, agent_id="agent", metadata={"sure": True})
     assert (revised.version, revised.metadata["sure"]) == (2, True)
+
+
+async def test_after_the_last_version_there_is_none(world):
+    [memory] = await world.tell("She lives in Oslo")
+    last = replace(memory, version=2**31 - 1)
+    assert await world.archive.replace(last, None, 1)
+    with pytest.raises(Conflict, match="at version 2147483647, the last one"):
+        await world.keeping.revise(memory.id, agent_id="agent", content="She lives in Lima")
+    assert await world.keeping.get(memory.id, agent_id="agent") == last
+    assert (await world.keeping.supersede(memory.id, agent_id="agent", content="She lives in Lima")).version == 1
 
 
 async def test_a_refused_revision_changes_nothing(world):

@@ -143,6 +143,13 @@ async def test_an_id_that_is_none_is_not_given(world):
     assert (alone.added, told.added, alone.memory.id != told.memory.id) == (True, True, True)
 
 
+async def test_what_takes_no_more_versions_is_kept_beside_what_tells_it_again(world):
+    first = await world.tell("Ada lives in Lisbon")
+    assert await world.archive.replace(replace(first.memory, version=2**31 - 1), None, 1)
+    again = await world.tell("Ada lives in Lisbon", "reinforce")
+    assert (again.added, [like.memory.id for like in again.near]) == (True, [first.memory.id])
+
+
 async def test_what_cannot_be_kept_leaves_the_others_their_results(world, monkeypatch):
     reinforce = world.archive.reinforce
 

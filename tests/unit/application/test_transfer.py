@@ -15,6 +15,7 @@ from spools import entries_of
 from agent_memory.adapters.in_memory.archive import InMemoryMemoryArchive
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
 from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
+from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.sources import lines_in
 from agent_memory.application.transfer import Transfer
 from agent_memory.domain.errors import InvalidInput, Unavailable
@@ -228,6 +229,7 @@ async def test_nothing_was_updated_before_it_was_kept(told, known):
         ({"importance": "1"}, "must be a number"), ({"importance": True}, "must be a number"),
         ({"tags": "ab"}, "is one text"), ({"version": 1.5}, "version: must be a whole number"),
         ({"version": 0}, "version: must be 1 to"), ({"version": 2**31}, "version: must be 1 to"),
+        ({"version": 2**31 - 1}, "version: must be 1 to 1073741824, is 2147483647"),
         ({"embedding": vector(math.nan)}, "not finite"), ({"embedding": vector(math.inf)}, "not finite"),
     ],
 )  # fmt: skip
@@ -239,6 +241,16 @@ async def test_a_line_that_is_no_memory_is_refused_by_its_number(change, says):
     assert arrival.kept == 1
     assert [number for number, _ in arrival.refused] == [2, 3, 4]
     assert says in arrival.refused[0][1]
+
+
+async def test_what_comes_in_at_the_latest_version_can_be_revised():
+    _, out = await filled(2)
+    _, line = await exported(out)
+    target, into = place()
+    assert (await into.load(stream([changed(line, version=2**30, expires_at=None)]))).kept == 1
+    keeping = MemoryKeeping(target, HashingEmbedder())
+    revised = await keeping.revise(json.loads(line)["id"], agent_id="agent", content="anew")
+    assert (revised.content, revised.version) == ("anew", 2**30 + 1)
 
 
 async def test_pieces_of_another_file_are_refused_by_their_number_and_keep_no_other_out():

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from agent_memory.domain.errors import InvalidInput
+from agent_memory.domain.errors import Conflict, InvalidInput
 from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.keeping import next_version
 from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory
@@ -59,13 +59,13 @@ def tells_nothing_new(memory: Memory, known: Likeness) -> bool:
 
 def told_again(memory: Memory, near: Iterable[Likeness]) -> tuple[Likeness, Memory] | None:
     """The first of those near it that the memory tells again, and what becomes of that one. None: it tells something
-    new, or both together carry more than a memory may.
+    new, or both together carry more than a memory may, or that one takes no more versions.
     """
     for known in near:
         if tells_nothing_new(memory, known):
             try:
                 return known, reinforced(known.memory, memory)
-            except InvalidInput:
+            except (InvalidInput, Conflict):
                 continue
     return None
 
@@ -77,7 +77,8 @@ def without(known: Likeness, near: Iterable[Likeness]) -> tuple[Likeness, ...]:
 
 def reinforced(known: Memory, again: Memory) -> Memory:
     """The next version of what is known: more important, with the tags and metadata of both, of which the
-    newer word counts, and no end before either's. Raises InvalidInput where that is more than a memory may carry.
+    newer word counts, and no end before either's. Raises InvalidInput where that is more than a memory may carry, and
+    Conflict as `next_version` does.
     """
     ends = (known.expires_at, again.expires_at)
     told = replace(

@@ -23,7 +23,7 @@ from agent_memory.domain.semantic.memory import (
 )
 from agent_memory.domain.semantic.retention import LABEL
 
-LATEST_VERSION = 2**31 - 1  # as far as the column of a database reaches
+_LATEST_VERSION = 2**30  # far below the last one: what comes in is there to be revised
 LONGEST_LINE = 1_000_000  # characters: several times what content, metadata and vector take at most
 
 _ROUNDING = 0.01  # that a store of half precision may have done to the length of a vector
@@ -112,7 +112,7 @@ def _marked(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 def _memory(fields: Mapping[str, Any], tenant: str) -> Memory:
     superseded_by, condensing = fields.get("superseded_by"), fields.get("condensing")
     version = fields.get("version", 1)
-    check_count("version", version, 1, LATEST_VERSION)
+    check_count("version", version, 1, _LATEST_VERSION)
     if superseded_by is not None and fields.get("superseded_at") is None:
         raise InvalidInput("superseded_at", "is missing, with superseded_by there")
     created_at = _read(fields, "created_at")

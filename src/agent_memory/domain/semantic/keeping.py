@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from agent_memory.domain.errors import InvalidInput, StaleVersion
+from agent_memory.domain.errors import Conflict, InvalidInput, StaleVersion
 from agent_memory.domain.semantic.memory import Memory, MemoryId, MemoryType
+
+LAST_VERSION = 2**31 - 1  # as far as the column of a database reaches
 
 Versions = int | Collection[int]
 """One, or any of several."""
@@ -43,7 +45,11 @@ def check_end(told: Memory) -> None:
 
 
 def next_version(told: Memory, now: datetime) -> Memory:
-    """What is said anew of a memory as it was read. No version is older than the one before, whatever a clock says."""
+    """What is said anew of a memory as it was read. No version is older than the one before, whatever a clock says.
+    Raises Conflict where it is at the last that can be counted.
+    """
+    if told.version >= LAST_VERSION:
+        raise Conflict(f"memory {told.id} is at version {told.version}, the last one: supersede it")
     return replace(told, version=told.version + 1, revised_at=max(now, told.updated_at))
 
 
