@@ -378,7 +378,8 @@ async def test_what_is_superseded_comes_back_when_nothing_stands_for_it(bench):
 async def test_what_has_expired_stands_for_nothing(bench):
     [old] = await bench.tell(1)
     agent = {"agent_id": bench.scope.agent_id}
-    await bench.keeping.supersede(old.id, **agent, content="The door has no code.", expires_at=NOW)
+    new = await bench.keeping.supersede(old.id, **agent, content="The door has no code.")
+    await bench.keeping.revise(new.id, **agent, expires_at=NOW)
     with pytest.raises(NotFound):
         await bench.consolidation().restore(old.id, agent_id="another")
     assert await bench.consolidation().restore(old.id, **agent) == 1

@@ -193,9 +193,8 @@ class MemoryKeeping(OfTenant):
                 if former.superseded_by is None:
                     raise Conflict(f"memory {former.id} has faded: restore it first")
                 raise Conflict(f"memory {former.id} is superseded already, by {former.superseded_by}")
-            if "expires_at" not in fields and former.expires_at and former.expires_at <= self._clock():
-                raise Conflict(f"memory {former.id} has expired: say when what supersedes it expires, if ever")
             successor = self._successor(former, new_id or MemoryId(uuid4()), fields)
+            _check_lasts(successor, former, fields)
             [embedding] = await self._embedder.embed([successor.content], tenant=self.reach.tenant)
             if await self._archive.supersede(former.id, successor, embedding, former.version):
                 return successor
@@ -237,6 +236,17 @@ class MemoryKeeping(OfTenant):
     async def purge(self) -> int:
         """Remove what has expired, of every tenant; it was not to be found before either."""
         return await self._archive.purge(self._clock())
+
+
+def _check_lasts(successor: Memory, former: Memory, fields: Fields) -> None:
+    """What supersedes holds when it is told: else neither would."""
+    end = successor.expires_at
+    if end is None or end > successor.created_at:
+        return
+    if "expires_at" not in fields:
+        raise Conflict(f"memory {former.id} has expired: say when what supersedes it expires, if ever")
+    told = f"must be in the future, is {end.isoformat()}: nothing would hold in place of what is superseded"
+    raise InvalidInput("expires_at", told)
 
 
 def _to_be_read_again(fields: Fields) -> Fields:

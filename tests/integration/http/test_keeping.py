@@ -194,6 +194,16 @@ async def test_each_version_tells_when_it_was_made(client, kept):
     assert told == {each["id"]: None for each in kept} | {revised["id"]: revised["updated_at"]}
 
 
+async def test_what_would_supersede_and_holds_no_more_is_refused(client, kept):
+    path, over = f"/v1/memories/{kept[0]['id']}/supersede", "2020-01-01T00:00:00Z"
+    answer = await client.post(path, params=GUIDE, json={"content": "Ada lives in Rome.", "expires_at": over})
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["pointer"] == "#/expires_at"
+    assert "must be in the future, is 2020-01-01" in error["detail"]
+    assert await listed(client) == ["the", "plays", "lives"]
+
+
 async def test_what_is_superseded_is_kept_but_not_found(client, kept):
     path = f"/v1/memories/{kept[0]['id']}"
     answer = await client.post(f"{path}/supersede", params=GUIDE, json={"content": "Ada lives in Rome."})

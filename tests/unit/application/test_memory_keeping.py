@@ -236,6 +236,25 @@ async def test_what_supersedes_what_has_expired_says_until_when_it_holds(world):
     assert await world.recalled("butter") == ["Butter in the fridge"]
 
 
+async def test_what_supersedes_holds_when_it_is_told(world):
+    [old] = await world.tell("She lives in Oslo")
+    for past in (world.now - timedelta(days=1), world.now):
+        with pytest.raises(InvalidInput, match=r"^expires_at: must be in the future, is 20.* nothing would hold"):
+            await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Lima", expires_at=past)
+    assert await world.recalled("Where does she live?") == ["She lives in Oslo"]
+    soon = world.now + timedelta(hours=1)
+    new = await world.keeping.supersede(old.id, agent_id="agent", content="She lives in Lima", expires_at=soon)
+    assert new.expires_at == soon
+
+
+async def test_what_has_superseded_and_expired_since_may_be_told_again(world):
+    [old] = await world.tell("She lives in Oslo")
+    given = {"content": "She lives in Lima", "new_id": uuid4(), "expires_at": world.now + timedelta(minutes=9)}
+    new = await world.keeping.supersede(old.id, agent_id="agent", **given)
+    world.now += timedelta(hours=1)
+    assert await world.keeping.supersede(old.id, agent_id="agent", **given) == new
+
+
 async def test_no_revision_begins_after_the_end(world):
     [old] = await world.tell("She lives in Oslo", event_time=world.now - timedelta(days=30))
     moved = world.now - timedelta(days=10)
