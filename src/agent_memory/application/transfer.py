@@ -27,7 +27,7 @@ _AT_ONCE = 200
 _READ_AT_ONCE = 200_000  # bytes
 _READ_OUT = 2  # scopes at once, whoever asks
 _MOST_SUMMARIES = 2000  # that wait for the end of an import
-_MOST_REFUSALS = 1000
+_MOST_NAMED = 1000
 
 Entry = tuple[Memory, Embedding | None]
 
@@ -35,8 +35,8 @@ Entry = tuple[Memory, Embedding | None]
 @dataclass(slots=True)
 class Arrival:
     """What an import did: how many memories were kept, were known already, or were not kept since their id is that of
-    another content, agent or user, or since they were condensed of what holds here; and by their lines, why the latter
-    and what was no memory were not: of conflicts the first thousand.
+    another content, agent or user, or since they were condensed of what holds here; how much was no memory; and by
+    their lines, why these two were not kept: of each the first thousand.
 
     Whatever else differs (importance, tags, metadata, versions, what superseded it) is no conflict: it changes in the
     life of one memory, by reinforcement and condensing too, and what is kept is the later.
@@ -46,17 +46,18 @@ class Arrival:
     known: int = 0
     conflicting: int = 0
     conflicts: list[tuple[int, str]] = field(default_factory=list)
+    refusals: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
 
     def conflict(self, number: int, told: str) -> None:
         self.conflicting += 1
-        if len(self.conflicts) < _MOST_REFUSALS:
+        if len(self.conflicts) < _MOST_NAMED:
             self.conflicts.append((number, told))
 
     def refuse(self, number: int, error: InvalidInput | Forbidden) -> None:
-        if len(self.refused) >= _MOST_REFUSALS:
-            raise InvalidInput("lines", f"more than {_MOST_REFUSALS} are no memories, the last {error}")
-        self.refused.append((number, str(error)))
+        self.refusals += 1
+        if len(self.refused) < _MOST_NAMED:
+            self.refused.append((number, str(error)))
 
 
 class Transfer(OfTenant):

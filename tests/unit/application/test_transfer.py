@@ -97,7 +97,7 @@ async def test_an_id_that_is_known_with_another_content_is_told_by_its_line(monk
     assert json.loads(first)["id"] in arrival.conflicts[0][1]
     assert [number for number, _ in arrival.refused] == [4]
     assert await entries_of(source, SCOPE) == before
-    monkeypatch.setattr("agent_memory.application.transfer._MOST_REFUSALS", 1)
+    monkeypatch.setattr("agent_memory.application.transfer._MOST_NAMED", 1)
     arrival = await out.load(stream(lines))
     assert (arrival.conflicting, [number for number, _ in arrival.conflicts]) == (2, [1])
 
@@ -267,10 +267,13 @@ async def test_pieces_of_another_file_are_refused_by_their_number_and_keep_no_ot
     assert len(await entries_of(target, SCOPE)) == 4
 
 
-async def test_gives_up_on_a_file_of_something_else():
+async def test_whatever_is_no_memory_keeps_nothing_else_out():
+    _, out = await filled(450)
     _, into = place()
-    with pytest.raises(InvalidInput, match="more than 1000"):
-        await into.load(stream(["nonsense"] * 1001))
+    nonsense = ["nonsense"] * 1001
+    arrival = await into.load(stream([*nonsense, *await exported(out), *nonsense]))
+    assert (arrival.kept, arrival.refusals, len(arrival.refused)) == (450, 2002, 1000)
+    assert [arrival.refused[0], arrival.refused[-1]] == [(n, "line: is not JSON") for n in (1, 1000)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])

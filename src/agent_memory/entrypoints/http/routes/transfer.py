@@ -40,7 +40,7 @@ async def import_memories(
     user_id: UserName = "imported",
 ) -> wire.ImportAnswer:
     """Keep the lines of an export, however many; what is known stays as it is. Named are lines whose id is known with
-    another content, agent or user, and lines that are no memories.
+    another content, agent or user, and lines that are no memories: the first thousand of each; all are counted.
 
     `source` may also be an export of mem0, or the file of the MCP reference server: the scope then is for what names
     none. Of these too, what is no memory is named by its entry or line, and the others
@@ -64,6 +64,7 @@ async def import_memories(
         known=arrival.known,
         conflicting=arrival.conflicting,
         conflicts=[f"{piece} {number}: {reason}" for number, reason in arrival.conflicts],
+        refusals=arrival.refusals,
         refused=[f"{piece} {number}: {reason}" for number, reason in arrival.refused],
     )
 

@@ -152,13 +152,15 @@ class StatsAnswer(Struct, kw_only=True):
 
 class ImportAnswer(Struct, kw_only=True):
     """`known` are those whose id is known with the same content, whatever else they carry; `conflicting` those whose id
-    is known with another content, agent or user, of which `conflicts` names the first thousand.
+    is known with another content, agent or user, of which `conflicts` names the first thousand; `refusals` is how much
+    was no memory, of which `refused` names as many.
     """
 
     kept: int
     known: int
     conflicting: int
     conflicts: list[str]
+    refusals: int
     refused: list[str]
 
 
