@@ -1,9 +1,10 @@
 """Memories out of one place and into another, line by line, with ids, times and vectors kept."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from os import SEEK_END
 from tempfile import TemporaryFile
 from typing import IO
@@ -12,6 +13,7 @@ from agent_memory.application.slots import Slots
 from agent_memory.application.sources import Source, entries_in, lines_of, opened, texts_of
 from agent_memory.application.tenancy import OfTenant
 from agent_memory.domain.errors import Forbidden, InvalidInput, Unavailable
+from agent_memory.domain.semantic.checks import check_text
 from agent_memory.domain.semantic.foreign import (
     LONGEST_ENTITY,
     document_of_mem0,
@@ -20,7 +22,7 @@ from agent_memory.domain.semantic.foreign import (
     lines_of_mem0,
 )
 from agent_memory.domain.semantic.jsonl import bare, entry_of, line_of
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
+from agent_memory.domain.semantic.memory import LONGEST_NAME, Embedding, Memory, MemoryId, Scope
 from agent_memory.ports.semantic import Embedder, MemoryArchive
 
 _AT_ONCE = 200
@@ -30,6 +32,7 @@ _MOST_SUMMARIES = 2000  # that wait for the end of an import
 _MOST_NAMED = 1000
 
 Entry = tuple[Memory, Embedding | None]
+Reader = Callable[[str], Entry]
 
 
 @dataclass(slots=True)
@@ -98,10 +101,18 @@ class Transfer(OfTenant):
         finally:
             lines.grown.set()
 
-    async def load(self, source: Source) -> Arrival:
-        """Keep every line that can be kept, in commits of many; may be repeated, for known ids stay as they are."""
+    async def load(self, source: Source, *, agent_id: str | None = None, user_id: str | None = None) -> Arrival:
+        """Keep every line that can be kept, in commits of many; may be repeated, for known ids stay as they are. Agent
+        and user are for lines that name none.
+        """
+        if agent_id is not None:
+            check_text("agent_id", agent_id, LONGEST_NAME)
+            self.reach.agent(agent_id)
+        if user_id is not None:
+            check_text("user_id", user_id, LONGEST_NAME)
+            self.reach.user(user_id)
         async with opened(source) as given:
-            return await self.load_pieces(_told(line) async for line in lines_of(given))
+            return await self.load_pieces((_told(line) async for line in lines_of(given)), agent_id, user_id)
 
     async def load_mem0(self, source: Source, *, agent_id: str = "imported", user_id: str = "imported") -> Arrival:
         """The same of an export of mem0, whose entries are counted in place of lines; agent and user are for what names
@@ -122,17 +133,20 @@ class Transfer(OfTenant):
                 lines_of_mcp(line, scope, now) async for line in lines_of(given, LONGEST_ENTITY)
             )
 
-    async def load_pieces(self, pieces: AsyncIterable[Iterable[str]]) -> Arrival:
+    async def load_pieces(
+        self, pieces: AsyncIterable[Iterable[str]], agent_id: str | None = None, user_id: str | None = None
+    ) -> Arrival:
         """The same of another kind of file, each piece of which is none, one or many of our lines, or raises
         InvalidInput; what is refused is told by the number of its piece.
         """
+        read = partial(entry_of, tenant=self.reach.tenant, agent_id=agent_id, user_id=user_id)
         arrival, sources = Arrival(), _Sources(self._archive)
         waiting: list[tuple[int, Entry]] = []
         summaries: list[tuple[int, Entry]] = []
         number = 0
         async for piece in pieces:
             number += 1
-            for found in self._found(piece):
+            for found in self._found(piece, read):
                 if not isinstance(found, tuple):
                     arrival.refuse(number, found)
                     continue
@@ -147,17 +161,17 @@ class Transfer(OfTenant):
             await self._keep(waiting[start : start + _AT_ONCE], arrival, sources)
         return arrival
 
-    def _found(self, piece: Iterable[str]) -> Iterator[Entry | InvalidInput | Forbidden]:
+    def _found(self, piece: Iterable[str], read: Reader) -> Iterator[Entry | InvalidInput | Forbidden]:
         """A piece that cannot be read to its end says so in the place of the rest."""
         try:
             for line in piece:
-                yield self._entry(line)
+                yield self._entry(line, read)
         except InvalidInput as error:
             yield error
 
-    def _entry(self, line: str) -> Entry | InvalidInput | Forbidden:
+    def _entry(self, line: str, read: Reader) -> Entry | InvalidInput | Forbidden:
         try:
-            memory, embedding = entry_of(line, self.reach.tenant)
+            memory, embedding = read(line)
             self.scope(memory.scope.agent_id, memory.scope.user_id)
         except (InvalidInput, Forbidden) as error:
             return error

@@ -83,9 +83,9 @@ class BlockingMemory:
     def count(self, *, agent_id: str, user_id: str) -> int:
         return self._done(self.application.memory.count(agent_id=agent_id, user_id=user_id))
 
-    def load(self, source: Source) -> Arrival:
+    def load(self, source: Source, *, agent_id: str | None = None, user_id: str | None = None) -> Arrival:
         """Of a path, an open file or lines, as with the verbs of `Transfer`, which these three are."""
-        return self._done(self._transfer.load(source))
+        return self._done(self._transfer.load(source, agent_id=agent_id, user_id=user_id))
 
     def load_mem0(self, source: Source, *, agent_id: str = "imported", user_id: str = "imported") -> Arrival:
         return self._done(self._transfer.load_mem0(source, agent_id=agent_id, user_id=user_id))

@@ -415,6 +415,20 @@ async def test_an_import_goes_on_to_its_end_whatever_is_no_memory_in_it(client):
     assert told["refused"][-1] == "line 1000: line: is not JSON"
 
 
+@pytest.mark.usefixtures("kept")
+async def test_an_import_is_about_whom_it_names_where_its_lines_name_nobody(client):
+    lines = list(map(json.loads, (await client.get("/v1/memories/export", params=ADA)).text.splitlines()))
+    for name in ADA:
+        del lines[0][name]
+    await client.delete("/v1/users/ada")
+    body = "\n".join(map(json.dumps, lines))
+    told = (await client.post("/v1/memories/import", content=body)).json()
+    assert (told["kept"], told["refused"]) == (2, ["line 1: agent_id: is missing"])
+    told = (await client.post("/v1/memories/import", params=ADA, content=body)).json()
+    assert (told["kept"], told["known"], told["refused"]) == (1, 2, [])
+    assert await listed(client) == ["the", "plays", "lives"]
+
+
 async def test_two_imports_of_a_tenant_at_a_time(client, monkeypatch):
     under_way, goes_on = asyncio.Semaphore(0), asyncio.Event()
 

@@ -18,9 +18,10 @@ from agent_memory.adapters.in_memory.memories import InMemoryMemoryStore
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.sources import lines_in
 from agent_memory.application.transfer import Transfer
-from agent_memory.domain.errors import InvalidInput, Unavailable
+from agent_memory.domain.errors import Forbidden, InvalidInput, Unavailable
 from agent_memory.domain.semantic.jsonl import LONGEST_LINE
 from agent_memory.domain.semantic.memory import Condensing, Embedding, Memory, MemoryId, MemoryType, Scope
+from agent_memory.domain.tenants import Reach
 
 SCOPE = Scope("agent", "user")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -201,6 +202,32 @@ async def test_a_line_needs_no_more_than_id_scope_content_and_time():
     [(memory, _)] = await entries_of(target, SCOPE)
     assert (memory.content, memory.memory_type, memory.version) == ("x", MemoryType.EPISODIC, 1)
     assert memory.updated_at == START
+
+
+@pytest.mark.parametrize("unnamed", [{}, {"agent_id": None, "user_id": None}])
+async def test_a_line_that_names_nobody_is_of_whom_the_import_is_about(unnamed):
+    _, out = await filled(2)
+    line = json.loads((await exported(out))[0])
+    bare = {name: value for name, value in line.items() if name not in {"agent_id", "user_id"}} | unnamed
+    lines = [json.dumps(bare | {"id": str(uuid4())} | named) for named in ({}, {"agent_id": "own"}, {"user_id": "own"})]
+    target, into = place()
+    arrival = await into.load(stream([*lines, json.dumps(line)]), agent_id="guide", user_id="ada")
+    assert (arrival.kept, arrival.refusals) == (4, 0)
+    for scope in (Scope("guide", "ada"), Scope("own", "ada"), Scope("guide", "own"), SCOPE):
+        assert len(await entries_of(target, scope)) == 1
+    arrival = await into.load(stream(lines), agent_id="guide")
+    assert [number for number, _ in arrival.refused] == [1, 2]
+    assert (await into.load(stream(lines))).refusals == 3
+
+
+async def test_whom_an_import_is_about_is_checked_before_it_is_read():
+    _, into = place()
+    for wrong in ({"agent_id": ""}, {"user_id": "x" * 129}):
+        with pytest.raises(InvalidInput, match=next(iter(wrong))):
+            await into.load("no such file", **wrong)
+    bound = into.within(Reach("acme", agent_id="guide"))
+    with pytest.raises(Forbidden):
+        await bound.load("no such file", agent_id="another")
 
 
 @pytest.mark.parametrize(("told", "known"), [(timedelta(hours=1),) * 2, (timedelta(0), None), (-timedelta(1), None)])

@@ -60,9 +60,11 @@ def line_of(memory: Memory, embedding: Embedding) -> str:
     return line
 
 
-def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
+def entry_of(
+    line: str, tenant: str, agent_id: str | None = None, user_id: str | None = None
+) -> tuple[Memory, Embedding | None]:
     """The memory of whoever reads the line, and its vector if the line has one; what is missing has its default, but
-    id, scope and content.
+    id, content and time, and agent and user where none is given for them.
     """
     if len(line) > LONGEST_LINE:
         raise InvalidInput("line", f"must have at most {LONGEST_LINE} characters")
@@ -74,7 +76,7 @@ def entry_of(line: str, tenant: str) -> tuple[Memory, Embedding | None]:
     if not isinstance(fields, dict):
         raise InvalidInput("line", "is not a JSON object")
     try:
-        return _memory(_marked(fields), tenant), _embedding(fields)
+        return _memory(_marked(_named(fields, agent_id=agent_id, user_id=user_id)), tenant), _embedding(fields)
     except KeyError as missing:
         raise InvalidInput(str(missing.args[0]), "is missing") from None
     except (TypeError, ValueError, AttributeError) as error:
@@ -92,6 +94,12 @@ def check_utf8(line: str) -> None:
         line.encode()
     except UnicodeEncodeError as error:
         raise InvalidInput("line", f"is not valid UTF-8 at character {error.start + 1}") from None
+
+
+def _named(fields: Mapping[str, Any], **given: str | None) -> Mapping[str, Any]:
+    """With whose it is, where the line does not say."""
+    lacking = {name: told for name, told in given.items() if told is not None and fields.get(name) is None}
+    return {**fields, **lacking} if lacking else fields
 
 
 def _marked(fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,7 +15,8 @@ from agent_memory.domain.errors import Unavailable
 from agent_memory.domain.semantic.foreign import LONGEST_ENTITY
 from agent_memory.entrypoints.http.given import AnyRequest, GivenApplication, problems
 from agent_memory.entrypoints.http.receiving import chunks
-from agent_memory.entrypoints.http.routes.memories import AgentName, UserName
+from agent_memory.entrypoints.http.routes.keeping import AnyAgentName
+from agent_memory.entrypoints.http.routes.memories import AgentName, AnyUserName, UserName
 from agent_memory.entrypoints.http.streaming import begun
 from agent_memory.entrypoints.http.wire import keeping as wire
 
@@ -36,24 +37,23 @@ async def import_memories(
     request: AnyRequest,
     application: GivenApplication,
     source: Source = "lines",
-    agent_id: AgentName = "imported",
-    user_id: UserName = "imported",
+    agent_id: AnyAgentName = None,
+    user_id: AnyUserName = None,
 ) -> wire.ImportAnswer:
     """Keep the lines of an export, however many; what is known stays as it is. Named are lines whose id is known with
     another content, agent or user, and lines that are no memories: the first thousand of each; all are counted.
 
-    `source` may also be an export of mem0, or the file of the MCP reference server: the scope then is for what names
-    none. Of these too, what is no memory is named by its entry or line, and the others
-    are kept; what had expired in mem0 has expired here too, and is not found. Two of a tenant at a time, and four in
-    all: beyond that, 429.
+    `source` may also be an export of mem0, or the file of the MCP reference server. Agent and user are for what names
+    none; if they are not given, a line is refused, and what comes from others is of `imported`. Of these too, what is
+    no memory is named by its entry or line, and the others are kept; what had expired in mem0 has expired here too, and
+    is not found. Two of a tenant at a time, and four in all: beyond that, 429.
     """
-    transfer, whose = _transfer(application), {"agent_id": agent_id, "user_id": user_id}
-    if source != "lines":
-        transfer.scope(agent_id, user_id)
+    transfer = _transfer(application)
+    whose = {name: told for name, told in (("agent_id", agent_id), ("user_id", user_id)) if told is not None}
     with transfer.arrivals.take(transfer.reach.tenant):
         body = chunks(request.receive)
         if source == "lines":
-            arrival = await transfer.load(lines_in(body))
+            arrival = await transfer.load(lines_in(body), **whose)
         elif source == "mcp":
             arrival = await transfer.load_mcp(lines_in(body, LONGEST_ENTITY), **whose)
         else:
