@@ -94,14 +94,16 @@ class Life:
         if self.known and self.dice.random() < 0.2:  # an id that another tenant has, or this one
             memory = replace(memory, id=self.old().id)
         self.known.append(memory)
-        await self.both(self.stores, "add", *await self.entry(memory))
+        now = self.dice.choice([None, self.now, self.now])
+        await self.both(self.stores, "add", *await self.entry(memory), now)
 
     async def tell(self) -> None:
         memory = self.new()
         if self.known and self.dice.random() < 0.7:  # the same words, and perhaps what reinforced before
             old = self.old()
             again = old.id if self.dice.random() < 0.2 else memory.id
-            memory = replace(old, id=again, tags=frozenset({"c"}))
+            end = self.dice.choice([old.expires_at, None, self.now + timedelta(hours=20)])
+            memory = replace(old, id=again, tags=frozenset({"c"}), expires_at=end)
         self.known.append(memory)
         entry = await self.entry(memory)
         one, other = [await archive.reinforce(*entry, self.now) for archive in self.archives]
@@ -172,8 +174,13 @@ class Life:
         scope = self.dice.choice(self.scopes)
         some = [replace(self.new(), scope=scope) for _ in range(self.dice.randint(0, 5))]
         some += [replace(memory, content=self.old().content) for memory in some[:2]]  # the same words, or a known id
+        if self.known:  # ids of any scope, which may have expired
+            some += [replace(self.new(), id=self.old().id, scope=scope) for _ in range(self.dice.randint(0, 3))]
         self.known += some
         entries = [await self.entry(memory) for memory in some]
+        if self.dice.random() < 0.3:
+            await self.both(self.archives, "add_many", entries, self.dice.choice([None, self.now]))
+            return
         told = [await archive.tell_many(entries, self.now) for archive in self.archives]
         assert [near is None for near in told[0]] == [near is None for near in told[1]]
         for one, other in zip(*([near for near in each if near] for each in told), strict=True):

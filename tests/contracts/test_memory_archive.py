@@ -105,6 +105,87 @@ def added(told, order):
     return [memory.id for new, (memory, _) in zip(told, order, strict=True) if new]
 
 
+async def adding(bench, entry):
+    return await bench.store.add(*entry, NOW)
+
+
+async def adding_many(bench, entry):
+    return await bench.archive.add_many([entry], NOW) == [True]
+
+
+async def telling_many(bench, entry):
+    return await bench.archive.tell_many([entry], NOW) == [[]]
+
+
+async def reinforcing(bench, entry):
+    return (await bench.archive.reinforce(*entry, NOW)).added
+
+
+WAYS = [adding, adding_many, telling_many, reinforcing]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("of_another", [False, True])
+@pytest.mark.parametrize("superseded", [None, START])
+async def test_what_has_expired_makes_room_as_if_it_were_purged(bench, way, of_another, superseded):
+    """Its history and what it was told by go with it, whosesoever it was."""
+    scope = replace(bench.scope, user_id="another") if of_another else bench.scope
+    over = bench.memory("the red boat", scope=scope)
+    await bench.keep(over)
+    again = await bench.entry(bench.memory("The red boat.", 1, scope=scope))
+    told = (await bench.archive.reinforce(*again, NOW)).memory
+    assert (told.id, told.version) == (over.id, 2)
+    ended = replace(told, version=3, expires_at=NOW)
+    assert await bench.archive.replace(ended, None, 2)
+    if superseded:
+        assert await bench.archive.supersede(over.id, *await bench.entry(bench.memory("a cat", 2, scope=scope)))
+    new = bench.memory("the blue boat", 9, expires_at=NOW + HOUR)
+    new = replace(new, id=over.id)
+    assert await way(bench, await bench.entry(new))
+    assert not await way(bench, await bench.entry(new))
+    assert await bench.archive.history(over.id, bench.scope.agent_id, tenant="default") == [new]
+    assert new in await bench.found("boat")
+    assert over not in await bench.archive.page(scope, EVERYTHING, NOW, None, 9)
+    assert (await bench.archive.reinforce(*again, NOW)).added
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_has_not_expired_or_is_over_itself_makes_no_room(bench, way):
+    kept = [bench.memory("the red boat", hour, expires_at=end) for hour, end in enumerate([None, NOW + HOUR, NOW])]
+    await bench.keep(*kept)
+    for known, end in zip(kept, [None, None, NOW], strict=True):
+        assert not await way(bench, await bench.entry(replace(known, content="a cat", expires_at=end)))
+        assert await bench.archive.get(known.id, bench.scope.agent_id, tenant="default") == known
+
+
+async def test_what_was_told_by_an_id_makes_room_for_it_when_it_has_expired(bench):
+    known = bench.memory("the red boat")
+    await bench.keep(known)
+    again = bench.memory("The red boat.", 1)
+    told = (await bench.archive.reinforce(*await bench.entry(again), NOW)).memory
+    assert await bench.archive.replace(replace(told, version=3, expires_at=NOW), None, 2)
+    assert await bench.archive.reinforce(*await bench.entry(again), NOW) == Remembered(again, added=True)
+    assert await bench.archive.get(known.id, bench.scope.agent_id, tenant="default") is None
+
+
+async def test_another_tenants_expired_memory_makes_no_room(bench):
+    theirs = bench.memory("the red boat", scope=replace(bench.scope, tenant="another"), expires_at=NOW)
+    await bench.keep(theirs)
+    entry = await bench.entry(replace(theirs, scope=bench.scope, expires_at=None))
+    assert [await way(bench, entry) for way in WAYS] == [True, False, False, False]
+    assert await bench.archive.get(theirs.id, bench.scope.agent_id, tenant="another") == theirs
+
+
+async def test_of_many_who_take_an_expired_place_one_does(bench):
+    over = bench.memory("the red boat", expires_at=NOW)
+    await bench.keep(over)
+    entries = [await bench.entry(replace(over, content=f"boat {n}", expires_at=None)) for n in range(6)]
+    ways = [adding, adding_many, telling_many] * 2
+    told = await asyncio.gather(*(way(bench, entry) for way, entry in zip(ways, entries, strict=True)))
+    assert sorted(told) == [False] * 5 + [True]
+    assert await bench.page() == [entries[told.index(True)][0]]
+
+
 async def test_tells_what_agrees_with_what_is_kept_under_its_id(bench):
     kept = bench.memory("the r\u00e9d boat", 1, tags=frozenset({"a"}))
     superseded = bench.memory("the old boat", 2, superseded_at=NOW)

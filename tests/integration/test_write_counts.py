@@ -12,12 +12,13 @@ import signal
 import subprocess
 import sys
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from databases import new_database
 from lives import Life
-from scopes import contents, entry, memory_in, writer
+from scopes import NOW, contents, entry, memory_in, writer
 
 from agent_memory.adapters.postgres import connection, embedded, write_counts
 from agent_memory.adapters.postgres.archive import PostgresMemoryArchive
@@ -97,6 +98,21 @@ async def test_nobody_is_asked_for_what_nobody_has_written(database, scope, aske
 
 def of_another(scope):
     return Scope(scope.agent_id, "another user")
+
+
+@pytest.mark.parametrize("verb", ["add", "add_many", "tell_many", "reinforce"])
+async def test_what_makes_room_for_another_is_counted_where_it_was(database, scope, verb):
+    store, archive, other = PostgresMemoryStore(database), PostgresMemoryArchive(database), of_another(scope)
+    over = memory_in(other, expires_at=NOW)
+    await store.add(*await entry(over))
+    before = database.state(other)
+    new = await entry(replace(over, scope=scope, expires_at=None))
+    if verb in {"add", "reinforce"}:
+        await getattr(store if verb == "add" else archive, verb)(*new, NOW)
+    else:
+        await getattr(archive, verb)([new], NOW)
+    assert database.state(other) not in {None, before}
+    assert (await store.count(other), await store.count(scope)) == (0, 1)
 
 
 async def test_what_is_being_written_is_asked_for(database, scope, asked):

@@ -122,13 +122,15 @@ class MemoryKeeping(OfTenant):
         """Say some of it anew; what it said before stays in its history, and what is not said is as another has it who
         came in between. With `version`, only if it is at that. What says nothing anew changes nothing, so that an
         update may be sent twice. Raises StaleVersion where it is not at that version, Conflict where what stands for
-        it would still tell what it said before.
+        it would still tell what it said before, and where it has expired, unless it is said anew when it does.
         """
         check_versions(version)
         fields = _to_be_read_again(fields)
         for _ in range(_TRIES):
             present = await self.get(memory_id, agent_id=agent_id, user_id=user_id)
             check_version(present.id, present.version, version)
+            if "expires_at" not in fields and present.has_expired(self._clock()):
+                raise Conflict(f"memory {present.id} has expired: say when it expires now, if ever")
             told = said(present, fields)
             if told == present and repr(told.metadata) == repr(present.metadata):  # to Python, 1 and true are the same
                 return present

@@ -103,7 +103,7 @@ class Remembering(OfTenant):
                 raise _taken(memory)
             return told
         near = await self._archive.alike(memory, embedding, self._clock())
-        if await self._store.add(memory, embedding):
+        if await self._store.add(memory, embedding, self._clock()):
             return Remembered(memory, added=True, near=tuple(near))
         return await self._known(memory)
 

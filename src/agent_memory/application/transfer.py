@@ -189,7 +189,7 @@ class Transfer(OfTenant):
         strangers = [memory.content for memory, embedding in entries if not self._is_ours(embedding)]
         made = iter(await self._embedder.embed(strangers, tenant=self.reach.tenant))
         sound = [(m, e if e is not None and self._is_ours(e) else next(made)) for m, e in entries]
-        new = await self._archive.add_many(sound)
+        new = await self._archive.add_many(sound, datetime.now(UTC))
         arrival.kept += sum(new)
         there = [(number, memory) for (number, (memory, _)), added in zip(numbered, new, strict=True) if not added]
         if there:

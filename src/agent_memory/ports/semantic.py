@@ -21,10 +21,11 @@ from agent_memory.domain.tenants import DEFAULT_TENANT
 class MemoryStore(Protocol):
     """Keeps memories. Many callers, on many event loops and processes, may use one store at once."""
 
-    async def add(self, memory: Memory, embedding: Embedding) -> bool:
+    async def add(self, memory: Memory, embedding: Embedding, now: datetime | None = None) -> bool:
         """Keep a memory. When it returns, the memory survives a crash and every later search sees it.
 
-        May be repeated: an id that is known already is left as it is, and the answer is False.
+        May be repeated: an id that is known already is left as it is, and the answer is False. But what the memory
+        `takes_place_of`, if a moment is given, is gone as if it were purged, whosesoever it was.
         """
         ...
 
@@ -76,8 +77,10 @@ class Spool(Protocol):
 class MemoryArchive(Protocol):
     """Looks after what a `MemoryStore` keeps, in the same place. Every verb is one commit: all of it, or nothing."""
 
-    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
-        """Keep many; True for each that is new, False for each whose id was known and is left as it was."""
+    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]], now: datetime | None = None) -> list[bool]:
+        """Keep many; True for each that is new, False for each whose id was known and is left as it was. What one of
+        them `takes_place_of`, if a moment is given, is gone before the first is kept.
+        """
         ...
 
     async def agree(self, memories: Sequence[Memory], *, tenant: str) -> list[bool]:
@@ -89,8 +92,8 @@ class MemoryArchive(Protocol):
     async def tell_many(
         self, entries: Sequence[tuple[Memory, Embedding]], now: datetime
     ) -> list[list[Likeness] | None]:
-        """`add_many`, and of each that is new what `alike` would have said had they been kept one after the other; None
-        for each whose id was known. All are of one scope and one model.
+        """`add_many` with this moment, and of each that is new what `alike` would have said had they been kept one
+        after the other; None for each whose id was known. All are of one scope and one model.
         """
         ...
 
@@ -106,7 +109,8 @@ class MemoryArchive(Protocol):
         place; answers which of them tells it now. Of many who tell the same at once, one adds it.
 
         May be repeated: an id that is known, or has reinforced a memory, brings back that memory as it is now. Whether
-        it says the same, and is of the same scope, is for the caller to see.
+        it says the same, and is of the same scope, is for the caller to see. What the memory `takes_place_of` is gone
+        as it is with `add`.
         """
         ...
 

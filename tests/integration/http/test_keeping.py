@@ -194,6 +194,34 @@ async def test_each_version_tells_when_it_was_made(client, kept):
     assert told == {each["id"]: None for each in kept} | {revised["id"]: revised["updated_at"]}
 
 
+async def over(client, memory):
+    ended = {"expires_at": "2020-01-01T00:00:00Z"}
+    assert (await client.patch(f"/v1/memories/{memory['id']}", params=GUIDE, json=ended)).status_code == 200
+    return memory["id"]
+
+
+@pytest.mark.parametrize("wish", ["keep", "reinforce"])
+async def test_what_is_renewed_after_it_has_expired_is_kept(client, application, kept, wish):
+    one, two = [await over(client, memory) for memory in kept[:2]]
+    fields = {"content": kept[0]["content"], "ttl_seconds": 3600, "id": one}
+    answer = await client.post("/v1/memories", json=ADA | fields | {"on_near_duplicate": wish})
+    assert answer.status_code == 201, answer.text
+    many = {"memories": [fields | {"id": two, "content": "Ada sings."}], "on_near_duplicate": wish}
+    [result] = (await client.post("/v1/memories/batch", json=ADA | many)).json()["results"]
+    assert result["status"] == "kept"
+    await application.keeping.purge()
+    assert await listed(client) == ["sings.", "lives", "the"]
+
+
+async def test_what_has_expired_takes_no_change_but_a_later_end(client, kept):
+    path = f"/v1/memories/{await over(client, kept[0])}"
+    answer = await client.patch(path, params=GUIDE, json={"content": "Ada lives in Rome."})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:agent-memory:problem:conflict")
+    change = {"content": "Ada lives in Rome.", "ttl_seconds": 3600}
+    assert (await client.patch(path, params=GUIDE, json=change)).status_code == 200
+    assert await listed(client) == ["the", "plays", "lives"]
+
+
 async def test_what_would_supersede_and_holds_no_more_is_refused(client, kept):
     path, over = f"/v1/memories/{kept[0]['id']}/supersede", "2020-01-01T00:00:00Z"
     answer = await client.post(path, params=GUIDE, json={"content": "Ada lives in Rome.", "expires_at": over})

@@ -255,6 +255,21 @@ async def test_what_has_superseded_and_expired_since_may_be_told_again(world):
     assert await world.keeping.supersede(old.id, agent_id="agent", **given) == new
 
 
+async def test_what_has_expired_is_revised_by_who_says_until_when_it_holds(world):
+    [memory] = await world.tell("Milk in the fridge", expires_at=world.now + timedelta(minutes=3))
+    world.now += timedelta(hours=1)
+    for fields in ({"content": "Butter in the fridge"}, {"content": memory.content}, {}):
+        with pytest.raises(Conflict, match="has expired: say when it expires"):
+            await world.keeping.revise(memory.id, agent_id="agent", **fields)
+    with pytest.raises(StaleVersion):
+        await world.keeping.revise(memory.id, agent_id="agent", version=2, content="Butter in the fridge")
+    assert await world.keeping.get(memory.id, agent_id="agent") == memory
+    revised = await world.keeping.revise(memory.id, agent_id="agent", expires_at=None, content="Butter in the fridge")
+    assert (revised.version, revised.expires_at) == (2, None)
+    assert await world.keeping.purge() == 0
+    assert await world.recalled("butter") == ["Butter in the fridge"]
+
+
 async def test_no_revision_begins_after_the_end(world):
     [old] = await world.tell("She lives in Oslo", event_time=world.now - timedelta(days=30))
     moved = world.now - timedelta(days=10)

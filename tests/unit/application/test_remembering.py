@@ -201,6 +201,26 @@ async def test_an_id_that_is_known_brings_back_what_is_kept(world):
         await world.tell("Ada lives in Lima", id=name)
 
 
+@pytest.mark.parametrize("content", ["milk in the fridge", "butter in the fridge"])
+@pytest.mark.parametrize("verb", ["keep", "reinforce", "many", "many to reinforce"])
+async def test_what_is_renewed_after_it_has_expired_is_kept(world, content, verb):
+    name = str(uuid4())
+    first = await world.tell("milk in the fridge", id=name, expires_at=world.now + timedelta(minutes=9))
+    world.now += timedelta(hours=1)
+    fields = {"content": content, "id": name, "expires_at": world.now + timedelta(hours=1)}
+    match verb:
+        case "many":
+            [told] = await world.tell_many(fields)
+        case "many to reinforce":
+            [told] = await world.tell_many(fields, on_near_duplicate="reinforce")
+        case _:
+            told = await world.tell(on_near_duplicate=verb, **fields)
+    assert (told.added, told.memory.expires_at, told.memory.version) == (True, fields["expires_at"], 1)
+    assert told.memory.created_at > first.memory.created_at
+    assert await world.archive.purge(world.clock()) == 0
+    assert await world.archive.get(told.memory.id, "agent", tenant="default") == told.memory
+
+
 async def test_an_id_of_somebody_else_tells_nothing_of_them(world):
     first = await world.tell("a secret")
     fields = {"content": "a secret", "id": first.memory.id}

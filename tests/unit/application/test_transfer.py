@@ -169,6 +169,15 @@ async def test_coming_in_twice_changes_nothing():
     assert (arrival.kept, arrival.known) == (0, 3)
 
 
+async def test_what_has_expired_here_makes_room_for_what_comes_in():
+    source, out = await filled(2)
+    line, over = await exported(out)
+    lines = [changed(line, content="renewed", expires_at="9999-01-01T00:00:00Z"), changed(over, content="over again")]
+    arrival = await out.load(stream(lines))
+    assert (arrival.kept, arrival.known, [number for number, _ in arrival.conflicts]) == (1, 0, [2])
+    assert [memory.content for memory, _ in await entries_of(source, SCOPE)] == ["renewed", json.loads(over)["content"]]
+
+
 async def test_vectors_of_another_model_are_made_anew():
     _, out = await filled()
     target, into = place(HashingEmbedder(16))

@@ -29,12 +29,8 @@ class InMemoryMemoryArchive:
         self._kept = store.kept
         self._former = store.former
 
-    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
-        new = []
-        for memory, embedding in entries:
-            new.append(place_of(memory) not in self._kept)
-            self._kept.setdefault(place_of(memory), Kept(memory, embedding))
-        return new
+    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]], now: datetime | None = None) -> list[bool]:
+        return self._store.add_all(entries, now)
 
     async def agree(self, memories: Sequence[Memory], *, tenant: str) -> list[bool]:
         kept = [self._kept.get((tenant, memory.id)) for memory in memories]
@@ -46,6 +42,7 @@ class InMemoryMemoryArchive:
     async def tell_many(
         self, entries: Sequence[tuple[Memory, Embedding]], now: datetime
     ) -> list[list[Likeness] | None]:
+        self._store.make_room([memory for memory, _ in entries], now)
         told: list[list[Likeness] | None] = []
         for memory, embedding in entries:
             near = self._near(memory, embedding, now)[:MOST_REPORTED]
@@ -58,9 +55,10 @@ class InMemoryMemoryArchive:
 
     async def reinforce(self, memory: Memory, embedding: Embedding, now: datetime) -> Remembered:
         place = place_of(memory)
-        told_before = self._kept.get((place[0], self._store.told.get(place, memory.id)))
-        if told_before is not None:
-            return Remembered(apart(told_before.memory), added=False)
+        while told_before := self._kept.get((place[0], self._store.told.get(place, memory.id))):
+            if not memory.takes_place_of(told_before.memory, now):
+                return Remembered(apart(told_before.memory), added=False)
+            self._store.drop(place_of(told_before.memory))
         near = self._near(memory, embedding, now)
         found = told_again(memory, near)
         if found is None:

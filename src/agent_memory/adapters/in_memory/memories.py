@@ -55,10 +55,25 @@ class InMemoryMemoryStore:
         self.told: dict[Place, MemoryId] = {}  # what has reinforced which memory
         self.watchers: list[Callable[[Place], None]] = []  # who hears what is gone
 
-    async def add(self, memory: Memory, embedding: Embedding) -> bool:
-        new = place_of(memory) not in self.kept
-        self.kept.setdefault(place_of(memory), Kept(memory, embedding))
+    async def add(self, memory: Memory, embedding: Embedding, now: datetime | None = None) -> bool:
+        [new] = self.add_all([(memory, embedding)], now)
         return new
+
+    def add_all(self, entries: Sequence[tuple[Memory, Embedding]], now: datetime | None) -> list[bool]:
+        """As `MemoryArchive.add_many`."""
+        if now is not None:
+            self.make_room([memory for memory, _ in entries], now)
+        new = []
+        for memory, embedding in entries:
+            new.append(place_of(memory) not in self.kept)
+            self.kept.setdefault(place_of(memory), Kept(memory, embedding))
+        return new
+
+    def make_room(self, memories: Sequence[Memory], now: datetime) -> None:
+        for memory in memories:
+            known = self.kept.get(place_of(memory))
+            if known is not None and memory.takes_place_of(known.memory, now):
+                self.drop(place_of(memory))
 
     async def shortlist(self, search: Search) -> Shortlist:
         rows = sorted(

@@ -1,31 +1,59 @@
-"""Many memories are added in one transaction, in the order of their ids: of two who add the same, one waits at most."""
+"""New memories as rows, in the order of their ids: of two who add the same, one waits at most. What has expired, and is
+not purged yet, makes room for what comes under its id.
+"""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime
 
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.connection import Database
+from agent_memory.adapters.postgres.forgetting import UNTOLD
 from agent_memory.adapters.postgres.rows import ADD, row_of
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId
+from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 
 _PORTION = 20_000  # characters, in whose words a thread looks for no more than some hundredths of a second
+_PURGE = SQL("""
+WITH gone AS (
+    DELETE FROM agent_memory.memories
+    WHERE (tenant, id) IN (SELECT * FROM unnest(%(tenants)s::text[], %(ids)s::uuid[])) AND expires_at <= %(now)s
+    RETURNING id, agent_id, user_id, tenant
+), {}
+SELECT agent_id, user_id, tenant FROM gone
+""").format(UNTOLD)
 
 Entry = tuple[Memory, Embedding]
 
 
-async def add_many(database: Database, entries: Sequence[Entry]) -> list[bool]:
+async def add_many(database: Database, entries: Sequence[Entry], now: datetime | None = None) -> list[bool]:
     """What `MemoryArchive` promises."""
     order = sorted(range(len(entries)), key=lambda place: _key(entries[place][0]))
     rows = await rows_of([entries[place] for place in order])
+    lasting = [] if now is None else [memory for memory, _ in entries if not memory.has_expired(now)]
 
     async def work(connection: AsyncConnection) -> list[bool]:
-        async with connection.transaction(), connection.cursor() as cursor:
-            await cursor.executemany(ADD + " RETURNING true", rows, returning=True)
-            return [bool(await results.fetchall()) async for results in cursor.results()]
+        with ExitStack() as counted:  # the count of what is gone ends after the commit
+            async with connection.transaction(), connection.cursor() as cursor:
+                if now is not None and lasting:
+                    counted.enter_context(database.writing(await purge(connection, lasting, now)))
+                await cursor.executemany(ADD + " RETURNING true", rows, returning=True)
+                return [bool(await results.fetchall()) async for results in cursor.results()]
 
     new = await database.run(work, writes={memory.scope for memory, _ in entries})
     return [added for _, added in sorted(zip(order, new, strict=True))]
+
+
+async def purge(connection: AsyncConnection, memories: Sequence[Memory], now: datetime) -> set[Scope]:
+    """Remove what has expired under these ids; answers whose it was, which is to be counted before the commit."""
+    places = {
+        "tenants": [memory.scope.tenant for memory in memories],
+        "ids": [memory.id for memory in memories],
+        "now": now,
+    }
+    return {Scope(*row) for row in await (await connection.execute(_PURGE, places)).fetchall()}
 
 
 async def rows_of(entries: Iterable[Entry]) -> list[list[object]]:

@@ -154,8 +154,8 @@ class PostgresMemoryArchive:
         self._alike = Likenesses(database, cache)
         self._reinforcing = Reinforcing(database, self._alike)
 
-    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
-        return await add_many(self._database, entries)
+    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]], now: datetime | None = None) -> list[bool]:
+        return await add_many(self._database, entries, now)
 
     async def agree(self, memories: Sequence[Memory], *, tenant: str) -> list[bool]:
         parameters = {
@@ -172,7 +172,7 @@ class PostgresMemoryArchive:
         self, entries: Sequence[tuple[Memory, Embedding]], now: datetime
     ) -> list[list[Likeness] | None]:
         before = await self._alike.of_many(entries, now)
-        new = await self.add_many(entries)
+        new = await self.add_many(entries, now)
         told = [entry for entry, added in zip(entries, new, strict=True) if added]
         earlier = iter(await asyncio.to_thread(near_before, told, now))
         return [most_alike(some + next(earlier)) if added else None for some, added in zip(before, new, strict=True)]

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import LiteralString, TypeVar
 
@@ -67,8 +67,12 @@ class Database:
         """Do the work on a connection; do it again if the connection is lost, or it is rolled back for others: it must
         bear repeating. `writes` are the scopes whose memories it may change; None: any.
         """
-        with self._counts.writing(writes) if self._counts else nullcontext():
+        with self.writing(writes):
             return await self._tried(work)
+
+    def writing(self, scopes: Iterable[Scope] | None) -> AbstractContextManager[None]:
+        """While memories of these are written; None: of any. `run` does it with those that are known beforehand."""
+        return self._counts.writing(scopes) if self._counts else nullcontext()
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """`run` what changes no memory."""

@@ -8,6 +8,7 @@ from typing import LiteralString
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
+from agent_memory.adapters.postgres.adding import add_many
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import UNTOLD, forget
 from agent_memory.adapters.postgres.large_scope import read_large
@@ -65,13 +66,16 @@ class PostgresMemoryStore:
         self._commonness = Commonness()
         self._cache = cache or ScopeCache(database)
 
-    async def add(self, memory: Memory, embedding: Embedding) -> bool:
+    async def add(self, memory: Memory, embedding: Embedding, now: datetime | None = None) -> bool:
         row = row_of(memory, embedding)
 
         async def work(connection: AsyncConnection) -> bool:
             return (await connection.execute(ADD, row)).rowcount > 0
 
-        return await self._database.run(work, writes=[memory.scope])
+        added = await self._database.run(work, writes=[memory.scope])
+        if not added and now is not None:  # what is known may have expired
+            [added] = await add_many(self._database, [(memory, embedding)], now)
+        return added
 
     async def shortlist(self, search: Search) -> Shortlist:
         if search.as_of is None and (most := self._worth_reading(search)):

@@ -5,6 +5,7 @@ Whoever does so is alone in its scope meanwhile. Who finds somebody there comes 
 
 import asyncio
 import time
+from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from typing import LiteralString
@@ -15,6 +16,7 @@ from psycopg.abc import Params
 from psycopg.sql import SQL
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from agent_memory.adapters.postgres.adding import purge
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import alone_at_once
 from agent_memory.adapters.postgres.likenesses import Likenesses
@@ -82,22 +84,29 @@ class Reinforcing:
     async def _tell(
         self, memory: Memory, embedding: Embedding, now: datetime, connection: AsyncConnection
     ) -> Remembered:
-        async with connection.transaction():
-            if not await alone_at_once(connection, memory.scope):
-                raise _Lost
-            before = await _told_before(connection, memory)
-            if before is not None:
-                return Remembered(before, added=False)
-            near = await self._likenesses.all_on(connection, memory, embedding, now)
-            found = told_again(memory, near)
-            if found is None:
-                await _done(connection, ADD, row_of(memory, embedding))
-                return Remembered(memory, added=True, near=tuple(near[:MOST_REPORTED]))
-            known, again = found
-            await _done(connection, REPLACE, replacing(again, None, known.memory.version))
-            record = {"id": memory.id, "tenant": memory.scope.tenant, "memory_id": again.id}
-            await _done(connection, _RECORD, record)
-            return Remembered(again, added=False, near=without(known, near))
+        with ExitStack() as counted:  # the count of what is gone ends after the commit
+            async with connection.transaction():
+                if not await alone_at_once(connection, memory.scope):
+                    raise _Lost
+                while before := await _told_before(connection, memory):
+                    if not memory.takes_place_of(before, now):
+                        return Remembered(before, added=False)
+                    counted.enter_context(self._database.writing(await purge(connection, [before], now)))
+                return await self._tell_anew(memory, embedding, now, connection)
+
+    async def _tell_anew(
+        self, memory: Memory, embedding: Embedding, now: datetime, connection: AsyncConnection
+    ) -> Remembered:
+        near = await self._likenesses.all_on(connection, memory, embedding, now)
+        found = told_again(memory, near)
+        if found is None:
+            await _done(connection, ADD, row_of(memory, embedding))
+            return Remembered(memory, added=True, near=tuple(near[:MOST_REPORTED]))
+        known, again = found
+        await _done(connection, REPLACE, replacing(again, None, known.memory.version))
+        record = {"id": memory.id, "tenant": memory.scope.tenant, "memory_id": again.id}
+        await _done(connection, _RECORD, record)
+        return Remembered(again, added=False, near=without(known, near))
 
 
 async def _done(connection: AsyncConnection, query: LiteralString, parameters: Params) -> None:

@@ -84,9 +84,9 @@ class MeasuredMemoryStore:
         self._store = store
         self._operations = operations
 
-    async def add(self, memory: Memory, embedding: Embedding) -> bool:
+    async def add(self, memory: Memory, embedding: Embedding, now: datetime | None = None) -> bool:
         with self._operations.begun("remember"):
-            return await self._store.add(memory, embedding)
+            return await self._store.add(memory, embedding, now)
 
     async def shortlist(self, search: Search) -> Shortlist:
         with self._operations.begun("recall"):
@@ -125,9 +125,9 @@ class MeasuredMemoryArchive:
         self.inventory = archive.inventory
         self.spool = archive.spool
 
-    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]]) -> list[bool]:
+    async def add_many(self, entries: Sequence[tuple[Memory, Embedding]], now: datetime | None = None) -> list[bool]:
         with self._operations.begun("remember", len(entries)):
-            return await self._archive.add_many(entries)
+            return await self._archive.add_many(entries, now)
 
     async def tell_many(
         self, entries: Sequence[tuple[Memory, Embedding]], now: datetime

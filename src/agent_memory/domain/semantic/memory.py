@@ -126,7 +126,14 @@ class Memory:
 
     def holds(self, now: datetime) -> bool:
         """Neither expired nor superseded."""
-        return self.superseded_at is None and (self.expires_at is None or self.expires_at > now)
+        return self.superseded_at is None and not self.has_expired(now)
+
+    def has_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+    def takes_place_of(self, known: "Memory", now: datetime) -> bool:
+        """Whether what is known under its id is as absent as if it were purged: it has expired, and this has not."""
+        return known.has_expired(now) and not self.has_expired(now)
 
     def held(self, then: datetime) -> bool:
         """Whether it was valid at another time: known or true by then, and not yet expired or superseded."""
