@@ -99,9 +99,10 @@ class SemanticMemory(OfTenant):
         An id that is known already brings back what is kept under it, or raises Conflict if that says something else.
         """
         _check(told, Told.__annotations__, Told.__required_keys__)
-        memory = _new(told, self.scope(told["agent_id"], told["user_id"]), self._clock())
+        now = self._clock()
+        memory = _new(told, self.scope(told["agent_id"], told["user_id"]), now)
         [embedding] = await self._embedder.embed([memory.content], tenant=self.reach.tenant)
-        if await self._store.add(memory, embedding):
+        if await self._store.add(memory, embedding, now):
             return memory
         if self._archive is None:
             raise Conflict(f"id: {memory.id} is known already")

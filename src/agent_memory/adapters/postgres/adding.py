@@ -18,9 +18,10 @@ from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Sco
 _PORTION = 20_000  # characters, in whose words a thread looks for no more than some hundredths of a second
 _PURGE = SQL("""
 WITH gone AS (
-    DELETE FROM agent_memory.memories
-    WHERE (tenant, id) IN (SELECT * FROM unnest(%(tenants)s::text[], %(ids)s::uuid[])) AND expires_at <= %(now)s
-    RETURNING id, agent_id, user_id, tenant
+    DELETE FROM agent_memory.memories AS m
+    USING unnest(%(tenants)s::text[], %(ids)s::uuid[]) AS named (tenant, id)
+    WHERE m.tenant = named.tenant AND m.id = named.id AND expires_at <= %(now)s
+    RETURNING m.id, agent_id, user_id, m.tenant
 ), {}
 SELECT agent_id, user_id, tenant FROM gone
 """).format(UNTOLD)

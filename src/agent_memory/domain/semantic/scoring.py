@@ -61,8 +61,9 @@ class Fusion:
     best of the episode has: an answer often stands beside the words that one asks with. Age and importance then
     move the sum by at most `nudge` each. Age decides between memories that answer about equally well, and hardly
     moves the rest: it is counted from the newest of those that have `rival` of the best relevance, so that what was
-    told once is not too old to be true. A query for the present gives age more to say, and to more of them, for what
-    changed is often told in other words; one for the past turns it.
+    told once is not too old to be true. A query for the present gives age more to say, of more of them, for what
+    changed is often told in other words, and by the day, for what holds now may have been told yesterday; one for the
+    past turns it.
     """
 
     meaning: float = 0.5
@@ -70,11 +71,12 @@ class Fusion:
     episode: float = 0.6
     cue: float = 0.3
     nudge: float = 0.05
-    present_nudge: float = 0.4
+    present_nudge: float = 0.35
     past_nudge: float = 0.4
     rival: float = 0.7
-    present_rival: float = 0.6
+    present_rival: float = 0.5
     half_life: timedelta = HALF_LIFE
+    present_half_life: timedelta = timedelta(days=3)
 
     def rank(
         self, question: Question, shortlist: Shortlist, now: datetime, most: int = MOST_RANKED
@@ -119,7 +121,8 @@ class Fusion:
         best = max(relevance, default=0.0) or 1.0
         least = (self.present_rival if cues.present else self.rival) * best
         rivals = [c.moment for r, c in zip(relevance, candidates, strict=True) if r >= least]
-        return Aging(*self._age(cues), best, max(rivals, default=None), self.half_life)
+        half_life = min(self.present_half_life, self.half_life) if cues.present else self.half_life
+        return Aging(*self._age(cues), best, max(rivals, default=None), half_life)
 
     def _age(self, cues: Cues) -> tuple[float, int]:
         """How much age may move, less than nothing if the older is to win, and how steeply that falls."""
