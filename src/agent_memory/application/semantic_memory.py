@@ -28,7 +28,7 @@ from agent_memory.domain.semantic.paging import Progress, RecalledPage, most_of,
 from agent_memory.domain.semantic.recall import Question, Recollection, Search
 from agent_memory.domain.semantic.scoring import MOST_RANKED, Blend, Fusion, ScoringPolicy
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection, check_selection
-from agent_memory.domain.semantic.words import word_counts
+from agent_memory.domain.semantic.words import asked_words
 from agent_memory.ports.semantic import Embedder, MemoryArchive, MemoryStore
 
 # What happened last may be asked for in no words of its own: so many of the newest may always answer.
@@ -141,7 +141,7 @@ class SemanticMemory(OfTenant):
         return Search(
             scope=question.scope,
             embedding=embedding,
-            words=frozenset() if weighed else frozenset(word_counts(question.query)),
+            words=frozenset() if weighed else asked_words(question.query),
             depth=depth,
             newest=0 if weighed else _NEWEST,
             now=now,

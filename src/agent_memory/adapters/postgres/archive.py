@@ -13,7 +13,7 @@ from agent_memory.adapters.postgres.adding import add_many
 from agent_memory.adapters.postgres.conditions import BEGINS, Conditions, valid
 from agent_memory.adapters.postgres.connection import Database
 from agent_memory.adapters.postgres.forgetting import UNHURRIED, UNTOLD, alone_in, forget
-from agent_memory.adapters.postgres.likenesses import Likenesses, most_alike
+from agent_memory.adapters.postgres.likenesses import Likenesses
 from agent_memory.adapters.postgres.reinforcing import Reinforcing
 from agent_memory.adapters.postgres.rows import (
     ADD,
@@ -29,7 +29,7 @@ from agent_memory.adapters.postgres.rows import (
 from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.adapters.postgres.side_by_side import near_before
 from agent_memory.domain.semantic.checks import Json
-from agent_memory.domain.semantic.duplicates import Likeness, Remembered
+from agent_memory.domain.semantic.duplicates import Likeness, Remembered, most_alike
 from agent_memory.domain.semantic.keeping import Inventory, Mark, Receipt
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, MemoryType, Scope
 from agent_memory.domain.semantic.selection import Selection

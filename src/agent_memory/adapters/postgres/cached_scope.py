@@ -18,7 +18,7 @@ from agent_memory.adapters.postgres.connection import document
 from agent_memory.adapters.postgres.rows import IN_SCOPE_WIDTH, fields_in, hashed, moment_in
 from agent_memory.adapters.postgres.scope_index import Counts, Held, Places, Reals, Vectors, Words, best, unit
 from agent_memory.domain.semantic.cues import Said
-from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
+from agent_memory.domain.semantic.duplicates import NEAR, NEARLY, Likeness, most_alike
 from agent_memory.domain.semantic.memory import Embedding, Memory, Scope
 from agent_memory.domain.semantic.recall import Candidate, Search, Shortlist, WordStatistics
 from agent_memory.domain.semantic.selection import EVERYTHING, Selection
@@ -168,12 +168,11 @@ class CachedScope:
         similarity = np.minimum(self._vectors.similarity(_query(embedding)), NEARLY).tolist()
         held = [(similarity[at], self._kept[at]) for at in self._held(now).places.tolist()]
         near = [
-            (1.0 if other.content == memory.content else like, other)
+            Likeness(other.memory(), 1.0 if other.content == memory.content else like)
             for like, other in held
             if (like >= NEAR or other.content == memory.content) and other.id != memory.id
         ]
-        nearest = sorted(near, key=lambda pair: pair[0], reverse=True)[:MOST_REPORTED]
-        return [Likeness(other.memory(), like) for like, other in nearest]
+        return most_alike(near)
 
     def _weighed(self, search: Search, weighing: Weighing, similarity: Reals, held: Held) -> NDArray[np.float64]:
         """As `Search.merit`, of all memories at once."""

@@ -2,7 +2,7 @@
 scope that is kept ready is asked there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +26,8 @@ from agent_memory.adapters.postgres.vector_likeness import (
     nearest_by_index,
     same,
 )
-from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness
-from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId
+from agent_memory.domain.semantic.duplicates import MOST_REPORTED, NEAR, NEARLY, Likeness, most_alike
+from agent_memory.domain.semantic.memory import Embedding, Memory
 
 _MOST_COMPARED = 50  # to see whether one of them says the same
 _DEEP = Depth(_MOST_COMPARED, 1000, 6000, 32768)
@@ -51,7 +51,7 @@ SELECT * FROM (
     FROM agent_memory.memories
     WHERE {scope} AND {valid} AND id <> %(id)s
 ) AS measured
-WHERE similarity >= {near} ORDER BY similarity DESC LIMIT %(most)s
+WHERE similarity >= {near} ORDER BY similarity DESC, created_at, id LIMIT %(most)s
 """).format(
     columns=SQL(COLUMNS),
     scope=SQL(IN_SCOPE_OF),
@@ -60,15 +60,6 @@ WHERE similarity >= {near} ORDER BY similarity DESC LIMIT %(most)s
     nearly=Literal(NEARLY),
     near=Literal(NEAR),
 )
-
-
-def most_alike(found: Iterable[Likeness]) -> list[Likeness]:
-    """Those that are reported of what was found, the first of each."""
-    known: dict[MemoryId, Likeness] = {}
-    for like in found:
-        known.setdefault(like.memory.id, like)
-    order = sorted(known.values(), key=lambda like: (-like.similarity, like.memory.created_at, like.memory.id))
-    return order[:MOST_REPORTED]
 
 
 class Likenesses:

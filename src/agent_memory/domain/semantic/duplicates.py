@@ -7,7 +7,7 @@ from enum import StrEnum
 from agent_memory.domain.errors import Conflict, InvalidInput
 from agent_memory.domain.semantic.facts import said_in
 from agent_memory.domain.semantic.keeping import next_version
-from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory
+from agent_memory.domain.semantic.memory import GREATEST_IMPORTANCE, Memory, MemoryId
 
 NEAR = 0.9  # cosine from which a memory is reported as a near-duplicate
 NEARLY = 0.9999  # the most that two different texts may have
@@ -28,6 +28,15 @@ class Likeness:
 
     memory: Memory
     similarity: float
+
+
+def most_alike(found: Iterable[Likeness]) -> list[Likeness]:
+    """Those that are reported of what was found, each once: the most similar first, among equals the oldest."""
+    known: dict[MemoryId, Likeness] = {}
+    for like in found:
+        known.setdefault(like.memory.id, like)
+    order = sorted(known.values(), key=lambda like: (-like.similarity, like.memory.created_at, like.memory.id))
+    return order[:MOST_REPORTED]
 
 
 @dataclass(frozen=True, slots=True)

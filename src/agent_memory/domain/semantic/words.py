@@ -48,6 +48,13 @@ _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
+# Days and months as they are written in digits, or with the signs of Chinese, Japanese and Korean.
+_IN_DIGITS = re.compile(r"\b\d{4}-(?P<month>0[1-9]|1[0-2])(?:-(?P<day>0[1-9]|[12]\d|3[01]))?\b")
+_IN_SIGNS = re.compile(
+    r"(?P<month>1[0-2]|(?<!\d)0?[1-9]|\u5341[\u4e00\u4e8c]?|(?<!\u5341)[\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d])\s?[\u6708\uc6d4]"
+    r"(?:\s?(?P<day>\d{1,2})\s?[\u65e5\uc77c])?"
+)
+_NUMERALS = "\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341"
 STOP_WORDS = frozenset(
     _WORD.findall("""
     a about all am an and any are aren as at be because been before being but by can could couldn d
@@ -63,6 +70,19 @@ STOP_WORDS = frozenset(
 def word_counts(text: str) -> Counter[str]:
     """The searchable words of a text, and how often each occurs."""
     return Counter(_searchable(text))
+
+
+def asked_words(query: str) -> frozenset[str]:
+    """The searchable words of a question; the days and months that it tells in digits or signs are asked for by their
+    English words too, which memories are found by.
+    """
+    found = [match for form in (_IN_DIGITS, _IN_SIGNS) for match in form.finditer(query)]
+    months = {stem(_MONTHS[_number(match["month"]) - 1]) for match in found}
+    return frozenset(word_counts(query)) | months | {str(int(match["day"])) for match in found if match["day"]}
+
+
+def _number(month: str) -> int:
+    return int(month) if month.isdecimal() else sum(_NUMERALS.index(sign) + 1 for sign in month)
 
 
 def memory_words(memory: Memory) -> Counter[str]:

@@ -6,7 +6,7 @@ import pytest
 from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 from agent_memory.domain.semantic.recall import WordStatistics
 from agent_memory.domain.semantic.stemming import stem
-from agent_memory.domain.semantic.words import bm25, memory_words, word_counts
+from agent_memory.domain.semantic.words import asked_words, bm25, memory_words, word_counts
 
 STATISTICS = WordStatistics(documents=100, mean_length=10, frequencies={"common": 90, "rare": 1})
 
@@ -107,3 +107,28 @@ def test_a_memory_is_found_by_its_day():
     day = datetime(2023, 5, 8, tzinfo=UTC)
     memory = Memory(MemoryId(uuid4()), Scope("a", "u"), "We went out in May", day)
     assert memory_words(memory) == {"went": 1, "mai": 2, "8": 1, "2023": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "month", "day"),
+    [
+        ("paid 2026-01-02", "january", "2"),
+        ("what came in 2026-09?", "september", None),
+        ("\u4e94\u6708\u8c01\u6765\u5403\u996d?", "may", None),
+        ("12\u670831\u65e5\u306e\u4e88\u5b9a", "december", "31"),
+        ("\u5341\u4e8c\u6708", "december", None),
+        ("3\uc6d4 4\uc77c\uc5d0", "march", "4"),
+    ],
+)
+def test_a_day_in_digits_or_signs_is_asked_for_by_its_words(query, month, day):
+    asked = asked_words(query)
+    assert {stem(month)} | ({day} if day else set()) <= asked
+    assert word_counts(query).keys() <= asked
+
+
+NO_DAYS = ["2026-13-01", "call 555-0142", "room 12026-01", "three months", "\u4e09\u4e2a\u6708", "13\u6708"]
+
+
+@pytest.mark.parametrize("query", NO_DAYS)
+def test_what_is_no_day_asks_for_none(query):
+    assert asked_words(query) == word_counts(query).keys()
