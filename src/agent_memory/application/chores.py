@@ -4,6 +4,7 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
@@ -18,6 +19,9 @@ CHORES = "chores"
 _LONGEST_PAUSE = timedelta(minutes=5)
 _SOON = timedelta(minutes=1)
 _MOST_TOLD = 300  # characters
+# What is set when the chore at work is to end. That its task is cancelled tells too little: many a timeout cancels the
+# task that it is in, makes another error of it, and never takes it back.
+_stopping: ContextVar[asyncio.Event] = ContextVar("stopping")
 _log = structlog.get_logger(__name__)
 
 
@@ -67,11 +71,12 @@ class Standing:
 @asynccontextmanager
 async def in_background(*chores: Chore) -> AsyncIterator[Standing]:
     """Do the chores, each at its own pace, for as long as the context lasts."""
-    standing = Standing()
-    tasks = [asyncio.create_task(_repeated(chore, standing), name=chore.name) for chore in chores]
+    standing, stopping = Standing(), asyncio.Event()
+    tasks = [asyncio.create_task(_repeated(chore, standing, stopping), name=chore.name) for chore in chores]
     try:
         yield standing
     finally:
+        stopping.set()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -82,7 +87,8 @@ def pause_after(failures: int, every: timedelta) -> timedelta:
     return min(every * (1 << min(max(failures - 1, 0), 20)), max(every, _LONGEST_PAUSE))
 
 
-async def _repeated(chore: Chore, standing: Standing) -> None:
+async def _repeated(chore: Chore, standing: Standing, stopping: asyncio.Event) -> None:
+    _stopping.set(stopping)
     failures, pause = 0, chore.every
     while not is_stopped():
         await asyncio.sleep(pause.total_seconds())
@@ -95,7 +101,7 @@ async def _repeated(chore: Chore, standing: Standing) -> None:
             if standing.fails(chore, error):
                 _log.warning("a chore has to wait", chore=chore.name, reason=_told(str(error)))
         except (Exception, asyncio.CancelledError) as error:  # whatever an embedder or condenser raises, it goes on
-            if is_stopped():
+            if is_stopped(error):
                 raise
             failures += 1
             pause = pause_after(failures, chore.every)
@@ -108,12 +114,14 @@ async def _repeated(chore: Chore, standing: Standing) -> None:
                 _log.info("a chore is done again", chore=chore.name)
 
 
-def is_stopped() -> bool:
-    """Whether the task at work is cancelled itself, and not what it waits for: whatever an embedder or a condenser has
-    made of it, which may be another error, or none.
+def is_stopped(error: BaseException | None = None) -> bool:
+    """Whether the chore at work is to end, whatever an embedder or a condenser has made of that: another error, or
+    none. With an error, also if somebody else has cancelled its task, and not what it waits for.
     """
+    if (stopping := _stopping.get(None)) is not None and stopping.is_set():
+        return True
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
 
 
 def _told(reason: str) -> str:

@@ -112,6 +112,24 @@ async def test_a_chore_ends_with_the_context_whatever_its_work_makes_of_that(mad
     assert (tries, logs) == ([1], [])
 
 
+async def test_a_timeout_that_cancels_its_task_and_never_takes_it_back_does_not_end_the_chore():
+    """As those of some HTTP clients do."""
+    tries = []
+
+    async def work():
+        tries.append(1)
+        asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            raise TimeoutError from None
+
+    with capture_logs() as logs:
+        async with in_background(Chore("trying", AT_ONCE, work)):
+            await until(lambda: len(tries) >= 3)
+    assert [log["error"] for log in logs] == ["TimeoutError"]
+
+
 async def left_after(begun, chore):
     async with in_background(chore):
         await begun.wait()
