@@ -283,3 +283,46 @@ async def test_what_another_tenant_forgets_under_the_same_id_is_another_thing(ro
     async for _ in removed(room, replace(memory, scope=replace(ada, tenant="another"))):
         pass
     assert (await room.book.claim(key, "one", ada, IDS)).answer == "yes"
+
+
+async def added(room, memory):
+    return await room.store.add(*await entry(memory), now=NOW)
+
+
+async def added_in_a_batch(room, memory):
+    return await room.archive.add_many([await entry(memory)], NOW) == [True]
+
+
+async def told(room, memory):
+    return await room.archive.tell_many([await entry(memory)], NOW) != [None]
+
+
+async def reinforced(room, memory):
+    return (await room.archive.reinforce(*await entry(memory), NOW)).added
+
+
+@pytest.fixture(params=[added, added_in_a_batch, told, reinforced])
+def keep_again(request):
+    return request.param
+
+
+async def test_what_makes_room_for_the_same_id_leaves_a_key_without_an_answer_as_it_is(room, key, ada, keep_again):
+    """The first attempt was cut off, and what it had kept has expired since."""
+    memory = memory_in(ada)
+    await room.book.claim(key, "one", ada, [memory.id])
+    await room.store.add(*await entry(replace(memory, expires_at=NOW)))
+    await room.book.claim(key, "one", ada, OTHERS)
+    assert await keep_again(room, memory)
+    assert await room.book.settle(key, "yes", [memory.id]) == "yes"
+    assert await room.book.claim(key, "one", ada, OTHERS) == Claim("one", [memory.id], "yes")
+    assert await room.store.remove(memory.id, ada.agent_id, tenant=ada.tenant)
+    assert (await room.book.claim(key, "one", ada, OTHERS)).forgotten
+
+
+async def test_an_answer_that_tells_what_made_room_is_forgotten(room, key, ada, keep_again):
+    memory = memory_in(ada)
+    await room.book.claim(key, "one", ada, [memory.id])
+    await room.store.add(*await entry(replace(memory, expires_at=NOW)))
+    await room.book.settle(key, "yes", [memory.id])
+    assert await keep_again(room, memory)
+    assert await room.book.claim(key, "one", ada, OTHERS) == Claim("one", [memory.id], forgotten=True)

@@ -23,6 +23,7 @@ class AnswerBook(Protocol):
     async def settle(self, key: str, answer: str, told: Sequence[MemoryId]) -> str:
         """Write down the answer of a claimed key, which tells these memories, unless there is one; answers the one that
         stands. From when one of them, or of the key's ids, is no longer kept, the claim is `forgotten`, with no answer.
+        What has expired and makes room for the same id leaves a claim that has no answer as it is.
         """
         ...
 

@@ -36,7 +36,7 @@ class InMemoryAnswerBook:
         self._claims[key] = claimed_at, known
         for place in ((self._scopes[key].tenant, other) for other in others):
             if self._store is not None and place not in self._store.kept:
-                self._forget(place)
+                self._forget(place, made_room=False)
         return stands
 
     async def release(self, key: str) -> None:
@@ -55,12 +55,14 @@ class InMemoryAnswerBook:
         self._drop(old)
         return len(old)
 
-    def _forget(self, place: Place) -> None:
+    def _forget(self, place: Place, *, made_room: bool) -> None:
         for key, (claimed_at, claim) in self._claims.items():
             if self._scopes[key].tenant == place[0] and place[1] in claim.ids:
                 self._claims[key] = claimed_at, replace(claim, answer=None, forgotten=True)
 
     def _drop(self, keys: list[str]) -> None:
         for key in keys:
+            if made_room and claim.answer is None:  # it may be this request that keeps it again
+                continue
             del self._claims[key]
             del self._scopes[key]

@@ -58,7 +58,7 @@ class InMemoryMemoryArchive:
         while told_before := self._kept.get((place[0], self._store.told.get(place, memory.id))):
             if not memory.takes_place_of(told_before.memory, now):
                 return Remembered(apart(told_before.memory), added=False)
-            self._store.drop(place_of(told_before.memory))
+            self._store.drop(place_of(told_before.memory), made_room=True)
         near = self._near(memory, embedding, now)
         found = told_again(memory, near)
         if found is None:

@@ -3,12 +3,13 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from operator import mul
+from typing import Protocol
 
 import numpy as np
 
@@ -20,6 +21,12 @@ from agent_memory.domain.semantic.words import memory_words
 
 Place = tuple[str, MemoryId]
 """A tenant, and an id of its own."""
+
+
+class Watcher(Protocol):
+    """Hears what is gone, and whether it has made room for what comes under its id."""
+
+    def __call__(self, place: Place, *, made_room: bool) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class InMemoryMemoryStore:
         self.kept: dict[Place, Kept] = {}
         self.former: dict[Place, list[Memory]] = {}
         self.told: dict[Place, MemoryId] = {}  # what has reinforced which memory
-        self.watchers: list[Callable[[Place], None]] = []  # who hears what is gone
+        self.watchers: list[Watcher] = []
 
     async def add(self, memory: Memory, embedding: Embedding, now: datetime | None = None) -> bool:
         [new] = self.add_all([(memory, embedding)], now)
@@ -73,7 +80,7 @@ class InMemoryMemoryStore:
         for memory in memories:
             known = self.kept.get(place_of(memory))
             if known is not None and memory.takes_place_of(known.memory, now):
-                self.drop(place_of(memory))
+                self.drop(place_of(memory), made_room=True)
 
     async def shortlist(self, search: Search) -> Shortlist:
         rows = sorted(
@@ -130,13 +137,15 @@ class InMemoryMemoryStore:
                 self.kept[source] = Kept(replace(row.memory, superseded_by=by, superseded_at=at), row.embedding)
         return memory
 
-    def drop(self, place: Place) -> None:
-        """The memory, what it said before, who told it again, and what its watchers have of it."""
+    def drop(self, place: Place, *, made_room: bool = False) -> None:
+        """The memory, what it said before, who told it again, and what its watchers have of it. It has made room for
+        what comes under its id, or is gone.
+        """
         del self.kept[place]
         self.former.pop(place, None)
         self.told = {told: known for told, known in self.told.items() if (told[0], known) != place}
         for watcher in self.watchers:
-            watcher(place)
+            watcher(place, made_room=made_room)
 
     async def count(self, scope: Scope, now: datetime | None = None) -> int:
         kept = [row.memory for row in self.kept.values() if row.memory.scope == scope]

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
 from agent_memory.adapters.postgres.connection import Database
-from agent_memory.adapters.postgres.forgetting import UNTOLD
+from agent_memory.adapters.postgres.forgetting import UNTOLD_IF_ANSWERED
 from agent_memory.adapters.postgres.rows import ADD, row_of
 from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Scope
 
@@ -24,7 +24,7 @@ WITH gone AS (
     RETURNING m.id, agent_id, user_id, m.tenant
 ), {}
 SELECT agent_id, user_id, tenant FROM gone
-""").format(UNTOLD)
+""").format(UNTOLD_IF_ANSWERED)
 
 Entry = tuple[Memory, Embedding]
 

@@ -27,12 +27,14 @@ _LOCK_AT_ONCE: LiteralString = "SELECT pg_try_advisory_xact_lock(" + _NUMBER + "
 
 # After what is `gone`, by id and tenant. The case keeps the index of tenants out: a planner that has not counted them
 # yet would read all of a tenant's answers for each that is gone.
-UNTOLD = SQL("""
+_UNTOLD: LiteralString = """
 untold AS (
     UPDATE agent_memory.answers AS a SET answer = NULL, forgotten = true FROM gone
     WHERE a.memory_ids @> ARRAY[gone.id] AND CASE WHEN a.tenant = gone.tenant THEN NOT a.forgotten END
-)
-""")
+"""
+UNTOLD = SQL(_UNTOLD + ")")
+# Of what makes room for the same id: a request that has no answer yet may be the one that keeps it again.
+UNTOLD_IF_ANSWERED = SQL(_UNTOLD + "AND a.answer IS NOT NULL)")
 
 # How many are gone, and what those were that are part of something condensed, or are it.
 _FORGET = SQL("""
