@@ -90,6 +90,20 @@ async def test_a_key_without_an_answer_can_be_given_up(book, key):
     assert await book.claim(key, "two", SCOPE, IDS) == Claim("two", IDS, "yes")
 
 
+async def test_a_key_that_was_claimed_again_for_its_request_is_not_given_up(book, key):
+    await book.claim(key, "one", SCOPE, IDS)
+    await book.claim(key, "two", SCOPE, OTHERS)  # another request, which is refused
+    await book.release(key)
+    assert await book.claim(key, "one", SCOPE, OTHERS) == Claim("one", OTHERS)
+    await book.claim(key, "one", SCOPE, IDS)
+    await book.release(key)
+    assert await book.claim(key, "two", SCOPE, IDS) == Claim("one", OTHERS)
+    await book.purge(timedelta(0))
+    await book.claim(key, "two", SCOPE, IDS)
+    await book.release(key)
+    assert await book.claim(key, "three", SCOPE, IDS) == Claim("three", IDS)
+
+
 async def test_old_keys_are_forgotten(book, key):
     await book.claim(key, "one", SCOPE, IDS)
     await book.purge(timedelta(hours=1))
@@ -124,6 +138,54 @@ async def test_work_that_is_refused_leaves_the_key_free(book, key):
     with pytest.raises(Conflict):
         await idempotency.once(key, "one", SCOPE, IDS, fails)
     assert await idempotency.once(key, "two", SCOPE, IDS, works) == ("done", False)
+
+
+async def test_a_refused_retry_leaves_the_key_with_the_ids_of_the_attempt_that_was_cut_off(book, key):
+    idempotency, heard = Idempotency(book), []
+
+    def ends(end):
+        async def work(ids):
+            heard.append(ids)
+            raise end
+
+        return work
+
+    async def works(ids):
+        heard.append(ids)
+        return "done", []
+
+    for end in (asyncio.CancelledError(), Conflict("it has been revised")):
+        with pytest.raises(type(end)):
+            await idempotency.once(key, "one", SCOPE, IDS, ends(end))
+    assert await idempotency.once(key, "one", SCOPE, OTHERS, works) == ("done", False)
+    assert heard == [IDS, IDS, IDS]
+
+
+@pytest.mark.parametrize("refused", [0, 1])
+async def test_an_attempt_that_is_refused_leaves_the_key_to_one_that_works_meanwhile(book, key, refused):
+    idempotency, at_work, may_end = Idempotency(book), asyncio.Semaphore(0), [asyncio.Event(), asyncio.Event()]
+
+    async def attempt(number):
+        async def work(ids):
+            at_work.release()
+            await may_end[number].wait()
+            if number == refused:
+                raise Conflict("it is taken")
+            return "done", []
+
+        return await idempotency.once(key, "one", SCOPE, [IDS, OTHERS][number], work)
+
+    attempts = []
+    for number in (0, 1):
+        attempts.append(asyncio.create_task(attempt(number)))
+        await at_work.acquire()
+    may_end[refused].set()
+    with pytest.raises(Conflict):
+        await attempts[refused]
+    assert await book.claim(key, "one", SCOPE, OTHERS) == Claim("one", IDS)
+    may_end[1 - refused].set()
+    assert await attempts[1 - refused] == ("done", False)
+    assert await book.claim(key, "one", SCOPE, OTHERS) == Claim("one", IDS, "done")
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ class Idempotency:
     ) -> tuple[str, bool]:
         """The answer, and whether it is one that was given before. The work hears the ids of the first attempt, which
         are those of what it makes, and says which memories its answer tells. Raises InvalidInput if the key is another
-        request's, and Forgotten if one of them has been forgotten since. A refusal leaves the key free; but a request
-        of which nobody knows whether it was done keeps it, and is done when it is sent again.
+        request's, and Forgotten if one of them has been forgotten since. A refusal leaves the key free, if it
+        was the only attempt; but a request of which nobody knows whether it was done keeps it, and is done when it is
+        sent again.
         """
         claim = await self._book.claim(key, request, scope, ids)
         if claim.request != request:

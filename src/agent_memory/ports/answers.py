@@ -28,7 +28,9 @@ class AnswerBook(Protocol):
         ...
 
     async def release(self, key: str) -> None:
-        """Give up a key that has no answer; one that has, or is `forgotten`, keeps it."""
+        """Give up a key that has no answer. One that has, or is `forgotten`, keeps it; so does one that was claimed
+        again for its request, as another attempt may have kept something under its ids, or be about to.
+        """
         ...
 
     async def erase(self, user_id: str, agent_id: str | None, *, tenant: str) -> None:

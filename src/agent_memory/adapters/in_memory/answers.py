@@ -18,13 +18,17 @@ class InMemoryAnswerBook:
         self._clock = clock
         self._claims: dict[str, tuple[float, Claim]] = {}
         self._scopes: dict[str, Scope] = {}
+        self._repeated: set[str] = set()
         if store is not None:
             store.watchers.append(self._forget)
 
     async def claim(self, key: str, request: str, scope: Scope, ids: Sequence[MemoryId]) -> Claim:
-        self._scopes.setdefault(key, scope)
-        _, claim = self._claims.setdefault(key, (self._clock(), Claim(request, list(ids))))
-        return claim
+        if key not in self._claims:
+            self._scopes[key] = scope
+            self._claims[key] = self._clock(), Claim(request, list(ids))
+        elif self._claims[key][1].request == request:
+            self._repeated.add(key)
+        return self._claims[key][1]
 
     async def settle(self, key: str, answer: str, told: Sequence[MemoryId]) -> str:
         if key not in self._claims:  # erased or purged meanwhile
@@ -41,7 +45,8 @@ class InMemoryAnswerBook:
 
     async def release(self, key: str) -> None:
         _, claim = self._claims.get(key, (0.0, None))
-        if claim is not None and claim.answer is None and not claim.forgotten:
+        alone = key not in self._repeated
+        if alone and claim is not None and claim.answer is None and not claim.forgotten:
             self._drop([key])
 
     async def erase(self, user_id: str, agent_id: str | None, *, tenant: str) -> None:
@@ -57,12 +62,13 @@ class InMemoryAnswerBook:
 
     def _forget(self, place: Place, *, made_room: bool) -> None:
         for key, (claimed_at, claim) in self._claims.items():
+            if made_room and claim.answer is None:  # it may be this request that keeps it again
+                continue
             if self._scopes[key].tenant == place[0] and place[1] in claim.ids:
                 self._claims[key] = claimed_at, replace(claim, answer=None, forgotten=True)
 
     def _drop(self, keys: list[str]) -> None:
         for key in keys:
-            if made_room and claim.answer is None:  # it may be this request that keeps it again
-                continue
             del self._claims[key]
             del self._scopes[key]
+            self._repeated.discard(key)

@@ -10,13 +10,14 @@ from agent_memory.adapters.postgres.connection import Database
 from agent_memory.domain.answers import Claim
 from agent_memory.domain.semantic.memory import MemoryId, Scope
 
-# The row that is there is written anew as it is, so that it is seen however the two statements fall; but one of an
-# older server, which gave no ids, gets those of whoever sends its request again.
+# The row that is there is written anew, so that it is seen however the two statements fall. One of an older server,
+# which gave no ids, gets those of whoever sends its request again.
 _CLAIM: LiteralString = """
 INSERT INTO agent_memory.answers AS a (key, request, tenant, agent_id, user_id, memory_ids)
 VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (key) DO UPDATE SET memory_ids =
-    CASE WHEN a.memory_ids = '{}' AND a.request = excluded.request THEN excluded.memory_ids ELSE a.memory_ids END
+    CASE WHEN a.memory_ids = '{}' AND a.request = excluded.request THEN excluded.memory_ids ELSE a.memory_ids END,
+    repeated = a.repeated OR a.request = excluded.request
 RETURNING request, memory_ids, answer, forgotten
 """
 
@@ -44,7 +45,9 @@ WHERE tenant = %(tenant)s AND user_id = %(user_id)s
   AND (%(agent_id)s::text IS NULL OR agent_id = %(agent_id)s)
 """
 
-_RELEASE: LiteralString = "DELETE FROM agent_memory.answers WHERE key = %s AND answer IS NULL AND NOT forgotten"
+_RELEASE: LiteralString = """
+DELETE FROM agent_memory.answers WHERE key = %s AND answer IS NULL AND NOT forgotten AND NOT repeated
+"""
 _PURGE: LiteralString = "DELETE FROM agent_memory.answers WHERE claimed_at <= clock_timestamp() - %s"
 
 
