@@ -136,6 +136,29 @@ async def test_a_key_that_an_older_server_claimed_gets_ids_when_its_request_come
         assert await book.claim("key", "one", scope, three) == Claim("one", two)
 
 
+async def test_what_an_older_server_answered_is_told_no_more_nor_done_again(empty):
+    async with connection.opened(empty, 1, 1):
+        pass
+    migrations = files("agent_memory.adapters.postgres.migrations")
+    known = UUID(int=1)
+    with psycopg.connect(empty) as older:
+        older.execute("ALTER TABLE agent_memory.answers DROP COLUMN forgotten, DROP COLUMN repeated")
+        older.execute("DROP INDEX agent_memory.answers_by_memory")
+        for key, ids, answer in (("old", [], "yes"), ("cut off", [], None), ("new", [known], "yes")):
+            older.execute(
+                "INSERT INTO agent_memory.answers (key, request, tenant, agent_id, user_id, memory_ids, answer) "
+                "VALUES (%s, 'one', 'default', 'a', 'u', %s, %s)",
+                [key, ids, answer],
+            )
+        older.execute(migrations.joinpath("0021_forgotten_answers.sql").read_text())
+    async with connection.opened(empty, 1, 1) as database:
+        book, scope, ids = PostgresAnswerBook(database), Scope("a", "u"), [MemoryId(uuid4())]
+        assert (await book.claim("old", "one", scope, ids)).forgotten
+        assert (await book.claim("old", "one", scope, ids)).answer is None
+        assert await book.claim("cut off", "one", scope, ids) == Claim("one", ids)
+        assert await book.claim("new", "one", scope, ids) == Claim("one", [known], "yes")
+
+
 async def test_a_role_that_may_make_no_schema_needs_one_of_its_own(empty):
     role = f"role_{uuid4().hex}"
     as_role = make_conninfo(empty, user=role)
