@@ -98,6 +98,33 @@ async def test_what_has_too_much_is_counted_by_an_index_and_no_memory_is_read(em
     assert "Index Only Scan using memories_lasting" in str(plan)
 
 
+async def test_a_server_that_has_read_and_then_writes_waits_for_no_index_of_what_lasts(empty):
+    async with connection.opened(empty, 1, 1):
+        pass
+    step = files("agent_memory.adapters.postgres.migrations").joinpath("0022_lasting.sql").read_text()
+    async with (
+        await psycopg.AsyncConnection.connect(empty) as newer,
+        await psycopg.AsyncConnection.connect(empty) as old,
+    ):
+        await newer.execute("DROP INDEX agent_memory.memories_lasting")
+        await newer.execute("CREATE INDEX memories_episodic ON agent_memory.memories (tenant)")
+        await newer.commit()
+        await old.execute("SELECT FROM agent_memory.memories")
+        migrated = asyncio.create_task(newer.execute(step))
+        while not await waiting(empty):
+            pass
+        await old.execute("UPDATE agent_memory.memories SET importance = 0")
+        await old.commit()
+        await migrated
+
+
+async def waiting(conninfo) -> bool:
+    """Whether anybody waits for a lock of this database."""
+    async with await psycopg.AsyncConnection.connect(conninfo) as database:
+        asked = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return await (await database.execute(asked)).fetchone() is not None
+
+
 async def test_versions_of_before_are_as_old_as_their_memory_and_no_row_is_written(empty):
     async with connection.opened(empty, 1, 1):
         pass
