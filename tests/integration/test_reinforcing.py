@@ -2,9 +2,11 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from agent_memory.adapters.in_memory.embedder import HashingEmbedder
@@ -16,7 +18,7 @@ from agent_memory.adapters.postgres.scope_cache import ScopeCache
 from agent_memory.application.memory_keeping import MemoryKeeping
 from agent_memory.application.remembering import Remembering
 from agent_memory.domain.errors import Conflict, Unavailable
-from agent_memory.domain.semantic.memory import Scope
+from agent_memory.domain.semantic.memory import Memory, MemoryId, Scope
 
 pytestmark = pytest.mark.integration
 EMBEDDER = HashingEmbedder()
@@ -126,3 +128,30 @@ async def test_an_attempt_that_ends_halfway_has_done_nothing(processes, who, mon
     assert (kept.version, kept.created_at < now) == (1, True)
     again = [await tell(process, who, "Ada likes tea", id=name) for process in processes]
     assert [each.memory.version for each in again] == [2, 2, 2]
+
+
+async def test_of_two_who_add_what_has_expired_one_waits_with_nothing_in_its_hands(processes, who, conninfo):
+    """Whatever the order in which it lies and is told."""
+    archive, scope, now = processes[0].archive, Scope(**who), datetime.now(UTC)
+    ids = sorted((MemoryId(uuid4()) for _ in range(6)), reverse=True)
+    over = [Memory(id_, scope, "milk", now - timedelta(hours=2), expires_at=now - timedelta(hours=1)) for id_ in ids]
+    [embedding] = await EMBEDDER.embed(["milk"])
+    for memory in over:
+        assert await archive.add_many([(memory, embedding)]) == [True]
+    locked = "SELECT id FROM agent_memory.memories WHERE tenant = %s AND id = ANY(%s) FOR UPDATE SKIP LOCKED"
+    async with await psycopg.AsyncConnection.connect(conninfo) as first:
+        await first.execute(locked, [scope.tenant, ids[-1:]])
+        again = [(replace(memory, expires_at=None), embedding) for memory in over]
+        adding = asyncio.create_task(archive.add_many(again, now))
+        while not await waiting_for(first):
+            pass
+        async with await psycopg.AsyncConnection.connect(conninfo) as other:
+            free = await (await other.execute(locked, [scope.tenant, ids])).fetchall()
+        await first.commit()
+    assert await adding == [True] * 6
+    assert {id_ for (id_,) in free} == set(ids[:-1])
+
+
+async def waiting_for(connection) -> bool:
+    asked = "SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    return await (await connection.execute(asked)).fetchone() is not None

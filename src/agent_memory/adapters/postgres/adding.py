@@ -1,5 +1,5 @@
 """New memories as rows, in the order of their ids: of two who add the same, one waits at most. What has expired, and is
-not purged yet, makes room for what comes under its id.
+not purged yet, makes room for what comes under its id; it is locked in that order too, before anything is written.
 """
 
 import asyncio
@@ -17,10 +17,13 @@ from agent_memory.domain.semantic.memory import Embedding, Memory, MemoryId, Sco
 
 _PORTION = 20_000  # characters, in whose words a thread looks for no more than some hundredths of a second
 _PURGE = SQL("""
-WITH gone AS (
-    DELETE FROM agent_memory.memories AS m
-    USING unnest(%(tenants)s::text[], %(ids)s::uuid[]) AS named (tenant, id)
-    WHERE m.tenant = named.tenant AND m.id = named.id AND expires_at <= %(now)s
+WITH over AS (
+    SELECT m.id, m.tenant FROM agent_memory.memories AS m
+    JOIN unnest(%(tenants)s::text[], %(ids)s::uuid[]) AS named (tenant, id)
+         ON m.tenant = named.tenant AND m.id = named.id
+    WHERE expires_at <= %(now)s ORDER BY m.id, m.tenant FOR UPDATE OF m
+), gone AS (
+    DELETE FROM agent_memory.memories AS m USING over WHERE m.tenant = over.tenant AND m.id = over.id
     RETURNING m.id, agent_id, user_id, m.tenant
 ), {}
 SELECT agent_id, user_id, tenant FROM gone
