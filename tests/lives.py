@@ -118,7 +118,7 @@ class Life:
 
     async def put_off(self) -> None:
         old, end = self.old(), self.now + timedelta(hours=self.dice.randint(1, 40))
-        await self.both(self.archives, "put_off", old.id, old.scope, self.dice.randint(1, 2), end)
+        await self.both(self.archives, "put_off", old.id, old.scope, self.dice.randint(1, 2), end, self.now)
 
     async def supersede(self) -> None:
         successor = self.new()

@@ -312,11 +312,11 @@ async def test_the_least_importance_is_kept(bench):
 async def test_what_expires_is_put_off_without_a_version(bench):
     memory = bench.memory(expires_at=NOW + HOUR)
     await bench.keep(memory)
-    assert await bench.archive.put_off(memory.id, bench.scope, 1, NOW + 3 * HOUR)
+    assert await bench.archive.put_off(memory.id, bench.scope, 1, NOW + 3 * HOUR, NOW)
     put_off = replace(memory, expires_at=NOW + 3 * HOUR)
     assert await bench.archive.history(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant) == [put_off]
     assert await bench.found("memory") == [put_off]
-    assert not await bench.archive.put_off(memory.id, bench.scope, 1, NOW + 2 * HOUR)
+    assert not await bench.archive.put_off(memory.id, bench.scope, 1, NOW + 2 * HOUR, NOW)
     assert await bench.page() == [put_off]
 
 
@@ -330,11 +330,19 @@ async def test_only_what_expires_is_put_off_where_it_was_read(bench):
         (uuid4(), bench.scope, 1), (memory.id, further, 1), (memory.id, bench.scope, 2), (faded.id, bench.scope, 1),
         (for_ever.id, bench.scope, 1),
     ):  # fmt: skip
-        assert not await bench.archive.put_off(which, scope, version, later)
-    assert await bench.archive.put_off(memory.id, bench.scope, 1, later)
+        assert not await bench.archive.put_off(which, scope, version, later, NOW)
+    assert await bench.archive.put_off(memory.id, bench.scope, 1, later, NOW)
     agent = bench.scope.agent_id
     kept = [await bench.archive.get(each.id, agent, tenant=each.scope.tenant) for each in (other, faded, for_ever)]
     assert kept == [other, faded, for_ever]
+
+
+async def test_what_has_expired_is_not_put_off(bench):
+    memory = bench.memory(expires_at=NOW)
+    await bench.keep(memory)
+    assert not await bench.archive.put_off(memory.id, bench.scope, 1, NOW + HOUR, NOW)
+    assert await bench.archive.get(memory.id, bench.scope.agent_id, tenant=bench.scope.tenant) == memory
+    assert await bench.archive.put_off(memory.id, bench.scope, 1, NOW + HOUR, NOW - HOUR)
 
 
 async def test_replaces_without_a_new_vector(bench):

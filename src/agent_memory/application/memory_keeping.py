@@ -149,13 +149,13 @@ class MemoryKeeping(OfTenant):
     async def put_off(
         self, memory_id: MemoryId | str, *, agent_id: str, user_id: str, version: int, expires_at: datetime
     ) -> bool:
-        """Let what expires do so later, as long as it is at that version; it says the same, so there is no new one.
-        False: nothing changed.
+        """Let what has not expired yet do so later, as long as it is at that version; it says the same, so there is no
+        new one. False: nothing changed.
         """
         check_versions(version)
         check_moment("expires_at", expires_at)
         scope = self.scope(agent_id, user_id)
-        return await self._archive.put_off(parse_memory_id(memory_id), scope, version, expires_at)
+        return await self._archive.put_off(parse_memory_id(memory_id), scope, version, expires_at, self._clock())
 
     async def history(
         self, memory_id: MemoryId | str, *, agent_id: str, user_id: str | None = None

@@ -142,9 +142,11 @@ class MemoryArchive(Protocol):
         """
         ...
 
-    async def put_off(self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime) -> bool:
+    async def put_off(
+        self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime, now: datetime
+    ) -> bool:
         """Let what expires do so later, which makes no version. False: the scope has no such memory at that version
-        (any more), or it is superseded, or expires later than that or never; nothing changed.
+        (any more), or it is superseded, or has expired, or expires later than that or never; nothing changed.
         """
         ...
 

@@ -1,6 +1,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from uuid import uuid4
 
@@ -304,6 +305,15 @@ async def test_what_has_expired_is_gone_for_all_verbs(world):
     assert (await world.keeping.inventory(**WHO)).expired == 1
     assert await world.keeping.purge() == 1
     assert await world.memory.count(**WHO) == 0
+
+
+async def test_what_has_expired_does_not_come_back_by_an_end_that_is_put_off(world):
+    [milk] = await world.tell("milk in the fridge", expires_at=world.now + timedelta(hours=1))
+    put_off = partial(world.keeping.put_off, milk.id, **WHO, version=1)
+    assert await put_off(expires_at=world.now + timedelta(hours=2))
+    world.now += timedelta(hours=2)
+    assert not await put_off(expires_at=world.now + timedelta(hours=1))
+    assert await world.recalled("milk") == []
 
 
 @pytest.mark.parametrize("limit", [0, 201])

@@ -115,12 +115,14 @@ class InMemoryMemoryArchive:
         self._kept[place] = Kept(marked, embedding or present.embedding)
         return True
 
-    async def put_off(self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime) -> bool:
+    async def put_off(
+        self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime, now: datetime
+    ) -> bool:
         present = self._kept.get((scope.tenant, memory_id))
         if present is None or (present.memory.scope, present.memory.version) != (scope, version):
             return False
         end = present.memory.expires_at
-        if present.memory.superseded_at is not None or end is None or end >= expires_at:
+        if not present.memory.holds(now) or end is None or end >= expires_at:
             return False
         self._kept[scope.tenant, memory_id] = Kept(replace(present.memory, expires_at=expires_at), present.embedding)
         return True

@@ -87,7 +87,8 @@ WHERE id = %(id)s AND {} AND superseded_at IS NULL
 
 _PUT_OFF = SQL("""
 UPDATE agent_memory.memories SET expires_at = %(expires_at)s
-WHERE id = %(id)s AND {} AND version = %(version)s AND superseded_at IS NULL AND expires_at < %(expires_at)s
+WHERE id = %(id)s AND {} AND version = %(version)s AND superseded_at IS NULL
+  AND expires_at > %(now)s AND expires_at < %(expires_at)s
 """).format(SQL(IN_SCOPE_OF))
 
 _AGENTS: LiteralString = """
@@ -208,8 +209,10 @@ class PostgresMemoryArchive:
     async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
         return await self._changed(SQL(REPLACE), replacing(memory, embedding, expected), [memory.scope]) > 0
 
-    async def put_off(self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime) -> bool:
-        parameters = named(scope) | {"id": memory_id, "version": version, "expires_at": expires_at}
+    async def put_off(
+        self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime, now: datetime
+    ) -> bool:
+        parameters = named(scope) | {"id": memory_id, "version": version, "expires_at": expires_at, "now": now}
         return await self._changed(_PUT_OFF, parameters, [scope]) > 0
 
     async def history(self, memory_id: MemoryId, agent_id: str, *, tenant: str) -> list[Memory]:
