@@ -345,6 +345,19 @@ async def test_what_has_expired_is_not_put_off(bench):
     assert await bench.archive.put_off(memory.id, bench.scope, 1, NOW + HOUR, NOW - HOUR)
 
 
+async def test_a_later_end_is_not_lost_to_who_has_read_the_one_before(bench):
+    read = bench.memory(expires_at=NOW + HOUR)
+    await bench.keep(read)
+    assert await bench.archive.put_off(read.id, bench.scope, 1, NOW + 3 * HOUR, NOW)
+    put_off = replace(read, expires_at=NOW + 3 * HOUR)
+    successor = await bench.entry(bench.memory("another"))
+    assert not await bench.archive.replace(replace(read, version=2), None, 1, read)
+    assert not await bench.archive.supersede(read.id, *successor, 1, read)
+    assert await bench.page() == [put_off]
+    assert await bench.archive.replace(replace(put_off, version=2), None, 1, put_off)
+    assert await bench.archive.supersede(read.id, *successor, 2, put_off)
+
+
 async def test_replaces_without_a_new_vector(bench):
     first = bench.memory("She lives in Oslo")
     await bench.keep(first)

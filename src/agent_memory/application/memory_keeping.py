@@ -142,7 +142,7 @@ class MemoryKeeping(OfTenant):
             if revised.content != present.content:
                 await self._check_told(present)
                 [embedding] = await self._embedder.embed([revised.content], tenant=self.reach.tenant)
-            if await self._archive.replace(revised, embedding, present.version):
+            if await self._archive.replace(revised, embedding, present.version, present):
                 return revised
         raise Conflict(f"memory {memory_id} keeps changing: try again")
 
@@ -198,7 +198,7 @@ class MemoryKeeping(OfTenant):
             successor = self._successor(former, new_id or MemoryId(uuid4()), fields)
             _check_lasts(successor, former, fields)
             [embedding] = await self._embedder.embed([successor.content], tenant=self.reach.tenant)
-            if await self._archive.supersede(former.id, successor, embedding, former.version):
+            if await self._archive.supersede(former.id, successor, embedding, former.version, former):
                 return successor
         raise Conflict(f"memory {memory_id} keeps changing: try again")
 

@@ -135,10 +135,13 @@ class MemoryArchive(Protocol):
         """
         ...
 
-    async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
+    async def replace(
+        self, memory: Memory, embedding: Embedding | None, expected: int, read: Memory | None = None
+    ) -> bool:
         """Put a new version, numbered one more, in the place of version `expected`, which goes into the history;
         without an embedding the vector stays, and so do id and time. False: its scope has no such version (any more),
-        or it has been superseded, or brought back, since it was read; nothing changed.
+        or it has been superseded, or brought back, since it was read, or put off since it was as `read`; nothing
+        changed.
         """
         ...
 
@@ -155,11 +158,17 @@ class MemoryArchive(Protocol):
         ...
 
     async def supersede(
-        self, memory_id: MemoryId, successor: Memory, embedding: Embedding, expected: int | None = None
+        self,
+        memory_id: MemoryId,
+        successor: Memory,
+        embedding: Embedding,
+        expected: int | None = None,
+        read: Memory | None = None,
     ) -> bool:
         """Add the successor and mark the other as superseded by it since it begins, or since the other began if that
         is later; it stays, but is no longer found. False: the successor's scope has no such memory, or it is superseded
-        already, or not at the `expected` version (any more), or the successor's id is known; nothing changed.
+        already, or not at the `expected` version (any more), or put off since it was as `read`, or the successor's id
+        is known; nothing changed.
         """
         ...
 

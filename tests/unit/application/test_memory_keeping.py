@@ -316,6 +316,20 @@ async def test_what_has_expired_does_not_come_back_by_an_end_that_is_put_off(wor
     assert await world.recalled("milk") == []
 
 
+@pytest.mark.parametrize("verb", ["revise", "supersede"])
+@pytest.mark.parametrize("said", [{}, {"expires_at": None}])
+async def test_an_end_that_is_put_off_meanwhile_stays_unless_it_is_said_anew(world, verb, said):
+    [milk] = await world.tell("milk in the fridge", expires_at=world.now + timedelta(hours=1))
+    later = world.now + timedelta(hours=9)
+
+    slow = Slow()
+    slow.meanwhile = lambda: world.keeping.put_off(milk.id, **WHO, version=1, expires_at=later)
+    keeping = MemoryKeeping(world.archive, slow, clock=world.clock)
+    told = await getattr(keeping, verb)(milk.id, agent_id="agent", content="butter in the fridge", **said)
+    assert told.expires_at == said.get("expires_at", later)
+    assert await world.keeping.get(told.id, agent_id="agent") == told
+
+
 @pytest.mark.parametrize("limit", [0, 201])
 async def test_refuses_pages_out_of_bounds(world, limit):
     with pytest.raises(InvalidInput, match="limit"):

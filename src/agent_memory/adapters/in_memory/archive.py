@@ -100,13 +100,17 @@ class InMemoryMemoryArchive:
         follows = [memory for memory in held if after is None or _place(memory) < (after.moment, after.id)]
         return [apart(memory) for memory in follows[:limit]]
 
-    async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
+    async def replace(
+        self, memory: Memory, embedding: Embedding | None, expected: int, read: Memory | None = None
+    ) -> bool:
         place = place_of(memory)
         present = self._kept.get(place)
         if present is None or (present.memory.scope, present.memory.version) != (memory.scope, expected):
             return False
         former = present.memory
         if (former.superseded_at, former.superseded_by) != (memory.superseded_at, memory.superseded_by):
+            return False
+        if not _ends_as(read, former):
             return False
         left = replace(former, superseded_by=None, superseded_at=None, condensing=None)
         self._former.setdefault(place, []).insert(0, left)
@@ -132,13 +136,20 @@ class InMemoryMemoryArchive:
         return [] if present is None else [present, *map(apart, self._former.get((tenant, memory_id), []))]
 
     async def supersede(
-        self, memory_id: MemoryId, successor: Memory, embedding: Embedding, expected: int | None = None
+        self,
+        memory_id: MemoryId,
+        successor: Memory,
+        embedding: Embedding,
+        expected: int | None = None,
+        read: Memory | None = None,
     ) -> bool:
         place = successor.scope.tenant, memory_id
         present = self._kept.get(place)
         if present is None or present.memory.scope != successor.scope or present.memory.superseded_at is not None:
             return False
         if expected not in {None, present.memory.version} or place_of(successor) in self._kept:
+            return False
+        if not _ends_as(read, present.memory):
             return False
         since = max(successor.begins, present.memory.begins)
         marked = replace(present.memory, superseded_by=successor.id, superseded_at=since)
@@ -212,3 +223,7 @@ class InMemoryMemoryArchive:
 
 def _place(memory: Memory) -> tuple[datetime, MemoryId]:
     return memory.moment, memory.id
+
+
+def _ends_as(read: Memory | None, present: Memory) -> bool:
+    return read is None or read.expires_at == present.expires_at

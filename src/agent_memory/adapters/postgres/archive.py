@@ -21,6 +21,7 @@ from agent_memory.adapters.postgres.rows import (
     IN_SCOPE_OF,
     REPLACE,
     WIDTH,
+    ending,
     memory_of,
     named,
     replacing,
@@ -83,6 +84,7 @@ UPDATE agent_memory.memories SET
     superseded_by = %(successor)s, superseded_at = greatest(%(since)s, {})
 WHERE id = %(id)s AND {} AND superseded_at IS NULL
   AND (%(expected)s::integer IS NULL OR version = %(expected)s)
+  AND (NOT %(read)s::boolean OR expires_at IS NOT DISTINCT FROM %(end)s::timestamptz)
 """).format(BEGINS, SQL(IN_SCOPE_OF))
 
 _PUT_OFF = SQL("""
@@ -206,8 +208,10 @@ class PostgresMemoryArchive:
         rows = await self._rows(page, parameters | named(scope) | _place(after, limit))
         return [memory_of(row) for row in rows]
 
-    async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
-        return await self._changed(SQL(REPLACE), replacing(memory, embedding, expected), [memory.scope]) > 0
+    async def replace(
+        self, memory: Memory, embedding: Embedding | None, expected: int, read: Memory | None = None
+    ) -> bool:
+        return await self._changed(SQL(REPLACE), replacing(memory, embedding, expected, read), [memory.scope]) > 0
 
     async def put_off(
         self, memory_id: MemoryId, scope: Scope, version: int, expires_at: datetime, now: datetime
@@ -221,7 +225,12 @@ class PostgresMemoryArchive:
         return [memory_of(row) for row in rows]
 
     async def supersede(
-        self, memory_id: MemoryId, successor: Memory, embedding: Embedding, expected: int | None = None
+        self,
+        memory_id: MemoryId,
+        successor: Memory,
+        embedding: Embedding,
+        expected: int | None = None,
+        read: Memory | None = None,
     ) -> bool:
         scope, row = successor.scope, row_of(successor, embedding)
         mark = {"successor": successor.id, "since": successor.begins, "id": memory_id, "expected": expected}
@@ -229,7 +238,7 @@ class PostgresMemoryArchive:
         async def work(connection: AsyncConnection) -> bool:
             done = False
             async with connection.transaction() as transaction:
-                marked = (await connection.execute(_SUPERSEDE, named(scope) | mark)).rowcount > 0
+                marked = (await connection.execute(_SUPERSEDE, named(scope) | mark | ending(read))).rowcount > 0
                 done = marked and (await connection.execute(ADD, row)).rowcount > 0
                 if not done:
                     raise Rollback(transaction)

@@ -103,7 +103,7 @@ class Reinforcing:
             await _done(connection, ADD, row_of(memory, embedding))
             return Remembered(memory, added=True, near=tuple(near[:MOST_REPORTED]))
         known, again = found
-        await _done(connection, REPLACE, replacing(again, None, known.memory.version))
+        await _done(connection, REPLACE, replacing(again, None, known.memory.version, known.memory))
         record = {"id": memory.id, "tenant": memory.scope.tenant, "memory_id": again.id}
         await _done(connection, _RECORD, record)
         return Remembered(again, added=False, near=without(known, near))

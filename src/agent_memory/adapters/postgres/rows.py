@@ -46,14 +46,15 @@ ON CONFLICT (id, tenant) DO NOTHING
 """
 
 # The row is locked before its version is read, so of two writers who expect the same version one finds it. What was
-# superseded meanwhile is another than was read, at whatever version.
+# superseded meanwhile is another than was read, at whatever version; so is what was put off, whose end would be lost.
 REPLACE: LiteralString = """
 WITH present AS (
     SELECT * FROM agent_memory.memories
     WHERE id = %(id)s AND tenant = %(tenant)s AND agent_id = %(agent_id)s AND user_id = %(user_id)s
       AND version = %(expected)s
       AND superseded_at IS NOT DISTINCT FROM %(superseded_at)s
-      AND superseded_by IS NOT DISTINCT FROM %(superseded_by)s FOR UPDATE
+      AND superseded_by IS NOT DISTINCT FROM %(superseded_by)s
+      AND (NOT %(read)s::boolean OR expires_at IS NOT DISTINCT FROM %(end)s::timestamptz) FOR UPDATE
 ), kept AS (
     INSERT INTO agent_memory.memory_versions
         (memory_id, tenant, version, content, memory_type, importance, tags, metadata, expires_at, event_time,
@@ -90,10 +91,17 @@ def row_of(memory: Memory, embedding: Embedding) -> list[object]:
     ]  # fmt: skip
 
 
-def replacing(memory: Memory, embedding: Embedding | None, expected: int) -> dict[str, object]:
+def ending(read: Memory | None) -> dict[str, object]:
+    """The parameters that tell whether it ends as it did when it was read, if that is asked."""
+    return {"read": read is not None, "end": read and read.expires_at}
+
+
+def replacing(
+    memory: Memory, embedding: Embedding | None, expected: int, read: Memory | None = None
+) -> dict[str, object]:
     """The parameters of `REPLACE`."""
     return {
-        **named(memory.scope), "id": memory.id, "expected": expected, "version": memory.version,
+        **named(memory.scope), **ending(read), "id": memory.id, "expected": expected, "version": memory.version,
         "superseded_at": memory.superseded_at, "superseded_by": memory.superseded_by, "content": memory.content,
         "memory_type": memory.memory_type.value, "importance": memory.importance, "tags": sorted(memory.tags),
         "metadata": Jsonb(memory.metadata), "expires_at": memory.expires_at,

@@ -139,15 +139,22 @@ class MeasuredMemoryArchive:
         with self._operations.begun("remember"):
             return await self._archive.reinforce(memory, embedding, now)
 
-    async def replace(self, memory: Memory, embedding: Embedding | None, expected: int) -> bool:
+    async def replace(
+        self, memory: Memory, embedding: Embedding | None, expected: int, read: Memory | None = None
+    ) -> bool:
         with self._operations.begun("revise"):
-            return await self._archive.replace(memory, embedding, expected)
+            return await self._archive.replace(memory, embedding, expected, read)
 
     async def supersede(
-        self, memory_id: MemoryId, successor: Memory, embedding: Embedding, expected: int | None = None
+        self,
+        memory_id: MemoryId,
+        successor: Memory,
+        embedding: Embedding,
+        expected: int | None = None,
+        read: Memory | None = None,
     ) -> bool:
         with self._operations.begun("remember"):
-            return await self._archive.supersede(memory_id, successor, embedding, expected)
+            return await self._archive.supersede(memory_id, successor, embedding, expected, read)
 
     async def count_selected(self, scope: Scope, selection: Selection, now: datetime) -> int:
         with self._operations.begun("count"):
