@@ -115,13 +115,14 @@ async def _repeated(chore: Chore, standing: Standing, stopping: asyncio.Event) -
 
 
 def is_stopped(error: BaseException | None = None) -> bool:
-    """Whether the chore at work is to end, whatever an embedder or a condenser has made of that: another error, or
-    none. With an error, also if somebody else has cancelled its task, and not what it waits for.
+    """Whether the work of this task is to end, whatever an embedder or a condenser has made of that: another error, or
+    none. In a chore, with an error, also if somebody else has cancelled its task, and not what it waits for.
     """
-    if (stopping := _stopping.get(None)) is not None and stopping.is_set():
-        return True
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
+    stopping, task = _stopping.get(None), asyncio.current_task()
+    cancelled = task is None or task.cancelling() > 0
+    if stopping is None:
+        return cancelled
+    return stopping.is_set() or (isinstance(error, asyncio.CancelledError) and cancelled)
 
 
 def _told(reason: str) -> str:
