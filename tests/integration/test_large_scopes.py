@@ -126,7 +126,8 @@ async def test_brings_neighbours_with_their_places(database):
     assert order == sorted(order)
     for one, other in zip(found.candidates, found.candidates[1:], strict=False):
         adjacent = other.memory.created_at - one.memory.created_at == timedelta(hours=1)
-        assert adjacent == (other.position == one.position + 1)
+        # Side by side in time they may still be the ends of what two hits brought, which do not know of each other.
+        assert adjacent or other.position > one.position + 1
 
 
 @pytest.mark.parametrize("depth", [5, 10, 20])
