@@ -119,7 +119,7 @@ class RecalledPage:
 def most_of(question: Question) -> int:
     """How many memories a page is chosen from: what a budget has no room for takes none of the places of `top_k`."""
     if question.max_tokens is None:
-        return question.top_k or _USUAL
+        return _most_on_a_page(question)
     return min(MOST_RANKED, max(_MOST_FITTING, question.max_tokens // _TOKENS_PER_MEMORY))
 
 

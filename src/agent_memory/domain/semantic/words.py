@@ -50,11 +50,10 @@ _MONTHS = (
 )  # fmt: skip
 # Days and months as they are written in digits, or with the signs of Chinese, Japanese and Korean.
 _IN_DIGITS = re.compile(r"\b\d{4}-(?P<month>0[1-9]|1[0-2])(?:-(?P<day>0[1-9]|[12]\d|3[01]))?\b")
+_NUMERALS = "一二三四五六七八九十"
 _IN_SIGNS = re.compile(
-    r"(?P<month>1[0-2]|(?<!\d)0?[1-9]|\u5341[\u4e00\u4e8c]?|(?<!\u5341)[\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d])\s?[\u6708\uc6d4]"
-    r"(?:\s?(?P<day>\d{1,2})\s?[\u65e5\uc77c])?"
+    rf"(?P<month>1[0-2]|(?<!\d)0?[1-9]|十[一二]?|(?<!十)[{_NUMERALS[:9]}])\s?[月월](?:\s?(?P<day>\d{{1,2}})\s?[日일])?"
 )
-_NUMERALS = "\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341"
 STOP_WORDS = frozenset(
     _WORD.findall("""
     a about all am an and any are aren as at be because been before being but by can could couldn d
